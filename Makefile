@@ -1,0 +1,56 @@
+# AMAS: `make demo` and `make test` set up everything that they need. `make help` explains every target.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+CACHE ?= $(or $(AMAS_CACHE_DIR),$(HOME)/.cache/amas)
+MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) cli
+export PATH := $(CURDIR)/$(BIN):$(CACHE)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE ?=
+
+REPO ?= $(CURDIR)
+export DEMO_APPROVE
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-zA-Z_-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/bootstrap.txt requirements/dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@scripts/make_venv.sh "$(PYTHON)" "$(VENV)" $(MEMBERS)
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## Build the virtual environment from the lock
+
+.PHONY: proto
+proto: setup ## Generate the stubs under proto/gen from proto/
+	buf format -w proto
+	python scripts/generate_stubs.py
+
+.PHONY: lock
+lock: setup ## Resolve uv.lock and export requirements/*.txt from it
+	python scripts/lock.py
+
+.PHONY: format
+format: setup ## Format and fix what ruff can fix
+	ruff format .
+	ruff check --fix .
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import contracts, proto, lock
+	ruff format --check .
+	ruff check .
+	scripts/typecheck.sh
+	lint-imports
+	buf lint proto
+	python scripts/generate_stubs.py --check
+	python scripts/lock.py --check
+
+.PHONY: clean
+clean: ## Remove what was built here (not the cache)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache out
