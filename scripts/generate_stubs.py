@@ -36,6 +36,7 @@ def generate(into: Path) -> None:
 
 def differences(a: Path, b: Path) -> list[str]:
     """Names the files that are not the same on both sides."""
+
     def files(root: Path) -> set[str]:
         return {
             str(p.relative_to(root))

@@ -44,8 +44,16 @@ def exports() -> dict[str, str]:
         wanted.write(BOOTSTRAP + "\n")
         wanted.flush()
         files["bootstrap.txt"] = uv(
-            "pip", "compile", "-q", "--no-header", "--no-annotate", "--generate-hashes", "--universal",
-            "--python-version", "3.11", wanted.name,
+            "pip",
+            "compile",
+            "-q",
+            "--no-header",
+            "--no-annotate",
+            "--generate-hashes",
+            "--universal",
+            "--python-version",
+            "3.11",
+            wanted.name,
         )
     note = "# Exported from uv.lock by `make lock`; do not edit.\n"
     return {name: note + text for name, text in files.items()}

