@@ -1,0 +1,85 @@
+"""AmasError to and from the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo (AIP-193).
+
+It must never put anything on the wire that is not in the AmasError.
+"""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from .errors import AmasError, ErrorKind, FieldViolation
+
+__all__ = ["ERROR_DOMAIN", "STATUS_METADATA_KEY", "from_rpc_error", "to_rpc_status"]
+
+# google.rpc.ErrorInfo.domain of everything that these services say.
+ERROR_DOMAIN = "amas.dev"
+# Trailing metadata that carries the Status (gRPC's richer error model).
+STATUS_METADATA_KEY = "grpc-status-details-bin"
+# Servers answer trailers of some 8 KiB at most; beyond this many violations are counted, not listed.
+MAX_VIOLATIONS = 32
+
+_KINDS = {getattr(grpc.StatusCode, kind.value): kind for kind in ErrorKind}
+
+
+def grpc_code(kind: ErrorKind) -> grpc.StatusCode:
+    """The gRPC code of a kind."""
+    code: grpc.StatusCode = getattr(grpc.StatusCode, kind.value)
+    return code
+
+
+def to_rpc_status(error: AmasError) -> status_pb2.Status:
+    """The Status that says what `error` says."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.kind.value), message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
+    _pack(status, info)
+    if error.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for violation in error.violations[:MAX_VIOLATIONS]:
+            bad_request.field_violations.add(field=violation.field, description=violation.description)
+        _pack(status, bad_request)
+    if error.retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(max(0, round(error.retry_after * 1000)))
+        _pack(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    return status
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> AmasError:
+    """What a peer answered, as an AmasError; without details the reason is RPC_<CODE>."""
+    kind = _KINDS.get(error.code(), ErrorKind.INTERNAL)
+    status = _status_of(error)
+    if status is None:
+        return AmasError(kind, f"RPC_{error.code().name}", error.details() or "the call failed")
+    info = error_details_pb2.ErrorInfo()
+    bad_request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    retry_after = None
+    for detail in status.details:
+        if not (detail.Unpack(info) or detail.Unpack(bad_request)) and detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToMilliseconds() / 1000
+    return AmasError(
+        kind,
+        info.reason or f"RPC_{error.code().name}",
+        status.message,
+        metadata=dict(info.metadata),
+        violations=[FieldViolation(v.field, v.description) for v in bad_request.field_violations],
+        retry_after=retry_after,
+    )
+
+
+def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    try:
+        status: status_pb2.Status | None = rpc_status.from_call(error)
+    except ValueError:
+        # The details contradict the code: a peer that we cannot trust to describe its own failure.
+        return None
+    return status
+
+
+def _pack(status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | object) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)  # type: ignore[arg-type]
+    status.details.append(packed)

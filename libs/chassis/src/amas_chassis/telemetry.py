@@ -1,0 +1,96 @@
+"""Tracing: one tracer provider per process, W3C trace context in and out.
+
+The SDK is always installed, so that every log line and audit record has a trace id even where nothing is exported;
+spans leave the process only if an OTLP endpoint is configured. It must never block a request on an exporter.
+"""
+
+from __future__ import annotations
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+__all__ = [
+    "configure",
+    "context_from_traceparent",
+    "current_span_id",
+    "current_trace_id",
+    "shutdown",
+    "traceparent",
+    "tracer",
+]
+
+# How long shutdown waits for the exporter, so that a dead collector cannot hold up an exit (milliseconds).
+FLUSH_TIMEOUT_MS = 3_000
+# Spans waiting for export; more are dropped rather than held in memory.
+MAX_QUEUED_SPANS = 4_096
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+def configure(service: str, otlp_endpoint: str | None) -> None:
+    """Install the SDK once; a later call with an endpoint adds the export to what is installed."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        # atexit would flush a second time, after the interpreter has begun to go away.
+        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}), shutdown_on_exit=False)
+        trace.set_tracer_provider(provider)
+    if otlp_endpoint:
+        provider.add_span_processor(_otlp_processor(otlp_endpoint))
+
+
+def _otlp_processor(endpoint: str) -> BatchSpanProcessor:
+    # Imported here: the exporter costs 60 ms and 10 MB, and most processes on a laptop never export.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://") or "://" not in endpoint)
+    return BatchSpanProcessor(exporter, max_queue_size=MAX_QUEUED_SPANS)
+
+
+def tracer(name: str) -> trace.Tracer:
+    """The tracer for an instrumentation scope, usually the module's name."""
+    return trace.get_tracer(name)
+
+
+def current_trace_id() -> str:
+    """The trace id of the current context (32 hex digits), or "" outside any span."""
+    span = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(span.trace_id) if span.is_valid else ""
+
+
+def current_span_id() -> str:
+    """The span id of the current context (16 hex digits), or "" outside any span."""
+    span = trace.get_current_span().get_span_context()
+    return trace.format_span_id(span.span_id) if span.is_valid else ""
+
+
+def traceparent(context: Context | None = None) -> str:
+    """The current context as a W3C traceparent header, or "" outside any span."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, context=context)
+    return carrier.get("traceparent", "")
+
+
+def context_from_traceparent(value: str) -> Context:
+    """A context that continues the trace in `value`; a malformed or empty value gives one without a parent.
+
+    It never inherits the caller's span. Use it as `tracer.start_as_current_span(name, context=...)`.
+    """
+    return _PROPAGATOR.extract({"traceparent": value} if value else {}, context=Context())
+
+
+def detach_from_current() -> Context:
+    """The current context without its span, for work that must begin a trace of its own."""
+    return trace.set_span_in_context(trace.INVALID_SPAN, otel_context.get_current())
+
+
+def shutdown() -> None:
+    """Flush what is waiting, bounded by FLUSH_TIMEOUT_MS, and stop exporting."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush(FLUSH_TIMEOUT_MS)
+        provider.shutdown()
