@@ -22,7 +22,9 @@ MEMBERS = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
 def uv(*arguments: str) -> str:
     """Runs uv in the workspace and answers what it printed."""
     command = [sys.executable, "-m", "uv", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # noqa: S603 -- fixed command
+    done = subprocess.run(  # noqa: S603 -- fixed command
+        command, check=False, cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise SystemExit(f"uv {' '.join(arguments)} failed:\n{done.stderr}")
     return done.stdout
