@@ -1,0 +1,110 @@
+"""Forms the bodies of the OpenAI API: completions, their chunks, embeddings, models and errors."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from . import tokens
+from .conversation import Answer, Conversation
+from .embedding import embed
+from .misbehaviour import MODELS
+
+# Characters of text in one streamed chunk.
+CHUNK_CHARACTERS = 24
+
+
+def error(message: str, kind: str, code: str | None = None) -> bytes:
+    """An error body as OpenAI sends it."""
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+def models() -> bytes:
+    """The list of models."""
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "amas"} for name in MODELS]
+    return orjson.dumps({"object": "list", "data": data})
+
+
+def embeddings(model: str, texts: list[str], dimensions: int) -> bytes:
+    """An embeddings body, one vector a text."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": embed(text, dimensions)}
+        for index, text in enumerate(texts)
+    ]
+    used = sum(tokens.count(text) for text in texts)
+    usage = {"prompt_tokens": used, "total_tokens": used}
+    return orjson.dumps({"object": "list", "data": data, "model": model, "usage": usage})
+
+
+class Completion:
+    """One answer in both its forms. Ids follow from the request, so that a repeated request gives the same answer."""
+
+    def __init__(self, model: str, request: bytes, conversation: Conversation, answer: Answer) -> None:
+        self._model = model
+        self._seed = hashlib.sha256(request).hexdigest()
+        self._answer = answer
+        self._prompt_tokens = tokens.count(conversation.prompt_text())
+
+    def body(self) -> bytes:
+        """The whole answer."""
+        message: dict[str, Any] = {"role": "assistant", "content": self._answer.content or None, "refusal": None}
+        if self._answer.calls:
+            message["tool_calls"] = self._calls()
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish()}
+        return orjson.dumps(
+            {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()},
+        )
+
+    def chunks(self, *, include_usage: bool) -> Iterator[bytes]:
+        """The answer as server-sent events, `[DONE]` included."""
+        yield self._event({"role": "assistant", "content": None if self._answer.calls else ""})
+        if self._answer.calls:
+            yield self._event(
+                {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]},
+            )
+        for start in range(0, len(self._answer.content), CHUNK_CHARACTERS):
+            yield self._event({"content": self._answer.content[start : start + CHUNK_CHARACTERS]})
+        yield self._event({}, self._finish())
+        if include_usage:
+            last = {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+            yield b"data: " + orjson.dumps(last) + b"\n\n"
+        yield b"data: [DONE]\n\n"
+
+    def _event(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return b"data: " + orjson.dumps({**self._head("chat.completion.chunk"), "choices": [choice]}) + b"\n\n"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{self._seed[:24]}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self._model,
+        }
+
+    def _finish(self) -> str:
+        return "tool_calls" if self._answer.calls else "stop"
+
+    def _calls(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": f"call_{self._seed[:20]}{index:04d}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": orjson.dumps(call.arguments).decode()},
+            }
+            for index, call in enumerate(self._answer.calls)
+        ]
+
+    def _usage(self) -> dict[str, Any]:
+        said = self._answer.content + "".join(
+            call.name + orjson.dumps(call.arguments).decode() for call in self._answer.calls
+        )
+        output = tokens.count(said)
+        return {
+            "prompt_tokens": self._prompt_tokens,
+            "completion_tokens": output,
+            "total_tokens": self._prompt_tokens + output,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }

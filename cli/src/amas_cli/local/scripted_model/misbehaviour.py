@@ -1,0 +1,36 @@
+"""What a model can do wrong, chosen by the model's name, so that tests can ask for it."""
+
+from .conversation import Answer, Conversation, ToolCall
+from .rules import choose
+
+NORMAL = "scripted"
+NONSENSE = "scripted-nonsense"
+UNKNOWN_TOOL = "scripted-unknown-tool"
+BAD_ARGUMENTS = "scripted-bad-arguments"
+LOOP = "scripted-loop"
+MEGABYTES = "scripted-megabytes"
+SLOW = "scripted-slow"
+ERROR = "scripted-error"
+MODELS = (NORMAL, NONSENSE, UNKNOWN_TOOL, BAD_ARGUMENTS, LOOP, MEGABYTES, SLOW, ERROR)
+
+# Past any sane bound of a client, in bytes: 32 MiB.
+MEGABYTES_SIZE = 32 * 1024 * 1024
+
+
+def answer(model: str, conversation: Conversation) -> Answer:
+    """What `model` says. SLOW and ERROR are matters of HTTP and answer normally here."""
+    if model == NONSENSE:
+        return Answer('colourless green ideas { "sleep": furiously,')
+    if model == UNKNOWN_TOOL:
+        return Answer(calls=(ToolCall("shell__run", {"command": "id"}),))
+    if model == BAD_ARGUMENTS and conversation.tools:
+        return Answer(calls=(ToolCall(conversation.tools[0], {"no_such_argument": ["\u0000", -1]}),))
+    if model == LOOP and conversation.tools:
+        return _same_call_again(conversation)
+    return choose(conversation).answer(conversation)
+
+
+def _same_call_again(conversation: Conversation) -> Answer:
+    """The call that the role would begin with, as if nothing had been answered yet."""
+    first = choose(conversation).answer(conversation.without_results())
+    return first if first.calls else Answer(calls=(ToolCall(conversation.tools[0], {}),))

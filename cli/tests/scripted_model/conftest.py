@@ -1,0 +1,59 @@
+"""A live scripted provider in its own process, and the official SDK's client onto it."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import openai
+import pytest
+
+# The process answers well within this on a busy machine, in seconds.
+START_TIMEOUT = 20.0
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def provider_url() -> Iterator[str]:
+    """Base URL of a provider process that ends with the session."""
+    port = _free_port()
+    command = [sys.executable, "-m", "amas_cli.local.scripted_model", "--listen", f"127.0.0.1:{port}"]
+    process = subprocess.Popen([*command, "--slow-seconds", "0.4"])
+    try:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not _answers(port):
+            assert process.poll() is None, "the provider ended at once"
+            assert time.monotonic() < deadline, "the provider did not start"
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def client(provider_url: str) -> Iterator[openai.OpenAI]:
+    """The official SDK, without retries, so that a fault is seen as it is."""
+    with openai.OpenAI(base_url=provider_url, api_key="unused", max_retries=0, timeout=20) as made:
+        yield made
+
+
+@pytest.fixture
+def live_port() -> Callable[[], int]:
+    """Gives free ports."""
+    return _free_port
