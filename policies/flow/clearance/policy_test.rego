@@ -30,3 +30,14 @@ test_route if {
 	}
 	codes(clearance.deny) == {"CLEARANCE_EXCEEDED"} with input as altered
 }
+
+test_unlabelled if {
+	codes(clearance.deny) == {"LABEL_MISSING"} with input as {"action": {"kind": "tool"}, "role": {"clearance": {}}, "context": {}}
+}
+
+test_uncleared if {
+	codes(clearance.deny) == {"CLEARANCE_MISSING"} with input as {
+		"action": {"kind": "tool"},
+		"context": {"label": {"confidentiality": "internal", "categories": []}},
+	}
+}

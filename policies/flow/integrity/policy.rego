@@ -10,8 +10,11 @@ requirement := {"from": ["approvers"], "quorum": 1, "fourEyes": true, "expiresIn
 tainted if {
 	input.action.kind == "tool"
 	input.action.effect in effectful
-	input.context.label.integrity != "trusted"
+	not trusted
 }
+
+# Said by its absence too: a context without a word on integrity is untrusted.
+trusted if input.context.label.integrity == "trusted"
 
 deny contains {"code": "UNTRUSTED_CONTENT", "message": "the contract forbids this tool after untrusted content was seen"} if {
 	tainted
@@ -20,5 +23,8 @@ deny contains {"code": "UNTRUSTED_CONTENT", "message": "the contract forbids thi
 
 escalate contains {"code": "UNTRUSTED_CONTENT", "message": "untrusted content was seen, and this tool has an effect"} if {
 	tainted
-	not input.grant.untrusted in {"allow", "deny"}
+	not answered_by_contract
 }
+
+# A rule of its own: `not x in xs` is undefined, not true, where x is missing.
+answered_by_contract if input.grant.untrusted in {"allow", "deny"}

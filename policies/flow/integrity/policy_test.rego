@@ -21,3 +21,7 @@ test_allowed_by_contract if codes(integrity.escalate) == set() with input as doc
 test_denied_by_contract if codes(integrity.deny) == {"UNTRUSTED_CONTENT"} with input as document("write", "untrusted", "deny")
 
 test_requirement if integrity.requirement.quorum == 1
+
+test_missing_integrity_is_untrusted if {
+	codes(integrity.escalate) == {"UNTRUSTED_CONTENT"} with input as {"action": {"kind": "tool", "effect": "write"}}
+}

@@ -18,9 +18,9 @@ test_other_route if {
 }
 
 test_developer if {
-	codes(access.deny) == set() with input as {"action": {"kind": "model", "route": "default"}, "principal": {"roles": ["developer"]}}
+	codes(access.deny) == set() with input as {"action": {"kind": "model", "route": "default"}, "role": null, "principal": {"roles": ["developer"]}}
 }
 
 test_auditor if {
-	codes(access.deny) == {"ROLE_MISSING"} with input as {"action": {"kind": "model", "route": "default"}, "principal": {"roles": ["auditor"]}}
+	codes(access.deny) == {"ROLE_MISSING"} with input as {"action": {"kind": "model", "route": "default"}, "role": null, "principal": {"roles": ["auditor"]}}
 }
