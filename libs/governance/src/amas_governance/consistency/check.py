@@ -1,0 +1,35 @@
+"""All checks over all resources, in a fixed order, so that the same resources give the same problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from amas_governance.loader import Positions
+from amas_governance.problems import Problem
+from amas_governance.resources import AgentRole, ModelRoute, Orchestration, Resource
+
+from . import graphs, references
+from .catalog import Catalog
+from .report import Report
+
+
+def check(resources: Iterable[Resource], positions: Positions | None = None) -> list[Problem]:
+    """Problems between resources; empty when they fit. With `positions` (of LoadResult) each has file and line."""
+    listed = sorted(resources, key=lambda resource: (resource.KIND, resource.metadata.name))
+    report = Report(positions)
+    counted = Counter((resource.KIND, resource.metadata.name) for resource in listed)
+    for resource in {(r.KIND, r.metadata.name): r for r in listed}.values():
+        if counted[resource.KIND, resource.metadata.name] > 1:
+            report.add(resource, ("metadata", "name"), "is defined more than once")
+    catalog = Catalog.of(listed)
+    graphs.check_delegation(catalog, report)
+    for resource in listed:
+        if isinstance(resource, AgentRole):
+            references.check_role(resource, catalog, report)
+        elif isinstance(resource, ModelRoute):
+            references.check_route(resource, catalog, report)
+        elif isinstance(resource, Orchestration):
+            references.check_orchestration(resource, catalog, report)
+            graphs.check_steps(resource, report)
+    return report.problems

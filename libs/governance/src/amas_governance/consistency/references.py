@@ -1,0 +1,47 @@
+"""Names that point to other resources: each must exist, and a granted tool must be one that its server lists."""
+
+from __future__ import annotations
+
+from amas_governance.resources import AgentRole, ModelRoute, Orchestration
+
+from .catalog import Catalog, unknown
+from .report import Report
+
+
+def check_role(role: AgentRole, catalog: Catalog, report: Report) -> None:
+    """Route, tools and delegates of a role."""
+    spec = role.spec
+    if spec.model.route not in catalog.routes:
+        message = unknown("model route", spec.model.route, catalog.routes)
+        report.add(role, ("spec", "model", "route"), message)
+    for index, grant in enumerate(spec.tools):
+        path = ("spec", "tools", index, "name")
+        server = catalog.servers.get(grant.server)
+        if server is None:
+            report.add(role, path, unknown("tool server", grant.server, catalog.servers))
+        elif grant.tool not in server.spec.tools:
+            report.add(role, path, unknown(f"tool of {grant.server}", grant.tool, server.spec.tools))
+    for index, delegate in enumerate(spec.delegates):
+        if delegate not in catalog.roles:
+            message = unknown("role", delegate, catalog.roles)
+            report.add(role, ("spec", "delegates", index), message)
+
+
+def check_route(route: ModelRoute, catalog: Catalog, report: Report) -> None:
+    """Providers and models of a route."""
+    for index, target in enumerate(route.spec.targets):
+        provider = catalog.providers.get(target.provider)
+        path = ("spec", "targets", index)
+        if provider is None:
+            message = unknown("model provider", target.provider, catalog.providers)
+            report.add(route, (*path, "provider"), message)
+        elif target.model not in provider.spec.models:
+            message = unknown(f"model of {target.provider}", target.model, provider.spec.models)
+            report.add(route, (*path, "model"), message)
+
+
+def check_orchestration(orchestration: Orchestration, catalog: Catalog, report: Report) -> None:
+    """Roles of the steps."""
+    for index, step in enumerate(orchestration.spec.steps):
+        if step.role not in catalog.roles:
+            report.add(orchestration, ("spec", "steps", index, "role"), unknown("role", step.role, catalog.roles))

@@ -1,0 +1,147 @@
+"""AgentRole: the contract of one agent. What is not in it, the agent may not do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from amas_governance.labels import Confidentiality
+from amas_governance.quantities import Duration, Size
+
+from .base import (
+    MAX_ITEMS,
+    Categories,
+    ConfidentialityLevel,
+    JsonSchema,
+    Manifest,
+    Model,
+    Money,
+    Name,
+    Schema,
+    Semver,
+    Sentence,
+    Text,
+)
+
+
+def _self_contained(schema: dict[str, object]) -> dict[str, object]:
+    """A grant's schema is placed inside the tool's, where a `$ref` to its own root would point elsewhere."""
+    pending: list[object] = [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if "$ref" in value or "$dynamicRef" in value:
+                raise ValueError("the arguments of a grant may not use $ref: write the schema out")
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    if schema.get("type", "object") != "object":
+        raise ValueError("the arguments of a tool are an object: expected `type: object` or no type")
+    return schema
+
+
+ToolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[A-Za-z0-9_.-]{1,128}$", max_length=192)]
+"""`server/tool`."""
+Group = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class ModelUse(Model):
+    """Which route answers for this role, and how freely."""
+
+    route: Name
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+
+
+class ApprovalRequirement(Model):
+    """Who must agree before the action is done. `expires_in` is in seconds; no answer in time is a denial."""
+
+    from_: Annotated[tuple[Group, ...], Field(alias="from", min_length=1, max_length=32)]
+    quorum: Annotated[int, Field(ge=1, le=32)] = 1
+    four_eyes: bool = True
+    expires_in: Duration = 3600.0
+
+
+class ToolLimits(Model):
+    """Bounds of one tool in one step; None: only the role's bounds hold."""
+
+    calls: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class ToolGrant(Model):
+    """One tool that the role may call, narrowed."""
+
+    name: ToolName
+    arguments: Annotated[JsonSchema, AfterValidator(_self_contained)] | None = None
+    approval: ApprovalRequirement | None = None
+    limits: ToolLimits = Field(default_factory=ToolLimits)
+    untrusted: Literal["allow", "escalate", "deny"] = "escalate"
+    """What happens when the agent has seen untrusted content and the tool has an effect (invariant I6)."""
+
+    @property
+    def server(self) -> str:
+        """Name of the ToolServer."""
+        return self.name.partition("/")[0]
+
+    @property
+    def tool(self) -> str:
+        """Name of the tool at its server."""
+        return self.name.partition("/")[2]
+
+
+class Bounds(Model):
+    """What one step of this role may use at most. Seconds, bytes, tokens; every bound has a default, none is endless."""
+
+    steps: Annotated[int, Field(ge=1, le=1000)] = 16
+    model_calls: Annotated[int, Field(ge=1, le=1000)] = 16
+    tokens: Annotated[int, Field(ge=1, le=100_000_000)] = 100_000
+    cost: Money = Field(default_factory=lambda: Money(amount=Decimal(1), currency="USD"))
+    wall_clock: Duration = 600.0
+    bytes_in: Size = 1024 * 1024
+    bytes_out: Size = 64 * 1024
+    repairs: Annotated[int, Field(ge=0, le=10)] = 2
+
+
+class DataAccess(Model):
+    """The highest confidentiality and the categories that the role may see."""
+
+    clearance: ConfidentialityLevel = Confidentiality.INTERNAL
+    categories: Categories = ()
+
+
+class AgentRoleSpec(Model):
+    """The contract itself."""
+
+    version: Semver
+    purpose: Sentence
+    model: ModelUse
+    instructions: Text
+    input: Schema
+    output: Schema
+    tools: Annotated[tuple[ToolGrant, ...], Field(max_length=MAX_ITEMS)] = ()
+    bounds: Bounds = Field(default_factory=Bounds)
+    on_bound: Literal["fail", "escalate"] = "fail"
+    data: DataAccess = Field(default_factory=DataAccess)
+    delegates: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+
+    @model_validator(mode="after")
+    def _granted_once(self) -> Self:
+        for what, names in (("tools", [grant.name for grant in self.tools]), ("delegates", list(self.delegates))):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{twice[0]} appears twice in {what}")
+        return self
+
+    def grant(self, tool: str) -> ToolGrant | None:
+        """The grant of `server/tool`, or None if the contract does not name it."""
+        return next((grant for grant in self.tools if grant.name == tool), None)
+
+
+class AgentRole(Manifest):
+    """A versioned contract of an agent."""
+
+    KIND: ClassVar[str] = "AgentRole"
+
+    kind: Literal["AgentRole"]
+    spec: AgentRoleSpec

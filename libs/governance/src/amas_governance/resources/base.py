@@ -1,0 +1,166 @@
+"""What all kinds of resource share: strict, frozen models with camelCase names, metadata, and the canonical manifest."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.alias_generators import to_camel
+
+from amas_governance.json_schemas import SchemaRefused, check_schema
+from amas_governance.labels import Confidentiality, Integrity
+from amas_governance.quantities import Amount
+
+API_VERSION = "amas.dev/v1alpha1"
+MAX_TEXT = 65_536
+"""Characters of the longest text in a resource (instructions)."""
+MAX_ITEMS = 256
+"""Entries of the longest list or mapping in a resource."""
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# https://semver.org: major.minor.patch, then pre-release and build parts.
+_SEMVER = re.compile(
+    r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z.-]{1,64})?(\+[0-9A-Za-z.-]{1,64})?"
+)
+_LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+
+
+class Model(BaseModel):
+    """Base of every part of a resource: unknown fields are errors and values never change."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, strict=True, hide_input_in_errors=True
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves absent fields out. Not `exclude_none`, which would also drop nulls inside schemas and inputs."""
+        dumped: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        absent = {
+            key for name, field in fields.items() if getattr(self, name) is None for key in (name, field.alias or name)
+        }
+        return {key: value for key, value in dumped.items() if key not in absent}
+
+
+def _dns_label(value: str) -> str:
+    if _DNS_LABEL.fullmatch(value) is None:
+        raise ValueError("expected a name of lower-case letters, digits and '-', at most 63 (DNS-1123 label)")
+    return value
+
+
+def _semver(value: str) -> str:
+    if _SEMVER.fullmatch(value) is None:
+        raise ValueError("expected a semantic version such as 1.2.0")
+    return value
+
+
+def _labels(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        if _LABEL_KEY.fullmatch(key) is None:
+            raise ValueError(f"the label key {key[:80]!r} is not a Kubernetes label key")
+        if _LABEL_VALUE.fullmatch(text) is None:
+            raise ValueError(f"the value of the label {key[:80]!r} is not a Kubernetes label value")
+    return value
+
+
+def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        check_schema(value)
+    except SchemaRefused as refused:
+        place = "/".join(str(part) for part in refused.path)
+        raise ValueError(f"not a usable JSON Schema{f' at {place}' if place else ''}: {refused}") from refused
+    return value
+
+
+def _object_schema(value: dict[str, Any]) -> dict[str, Any]:
+    if value.get("type") != "object":
+        raise ValueError("expected a schema of `type: object`")
+    return value
+
+
+def _confidentiality(value: Any) -> Any:
+    return Confidentiality.parse(value) if isinstance(value, str) else value
+
+
+def _integrity(value: Any) -> Any:
+    return Integrity(value) if isinstance(value, str) and value in {"trusted", "untrusted"} else value
+
+
+def _sorted_unique(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError("an entry appears twice")
+    return tuple(sorted(value))
+
+
+Name = Annotated[str, AfterValidator(_dns_label)]
+Semver = Annotated[str, AfterValidator(_semver)]
+Labels = Annotated[dict[str, str], AfterValidator(_labels), Field(max_length=64)]
+JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
+ObjectSchema = Annotated[dict[str, Any], AfterValidator(_object_schema), AfterValidator(_json_schema)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+Category = Literal["pii", "phi", "pci", "secret"]
+Categories = Annotated[tuple[Category, ...], AfterValidator(_sorted_unique), Field(max_length=4)]
+ConfidentialityLevel = Annotated[
+    Confidentiality,
+    BeforeValidator(_confidentiality),
+    PlainSerializer(lambda level: level.label, return_type=str),
+]
+IntegrityLevel = Annotated[
+    Integrity,
+    BeforeValidator(_integrity),
+    PlainSerializer(lambda level: level.value, return_type=str),
+]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+"""Name of a file in a folder that the operator mounts; never a path."""
+
+
+class Money(Model):
+    """An amount with its currency (ISO 4217)."""
+
+    amount: Amount
+    currency: Currency
+
+    def __str__(self) -> str:
+        """`0.25 USD`."""
+        return f"{self.amount.normalize():f} {self.currency}"
+
+
+class Metadata(Model):
+    """What a resource is called."""
+
+    name: Name
+    labels: Labels = Field(default_factory=dict)
+    annotations: Annotated[dict[str, str], Field(max_length=64)] = Field(default_factory=dict)
+
+
+class Schema(Model):
+    """A JSON Schema of an object: the shape of an input."""
+
+    schema_: ObjectSchema = Field(alias="schema")
+
+
+class Manifest(Model):
+    """The outer form of every resource: apiVersion, kind, metadata; the kinds add their spec."""
+
+    KIND: ClassVar[str]
+
+    api_version: Literal["amas.dev/v1alpha1"]
+    metadata: Metadata
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Plain JSON with canonical values and every default written out, so that it means the same for ever."""
+        return self.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,52 @@
+"""Budget: what a tenant, a role or a principal may spend in a span of time. Hard: reserved before, settled after."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from amas_governance.quantities import Percent
+
+from .base import Manifest, Model, Money, Name
+
+Subject = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class BudgetSubject(Model):
+    """Whose spending counts: all that is stated must hold."""
+
+    tenant: Name | None = None
+    role: Name | None = None
+    principal: Subject | None = None
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.tenant is None and self.role is None and self.principal is None:
+            raise ValueError("expected at least one of tenant, role and principal")
+        return self
+
+
+class BudgetSpec(Model):
+    """The amounts. At least one of cost and tokens is bounded."""
+
+    subject: BudgetSubject
+    window: Literal["hour", "day", "week", "month"]
+    cost: Money | None = None
+    tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    alert_at: Annotated[tuple[Percent, ...], Field(max_length=8)] = ()
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if self.cost is None and self.tokens is None:
+            raise ValueError("expected at least one of cost and tokens")
+        return self
+
+
+class Budget(Manifest):
+    """A hard bound on spending."""
+
+    KIND: ClassVar[str] = "Budget"
+
+    kind: Literal["Budget"]
+    spec: BudgetSpec

@@ -1,0 +1,63 @@
+"""Orchestration: how roles work together. A graph of steps whose edges are the references between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from amas_governance.quantities import Duration
+
+from .agent_role import ApprovalRequirement
+from .base import MAX_ITEMS, Manifest, Model, Name, Schema, Semver
+
+# Expressions name a step as `steps.<name>`, so its name is an identifier.
+StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$")]
+
+
+class Step(Model):
+    """One node: a role with its input, and when it runs."""
+
+    name: StepName
+    role: Name
+    with_: Annotated[dict[str, Any], Field(alias="with", max_length=MAX_ITEMS)] = Field(default_factory=dict)
+    needs: Annotated[tuple[StepName, ...], Field(max_length=MAX_ITEMS)] = ()
+    for_each: Annotated[str, Field(min_length=1)] | Annotated[list[Any], Field(max_length=1000)] | None = None
+    """An expression that gives a list, or the list; `item` and `index` are in scope of `with`, then."""
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = 4
+    when: Annotated[str, Field(min_length=1)] | bool | None = None
+    timeout: Duration | None = None
+    """Seconds for the whole step; the role's wall clock holds besides."""
+    on_rejected: Literal["fail", "end", "continue"] = "fail"
+    escalation: ApprovalRequirement | None = None
+    """Whom to ask when a bound is hit (`onBound: escalate`) or an outcome is unknown."""
+
+
+class OrchestrationSpec(Model):
+    """The graph itself."""
+
+    version: Semver
+    input: Schema
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+    output: Any = None
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [step.name for step in self.steps]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two steps are called {twice[0]}")
+        return self
+
+    def step(self, name: str) -> Step | None:
+        """The step of that name."""
+        return next((step for step in self.steps if step.name == name), None)
+
+
+class Orchestration(Manifest):
+    """A versioned graph of steps over roles."""
+
+    KIND: ClassVar[str] = "Orchestration"
+
+    kind: Literal["Orchestration"]
+    spec: OrchestrationSpec

@@ -1,0 +1,128 @@
+"""ToolServer: an MCP server, how it is reached, what each of its tools does, and the pin of what it offers."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_governance.quantities import Duration, RateLimit, Size
+
+from .base import (
+    MAX_ITEMS,
+    Categories,
+    ConfidentialityLevel,
+    FileName,
+    IntegrityLevel,
+    Manifest,
+    Model,
+)
+
+Argument = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+Effect = Literal["read", "write", "external", "irreversible"]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$", max_length=2048)]
+"""Credentials never stand in a URL, so `@` before the path is refused."""
+
+
+class StdioTransport(Model):
+    """A program that the policy-sidecar starts, in a working directory that the operator chose."""
+
+    command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)]
+
+
+class TlsOptions(Model):
+    """Files (mounted for the policy-sidecar) for TLS to the server."""
+
+    ca_file: FileName | None = None
+
+
+class HttpTransport(Model):
+    """Streamable HTTP."""
+
+    url: HttpUrl
+    tls: TlsOptions | None = None
+
+
+class Transport(Model):
+    """Exactly one way to the server."""
+
+    stdio: StdioTransport | None = None
+    http: HttpTransport | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.stdio is None) == (self.http is None):
+            raise ValueError("expected exactly one of stdio and http")
+        return self
+
+
+class Credential(Model):
+    """A secret in a file, and where the server expects it: a variable of its environment, or an HTTP header."""
+
+    file: FileName
+    env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")] | None = None
+    header: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,127}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.env is not None and self.header is not None:
+            raise ValueError("expected at most one of env and header")
+        return self
+
+
+class ResultLabel(Model):
+    """The label of what comes back."""
+
+    integrity: IntegrityLevel = Integrity.UNTRUSTED
+    confidentiality: ConfidentialityLevel = Confidentiality.INTERNAL
+    categories: Categories = ()
+
+    def to_label(self) -> Label:
+        """The same as a label."""
+        return Label(self.confidentiality, frozenset(self.categories), self.integrity)
+
+
+class ToolPolicy(Model):
+    """What a tool does to the world, and whether doing it twice is the same as once."""
+
+    effect: Effect
+    idempotent: bool = False
+    results: ResultLabel | None = None
+
+
+class ServerLimits(Model):
+    """Bounds of each call (seconds, bytes) and of all calls together."""
+
+    timeout: Duration = 30.0
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    response_size: Size = 1024 * 1024
+    rate: RateLimit | None = None
+
+
+class ToolServerSpec(Model):
+    """The server and its tools. A tool that is not listed here cannot be granted."""
+
+    transport: Transport
+    credentials: Annotated[tuple[Credential, ...], Field(max_length=32)] = ()
+    results: ResultLabel = Field(default_factory=ResultLabel)
+    tools: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")], ToolPolicy],
+        Field(min_length=1, max_length=MAX_ITEMS),
+    ]
+    pin: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    limits: ServerLimits = Field(default_factory=ServerLimits)
+
+    def result_label(self, tool: str) -> Label:
+        """Label of the results of a tool: its own if it states one, else the server's."""
+        policy = self.tools.get(tool)
+        return ((policy.results if policy else None) or self.results).to_label()
+
+
+class ToolServer(Manifest):
+    """An MCP server and what it offers."""
+
+    KIND: ClassVar[str] = "ToolServer"
+
+    kind: Literal["ToolServer"]
+    spec: ToolServerSpec
