@@ -14,6 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(CACHE)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 
 REPO ?= $(CURDIR)
+AGAINST ?= HEAD~1
 export DEMO_APPROVE
 
 .PHONY: help
@@ -36,6 +37,32 @@ proto: setup ## Generate the stubs under proto/gen from proto/
 lock: setup ## Resolve uv.lock and export requirements/*.txt from it
 	python scripts/lock.py
 
+.PHONY: demo
+demo: setup ## Start the platform, run release-notes on REPO=path (default: this repository), approve, verify, tear down
+	@python -m amas_cli.demo --repo "$(REPO)"
+
+.PHONY: test
+test: setup opa ## Run every test that needs no cluster
+	@scripts/test.sh
+
+.PHONY: unit
+unit: setup ## Run the tests that start nothing but the code under test
+	pytest -q -m "not integration and not e2e and not chaos"
+
+.PHONY: bench
+bench: setup ## Measure runs, start-up and memory; prints ratios and writes out/bench/*.json
+	@python -m tests.load.bench
+
+.PHONY: opa
+opa: ## Find the pinned OPA, or build it into the cache
+	@scripts/ensure_opa.sh "$(CACHE)"
+
+.PHONY: policies
+policies: opa ## Format, check and compile the policies
+	opa fmt --write policies
+	opa check --strict $$(find policies -name '*.rego')
+	scripts/build_policies.sh
+
 .PHONY: format
 format: setup ## Format and fix what ruff can fix
 	ruff format .
@@ -50,6 +77,14 @@ lint: setup ## ruff, mypy, import contracts, proto, lock
 	buf lint proto
 	python scripts/generate_stubs.py --check
 	python scripts/lock.py --check
+
+.PHONY: lint-policies
+lint-policies: opa ## Policies: format, strict check, tests, full coverage, no drift of the compiled module
+	@scripts/check_policies.sh
+
+.PHONY: breaking
+breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)
+	@scripts/check_breaking.sh "$(AGAINST)"
 
 .PHONY: clean
 clean: ## Remove what was built here (not the cache)
