@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no types
 from grpc_status import rpc_status
 
 from .errors import AmasError, ErrorKind, FieldViolation
@@ -18,8 +19,10 @@ __all__ = ["ERROR_DOMAIN", "STATUS_METADATA_KEY", "from_rpc_error", "to_rpc_stat
 ERROR_DOMAIN = "amas.dev"
 # Trailing metadata that carries the Status (gRPC's richer error model).
 STATUS_METADATA_KEY = "grpc-status-details-bin"
-# Servers answer trailers of some 8 KiB at most; beyond this many violations are counted, not listed.
-MAX_VIOLATIONS = 32
+# A client's default limit on trailers is 8 KiB, and base64 adds a third; violations beyond that are left out (bytes).
+MAX_STATUS_BYTES = 4_096
+# Longest text of a message or a violation (characters).
+MAX_TEXT = 1_024
 
 _KINDS = {getattr(grpc.StatusCode, kind.value): kind for kind in ErrorKind}
 
@@ -32,13 +35,17 @@ def grpc_code(kind: ErrorKind) -> grpc.StatusCode:
 
 def to_rpc_status(error: AmasError) -> status_pb2.Status:
     """The Status that says what `error` says."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.kind.value), message=error.message)
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.kind.value), message=error.message[:MAX_TEXT])
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
     _pack(status, info)
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
-        for violation in error.violations[:MAX_VIOLATIONS]:
-            bad_request.field_violations.add(field=violation.field, description=violation.description)
+        for violation in error.violations:
+            description = violation.description[:MAX_TEXT]
+            bad_request.field_violations.add(field=violation.field[:MAX_TEXT], description=description)
+            if status.ByteSize() + bad_request.ByteSize() > MAX_STATUS_BYTES:
+                del bad_request.field_violations[-1]
+                break
         _pack(status, bad_request)
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
@@ -72,14 +79,15 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> AmasError:
 
 def _status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     try:
-        status: status_pb2.Status | None = rpc_status.from_call(error)
+        # The stubs know only synchronous calls; the function reads nothing but code, details and trailers.
+        status: status_pb2.Status | None = rpc_status.from_call(error)  # type: ignore[arg-type]
     except ValueError:
         # The details contradict the code: a peer that we cannot trust to describe its own failure.
         return None
     return status
 
 
-def _pack(status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | object) -> None:
+def _pack(status: status_pb2.Status, detail: Message) -> None:
     packed = any_pb2.Any()
-    packed.Pack(detail)  # type: ignore[arg-type]
+    packed.Pack(detail)
     status.details.append(packed)

@@ -96,7 +96,9 @@ def server_credentials(files: TlsFiles, *, require_client_certificate: bool = Tr
         return None if material is None else configuration(material)
 
     return grpc.dynamic_ssl_server_credentials(
-        configuration(watch.material), fetch, require_client_authentication=require_client_certificate
+        configuration(watch.material),
+        fetch,  # type: ignore[arg-type]  # the stubs do not know that None means "unchanged"
+        require_client_authentication=require_client_certificate,
     )
 
 

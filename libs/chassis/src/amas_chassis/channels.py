@@ -1,0 +1,191 @@
+"""Channels to other services: mutual TLS that follows its files, deadlines, bounded retries, trace context.
+
+A client asks for `Client.stub` at each use and always gets one on a channel with the current certificate. It must never
+make a call without a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from .client_calls import CountedCalls, OutgoingChannel
+from .tls import FileWatch, TlsFiles, client_credentials
+
+__all__ = ["Client", "ClientChannels"]
+
+_log = logging.getLogger(__name__)
+StubT = TypeVar("StubT")
+
+# Largest message either way (bytes): a bundle is at most 16 MiB, plus its envelope.
+MAX_MESSAGE_BYTES = 20 * 1024 * 1024
+# How often the certificate files are looked at (seconds).
+RELOAD_CHECK_SECONDS = 1.0
+# How long a replaced channel may live on for the calls that it carries (seconds): the longest stream.
+RETIRE_SECONDS = 3_600.0
+# A streaming call without a time-out of its own ends after this (seconds); watchers resume.
+STREAM_TIMEOUT_SECONDS = 3_600.0
+
+# Every method is idempotent (by an id or an idempotency key), so that UNAVAILABLE may be asked again: at most three
+# more times, within the call's deadline, and not at all when a third of recent calls fail.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
+}
+
+
+class ClientChannels:
+    """The channels of one process. Use it from one event loop."""
+
+    def __init__(self, tls: TlsFiles, caller: str, *, name_suffix: str = "amas.internal") -> None:
+        self._watch = FileWatch(tls)
+        self._material = self._watch.material
+        self._caller = caller
+        self._name_suffix = name_suffix
+        self._next_check = 0.0
+        self._generation = 0
+        self._open: dict[tuple[str, str], _Connection] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def client(
+        self, stub_class: Callable[[Any], StubT], target: str, server_name: str, *, default_timeout: float = 5.0
+    ) -> Client[StubT]:
+        """A client of `server_name` at `target` ("host:port", "dns:///name:port" or "unix:/path").
+
+        `default_timeout` (seconds) holds for unary calls without one; no call outlives the call being served.
+        """
+        return Client(self, stub_class, target, server_name, default_timeout)
+
+    async def close(self) -> None:
+        """Cancel what is still under way and close every channel."""
+        self._closed = True
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        connections, self._open = list(self._open.values()), {}
+        await asyncio.gather(*(connection.channel.close(None) for connection in connections))
+
+    def connection(self, target: str, server_name: str) -> _Connection:
+        """The current connection; a new one, the old one left to end its calls, when the certificate changed."""
+        if self._closed:
+            raise RuntimeError("the channels are closed")
+        self._reload()
+        key = (target, server_name)
+        current = self._open.get(key)
+        if current is None or current.generation != self._generation:
+            if current is not None:
+                self._retire(current)
+            current = _Connection(self._channel(target, server_name), self._generation)
+            self._open[key] = current
+        return current
+
+    def _reload(self) -> None:
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + RELOAD_CHECK_SECONDS
+        material = self._watch.changed()
+        if material is not None:
+            self._material = material
+            self._generation += 1
+
+    def _retire(self, connection: _Connection) -> None:
+        async def close_when_idle() -> None:
+            try:
+                await asyncio.wait_for(connection.calls.idle(), RETIRE_SECONDS)
+            except TimeoutError:
+                _log.warning("closing a replaced channel with calls under way")
+            finally:
+                await connection.channel.close(None)
+
+        task = asyncio.create_task(close_when_idle())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _channel(self, target: str, server_name: str) -> grpc.aio.Channel:
+        options = channel_options(self._caller)
+        options.append(("grpc.ssl_target_name_override", f"{server_name}.{self._name_suffix}"))
+        return grpc.aio.secure_channel(target, client_credentials(self._material), options=options)
+
+
+class _Connection:
+    """One channel, the certificate generation that it was made with, and the calls that it carries."""
+
+    __slots__ = ("calls", "channel", "generation")
+
+    def __init__(self, channel: grpc.aio.Channel, generation: int) -> None:
+        self.channel = channel
+        self.generation = generation
+        self.calls = CountedCalls()
+
+
+class Client(Generic[StubT]):
+    """A service's stub that is always the current one."""
+
+    def __init__(
+        self,
+        channels: ClientChannels,
+        stub_class: Callable[[Any], StubT],
+        target: str,
+        server_name: str,
+        default_timeout: float,
+    ) -> None:
+        self._channels = channels
+        self._stub_class = stub_class
+        self._target = target
+        self._server_name = server_name
+        self._default_timeout = default_timeout
+        self._connection: _Connection | None = None
+        self._stub: StubT | None = None
+
+    @property
+    def stub(self) -> StubT:
+        """The stub to call now; do not keep it."""
+        connection = self._channels.connection(self._target, self._server_name)
+        if self._stub is None or connection is not self._connection:
+            channel = OutgoingChannel(
+                connection.channel, connection.calls, self._default_timeout, STREAM_TIMEOUT_SECONDS
+            )
+            self._stub = self._stub_class(channel)
+            self._connection = connection
+        return self._stub
+
+
+def channel_options(caller: str) -> list[tuple[str, Any]]:
+    """The options of a client channel."""
+    return [
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.enable_retries", 1),
+        ("grpc.primary_user_agent", caller),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        # A peer that vanished without a word is noticed within 40 s, also between calls.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # A peer that restarts is found again within 2 s, not after grpc's default of up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    ]

@@ -1,0 +1,168 @@
+"""What every gRPC server of ours puts around a call: trace, metrics, errors, deadline, access, validation.
+
+Each concern is a layer of its own here; `server_calls` knows the shapes of handlers. It must never tell a client more
+of an unexpected exception than that there was one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from . import deadlines, telemetry
+from .errors import AmasError, ErrorKind
+from .identity import service_of
+from .metrics import GrpcServerMetrics, grpc_server_metrics
+from .rpc_errors import from_rpc_error
+from .server_calls import CallInterceptor, Layer, RequestCheck, ServerCall
+from .validation import validate
+
+__all__ = ["AccessLayer", "internal_interceptor", "public_interceptor"]
+
+_log = logging.getLogger(__name__)
+
+# Served to every peer with a valid certificate: probes and debugging tools belong to no caller list.
+_OPEN_TO_ALL_PEERS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+# What a downstream failure may become for our own caller; anything else is a fault of ours.
+_PASSED_ON = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.RESOURCE_EXHAUSTED})
+
+
+def internal_interceptor(
+    trust_domain: str, callers: Mapping[str, frozenset[str]]
+) -> grpc.aio.ServerInterceptor[Any, Any]:
+    """For the mutual-TLS server between services: only the callers listed for a method get through."""
+    return _interceptor(AccessLayer(trust_domain, callers))
+
+
+def public_interceptor(*layers: Layer) -> grpc.aio.ServerInterceptor[Any, Any]:
+    """For a server that outsiders reach: no caller list; `layers` add authentication and limits."""
+    return _interceptor(*layers)
+
+
+def _interceptor(*inner: Layer, check: RequestCheck = validate) -> CallInterceptor:
+    metrics = MetricsLayer(grpc_server_metrics())
+    return CallInterceptor([TraceLayer(), metrics, ErrorLayer(), DeadlineLayer(), *inner], check)
+
+
+class TraceLayer:
+    """A server span a call, continuing the caller's trace."""
+
+    def __init__(self) -> None:
+        self._tracer = telemetry.tracer(__name__)
+
+    @contextmanager
+    def around(self, call: ServerCall) -> Iterator[None]:
+        """Make the span current for the task that serves the call."""
+        carried = {key: value for key, value in call.context.invocation_metadata() or () if key == "traceparent"}
+        parent = telemetry.context_from_traceparent(str(carried.get("traceparent", "")))
+        service, _, name = call.method.removeprefix("/").rpartition("/")
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+        span = self._tracer.start_span(f"{service}/{name}", parent, SpanKind.SERVER, attributes)
+        token = otel_context.attach(trace.set_span_in_context(span))
+        try:
+            yield
+        except BaseException as error:
+            span.set_status(Status(StatusCode.ERROR, _code_of(error, call.context)))
+            raise
+        finally:
+            span.set_attribute("rpc.caller", call.caller)
+            span.end()
+            otel_context.detach(token)
+
+
+class MetricsLayer:
+    """Counts and times every call by method, code and caller."""
+
+    def __init__(self, metrics: GrpcServerMetrics) -> None:
+        self._metrics = metrics
+
+    @contextmanager
+    def around(self, call: ServerCall) -> Iterator[None]:
+        """Observe the call when it ends, whatever its end."""
+        begun = time.perf_counter()
+        code = "OK"
+        self._metrics.in_flight.inc()
+        try:
+            yield
+        except BaseException as error:
+            code = _code_of(error, call.context)
+            raise
+        finally:
+            self._metrics.in_flight.dec()
+            seconds = time.perf_counter() - begun
+            self._metrics.observe(call.method, code, call.caller, seconds, telemetry.current_trace_id())
+
+
+class ErrorLayer:
+    """Turns whatever a handler raises into an AmasError."""
+
+    @contextmanager
+    def around(self, call: ServerCall) -> Iterator[None]:
+        """Let AmasError and grpc's own aborts pass; log and hide the rest."""
+        try:
+            yield
+        except (AmasError, grpc.aio.AbortError):
+            raise
+        except grpc.aio.AioRpcError as error:
+            passed_on = from_rpc_error(error)
+            if passed_on.kind in _PASSED_ON:
+                raise passed_on from error
+            raise _hidden(call, error) from error
+        except Exception as error:
+            raise _hidden(call, error) from error
+
+
+class DeadlineLayer:
+    """Makes the caller's deadline hold for the calls that the handler makes."""
+
+    @contextmanager
+    def around(self, call: ServerCall) -> Iterator[None]:
+        """The handler's clients see what is left."""
+        with deadlines.limited(call.context.time_remaining()):
+            yield
+
+
+class AccessLayer:
+    """Lets in only callers that the method lists."""
+
+    def __init__(self, trust_domain: str, callers: Mapping[str, frozenset[str]]) -> None:
+        self._trust_domain = trust_domain
+        self._callers = dict(callers)
+
+    @contextmanager
+    def around(self, call: ServerCall) -> Iterator[None]:
+        """Raise UNAUTHENTICATED for no identity, PERMISSION_DENIED for a wrong one; an unlisted method is refused."""
+        call.caller = service_of(call.context.auth_context(), trust_domain=self._trust_domain)
+        if not call.method.startswith(_OPEN_TO_ALL_PEERS) and call.caller not in self._callers.get(call.method, ()):
+            _log.warning("caller refused", extra={"method": call.method, "caller": call.caller})
+            raise AmasError(
+                ErrorKind.PERMISSION_DENIED,
+                "CALLER_NOT_ALLOWED",
+                f"{call.caller} may not call {call.method}",
+                metadata={"caller": call.caller, "method": call.method},
+            )
+        yield
+
+
+def _hidden(call: ServerCall, error: Exception) -> AmasError:
+    _log.error("handler failed", exc_info=error, extra={"method": call.method, "caller": call.caller})
+    trace_id = telemetry.current_trace_id()
+    return AmasError(ErrorKind.INTERNAL, "INTERNAL", "internal error", metadata={"trace_id": trace_id})
+
+
+def _code_of(error: BaseException, context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    if isinstance(error, AmasError):
+        return error.kind.value
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "CANCELLED"
+    code = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"

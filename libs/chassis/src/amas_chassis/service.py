@@ -1,0 +1,92 @@
+"""The main function of every service: event loop, logs, telemetry, signals, exit code.
+
+A service's `__main__` calls `main` with a function that reads the settings and wires everything. It must never print a
+traceback for something an operator can mend: wrong settings and an address in use get one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from . import logs, telemetry
+from .grpc_server import GrpcService, ListenError
+from .lifecycle import Lifecycle, Server, ServiceSpec
+from .settings import EXIT_SETTINGS, SettingsError
+
+__all__ = ["GrpcService", "ListenError", "Server", "ServiceSpec", "main"]
+
+_log = logging.getLogger(__name__)
+
+# Exit codes, documented for operators.
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_LISTEN = 3
+# By convention 128 + SIGTERM: told twice, left at once.
+EXIT_FORCED = 143
+
+
+def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
+    """Serve what `build` wires until SIGTERM or SIGINT; the exit code for the process.
+
+    0: ended as told. 1: failed. 2: the settings are wrong. 3: an address cannot be listened on. 143: told twice.
+    """
+    logs.configure(name, "info")
+    telemetry.configure(name, None)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(name, build))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_SETTINGS
+    except ListenError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_LISTEN
+    except Exception:
+        _log.exception("the service failed")
+        return EXIT_FAILED
+    finally:
+        telemetry.shutdown()
+
+
+async def _serve(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    spec = await _until(stop, build())
+    if spec is None:
+        return EXIT_OK
+    logs.configure(name, spec.settings.log_level)
+    if spec.settings.otlp_endpoint:
+        telemetry.configure(name, spec.settings.otlp_endpoint)
+    return EXIT_OK if await Lifecycle(spec).run(stop) else EXIT_FAILED
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    def told() -> None:
+        if stop.is_set():
+            _log.warning("told to stop a second time, leaving at once")
+            os._exit(EXIT_FORCED)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told)
+
+
+async def _until(stop: asyncio.Event, building: Awaitable[ServiceSpec]) -> ServiceSpec | None:
+    """The result of `building`, or None if the process is told to stop before it is done."""
+    build = asyncio.ensure_future(building)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((build, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if build.done():
+        return build.result()
+    build.cancel()
+    await asyncio.wait((build,), timeout=5.0)
+    return None
