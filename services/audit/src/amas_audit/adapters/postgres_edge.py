@@ -1,0 +1,35 @@
+"""Reads the right edge of the stored tree, and tiles, out of rows that are only ever inserted."""
+
+from __future__ import annotations
+
+from amas_audit.adapters.postgres_pool import Connection
+from amas_audit.domain.errors import LogDamagedError
+from amas_audit.domain.tiles import TILE_HEIGHT, TILE_WIDTH, Edge
+
+_LEAVES = 'SELECT leaf_hash AS hash FROM audit.entry WHERE "index" >= $1 AND "index" < $2 ORDER BY "index"'
+_ROOTS = """
+SELECT root AS hash FROM audit.tile WHERE level = $1 AND position >= $2 AND position < $3 ORDER BY position
+"""
+
+
+async def read_row(connection: Connection, level: int, start: int, end: int) -> tuple[bytes, ...]:
+    """Nodes [start, end) of a tile level, as far as they are there: leaves, or roots of the tiles below."""
+    if level == 0:
+        rows = await connection.fetch(_LEAVES, start, end)
+    else:
+        rows = await connection.fetch(_ROOTS, level - 1, start, end)
+    return tuple(row["hash"] for row in rows)
+
+
+async def load_edge(connection: Connection, size: int) -> Edge:
+    """The edge of the stored tree of `size` leaves. LogDamagedError if rows of it are missing or too many."""
+    partial: list[tuple[bytes, ...]] = []
+    level, nodes = 0, size
+    while nodes:
+        start = nodes - nodes % TILE_WIDTH
+        row = await read_row(connection, level, start, start + TILE_WIDTH)
+        if len(row) != nodes - start:
+            raise LogDamagedError(f"level {level} of the tree of {size} has {start + len(row)} nodes, not {nodes}")
+        partial.append(row)
+        level, nodes = level + 1, nodes >> TILE_HEIGHT
+    return Edge(size, tuple(partial))

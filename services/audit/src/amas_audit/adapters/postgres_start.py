@@ -1,0 +1,49 @@
+"""What must hold before the service answers: the tables are there, and its role can only add to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import asyncpg
+from amas_chassis.errors import AmasError
+
+from amas_audit.adapters.postgres_pool import START_PAUSE, Pool, unavailable_when_away
+from amas_audit.domain.errors import NotReadyError
+
+_LOG = logging.getLogger(__name__)
+
+TABLES = ("entry", "tile", "checkpoint", "fence")
+# Privileges with which the service's role could change or drop what is acknowledged.
+FORBIDDEN = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
+
+_REVISION = "SELECT version_num FROM audit.alembic_version"
+_EXCESSIVE = """
+SELECT t.name || ': ' || p.name FROM unnest($1::text[]) AS t (name), unnest($2::text[]) AS p (name)
+WHERE has_table_privilege('audit.' || t.name, p.name)
+"""
+
+
+async def wait_for_tables(pool: Pool, revision: str, *, start_timeout: float) -> None:
+    """Wait until the schema is at `revision`. NotReadyError after `start_timeout` s, or if the role may change rows."""
+    deadline = asyncio.get_running_loop().time() + start_timeout
+    while (found := await _revision(pool)) != revision:
+        if asyncio.get_running_loop().time() >= deadline:
+            raise NotReadyError(
+                f"the schema audit is at revision {found or 'none'}, not {revision}: run `python -m amas_audit migrate`"
+            )
+        await asyncio.sleep(START_PAUSE)
+    excessive = [row[0] for row in await pool.fetch(_EXCESSIVE, TABLES, FORBIDDEN)]
+    if excessive:
+        raise NotReadyError(f"the service's role may change the log ({', '.join(excessive)}): give it its own role")
+    if await pool.fetchval("SHOW fsync") != "on":
+        _LOG.warning("the database runs with fsync off: what is acknowledged may be lost when the machine stops")
+
+
+async def _revision(pool: Pool) -> str:
+    """The schema's revision; empty while it has none or the database is away."""
+    try:
+        with unavailable_when_away():
+            return str(await pool.fetchval(_REVISION) or "")
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError, AmasError):
+        return ""

@@ -1,0 +1,93 @@
+"""Wires the audit service. Everything is made here and nowhere else, and only when asked."""
+
+from __future__ import annotations
+
+import logging
+
+from amas.audit.v1 import audit_pb2_grpc
+from amas_chassis.clock import SystemClock
+from amas_chassis.service import GrpcService, ServiceSpec
+from amas_chassis.settings import SettingsError, load
+from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+
+from amas_audit.adapters.group_commit import GroupCommit
+from amas_audit.adapters.migrate import migrate, newest_revision
+from amas_audit.adapters.postgres_log import PostgresLog
+from amas_audit.adapters.postgres_pool import Pool, open_pool
+from amas_audit.adapters.postgres_reader import PostgresReader
+from amas_audit.adapters.postgres_start import wait_for_tables
+from amas_audit.adapters.signing_key import read_signing_key
+from amas_audit.domain.errors import NotReadyError
+from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
+from amas_audit.settings import AuditSettings
+from amas_audit.telemetry import AuditTelemetry
+from amas_audit.usecases.append_events import AppendEvents
+from amas_audit.usecases.export_run import ExportRun
+from amas_audit.usecases.get_checkpoint import GetCheckpoint
+from amas_audit.usecases.get_proof import GetProof
+from amas_audit.usecases.query_events import QueryEvents
+
+NAME = "audit"
+
+_LOG = logging.getLogger(__name__)
+
+
+async def build() -> ServiceSpec:
+    """The service, once its key is read and its database is there and fits it."""
+    settings = load(AuditSettings)
+    signer = _signer(settings)
+    # Without parameters, which are the contents of the log. The package has no types.
+    AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
+    pool = await open_pool(
+        settings.service_dsn(),
+        connections=settings.database_connections,
+        start_timeout=settings.start_timeout,
+    )
+    await wait_for_tables(pool, newest_revision(), start_timeout=settings.start_timeout)
+    telemetry = AuditTelemetry()
+    log = PostgresLog(pool, signer, origin=settings.origin, telemetry=telemetry)
+    await log.open()
+    _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
+    return _spec(settings, pool, signer, log, telemetry)
+
+
+def run_migrations() -> None:
+    """Bring the schema to the newest revision, as its owner."""
+    migrate(load(AuditSettings).owner_dsn())
+
+
+def _spec(
+    settings: AuditSettings, pool: Pool, signer: NoteSigner, log: PostgresLog, telemetry: AuditTelemetry
+) -> ServiceSpec:
+    clock = SystemClock()
+    reader = PostgresReader(pool, key_id=signer.verifier.key_id)
+    group_commit = GroupCommit(log.commit, telemetry, clock)
+    verifier_key = signer.verifier.encode()
+    api = AuditApi(
+        append_events=AppendEvents(group_commit, telemetry, clock),
+        query_events=QueryEvents(reader),
+        get_proof=GetProof(reader),
+        get_checkpoint=GetCheckpoint(reader),
+        export_run=ExportRun(reader, origin=settings.origin, verifier_key=verifier_key),
+        verifier_key=verifier_key,
+    )
+
+    async def log_is_sound() -> None:
+        log.check()
+
+    return ServiceSpec(
+        name=NAME,
+        settings=settings,
+        services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
+        callers=CALLERS,
+        checks={"database": reader.check, "log": log_is_sound},
+        on_stop=[group_commit.close, pool.close],
+    )
+
+
+def _signer(settings: AuditSettings) -> NoteSigner:
+    try:
+        return NoteSigner(settings.origin, read_signing_key(settings.signing_key_file))
+    except NotReadyError as error:
+        raise SettingsError(str(error)) from error

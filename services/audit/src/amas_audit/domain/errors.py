@@ -1,0 +1,99 @@
+"""Everything that the service refuses or fails with. Messages are safe to show to a caller of the same tenant."""
+
+from __future__ import annotations
+
+from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
+
+# Seconds after which a caller may try again when the database is away or the queue is full.
+RETRY_AFTER = 0.5
+
+
+class LogDamagedError(RuntimeError):
+    """What is stored does not fit what was signed. Nothing may be appended or proven until a human has looked."""
+
+
+class NotReadyError(RuntimeError):
+    """The service cannot start or serve for a reason that its operator can mend; the text says which."""
+
+
+def event_invalid(position: int, field: str, description: str) -> AmasError:
+    """An event that cannot stand in the log. `position` counts from 0 in the request."""
+    path = f"events[{position}].{field}"
+    return AmasError(
+        ErrorKind.INVALID_ARGUMENT,
+        "EVENT_INVALID",
+        f"{path}: {description}",
+        violations=[FieldViolation(path, description)],
+    )
+
+
+def event_conflict(event_id: str) -> AmasError:
+    """The id stands in the log with other content."""
+    return AmasError(
+        ErrorKind.ALREADY_EXISTS,
+        "EVENT_CONFLICT",
+        f"event {event_id!r} stands in the log with other content; nothing of the request was appended",
+        metadata={"event_id": event_id},
+    )
+
+
+def fenced(run_id: str, seen: int) -> AmasError:
+    """A later holder of the run has appended already."""
+    return AmasError(
+        ErrorKind.FAILED_PRECONDITION,
+        "FENCED",
+        f"run {run_id!r} was taken over: its fencing token is {seen} or higher",
+        metadata={"run_id": run_id, "seen_token": str(seen)},
+    )
+
+
+def log_unavailable() -> AmasError:
+    """The database is away. Whether a commit in flight took place is unknown; a retry by the same ids is safe."""
+    return AmasError(
+        ErrorKind.UNAVAILABLE,
+        "LOG_UNAVAILABLE",
+        "the log cannot be reached; nothing was acknowledged, try again with the same event ids",
+        retry_after=RETRY_AFTER,
+    )
+
+
+def log_overloaded() -> AmasError:
+    """More appends wait than the service keeps in memory."""
+    return AmasError(
+        ErrorKind.UNAVAILABLE,
+        "LOG_OVERLOADED",
+        "too many appends are waiting; nothing was appended, try again with the same event ids",
+        retry_after=RETRY_AFTER,
+    )
+
+
+def log_damaged() -> AmasError:
+    """The stored tree does not fit the signed one."""
+    return AmasError(
+        ErrorKind.INTERNAL, "LOG_DAMAGED", "the stored log does not fit its signed checkpoint; nothing is appended"
+    )
+
+
+def entry_unknown() -> AmasError:
+    """No such entry, or one of another tenant: the answer is the same."""
+    return AmasError(ErrorKind.NOT_FOUND, "ENTRY_UNKNOWN", "the tenant has no entry at that index")
+
+
+def run_unknown() -> AmasError:
+    """The tenant has no entry of that run."""
+    return AmasError(ErrorKind.NOT_FOUND, "RUN_UNKNOWN", "the tenant has no entry of that run")
+
+
+def checkpoint_unknown() -> AmasError:
+    """No checkpoint of that size was signed."""
+    return AmasError(ErrorKind.NOT_FOUND, "CHECKPOINT_UNKNOWN", "no checkpoint of that tree size was signed")
+
+
+def tree_too_small() -> AmasError:
+    """The entry came after the tree that it should be proven in."""
+    return AmasError(
+        ErrorKind.INVALID_ARGUMENT,
+        "TREE_TOO_SMALL",
+        "the tree of that size does not hold the entry",
+        violations=[FieldViolation("tree_size", "must be greater than index")],
+    )

@@ -1,0 +1,79 @@
+"""The bytes of a leaf: one event as canonical JSON (RFC 8785) in the shape of a CloudEvent (version 1.0).
+
+What is written here is what the tree hashes, for ever: a change of this module adds members,
+and never gives an old one another meaning. docs/audit-events.md describes the members.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+from amas_audit.domain.model import Event
+
+# CloudEvents attribute -> field, in the order of RFC 8785 (by UTF-16 code units), `data` and constants apart.
+_ATTRIBUTES = (
+    ("bundle", "bundle"),
+    ("id", "id"),
+    ("principal", "principal"),
+    ("role", "role"),
+    ("roleversion", "role_version"),
+    ("runid", "run_id"),
+    ("spanid", "span_id"),
+    ("step", "step"),
+    ("tenant", "tenant"),
+    ("time", "time"),
+    ("traceid", "trace_id"),
+    ("type", "type"),
+)
+_DECODER = json.JSONDecoder()
+
+
+def encode(event: Event, source: str, run_sequence: int) -> bytes:
+    """The leaf of an event. Its data is canonical already, so only the envelope around it is written here."""
+    members = {name: _string(value) for name, attribute in _ATTRIBUTES if (value := getattr(event, attribute))}
+    members["data"] = event.data
+    members["datacontenttype"] = b'"application/json"'
+    members["source"] = _string(source)
+    members["specversion"] = b'"1.0"'
+    if event.run_id:
+        members["runsequence"] = b"%d" % run_sequence
+    return b"{" + b",".join(_string(name) + b":" + members[name] for name in sorted(members)) + b"}"
+
+
+def decode(leaf: bytes) -> tuple[Event, str, int]:
+    """Event, source and position in the run out of a leaf that `encode` made.
+
+    The data is cut out as it stands: read and written again, a number such as 1e20 would come out as an integer that
+    canonical JSON refuses.
+    """
+    text = leaf.decode()
+    start = text.index('"data":') + len('"data":')
+    if text.startswith('{"bundle":'):
+        # Only here may text that a sender chose come before the data.
+        _, end_of_bundle = _DECODER.raw_decode(text, len('{"bundle":'))
+        start = end_of_bundle + len(',"data":')
+    _, end = _DECODER.raw_decode(text, start)
+    members = cast("dict[str, Any]", json.loads(text[:start] + "0" + text[end:]))
+    fields = {attribute: members.get(name, "") for name, attribute in _ATTRIBUTES}
+    return Event(**fields, data=text[start:end].encode()), members["source"], members.get("runsequence", 0)
+
+
+def same_content(leaf: bytes, event: Event, source: str) -> bool:
+    """Whether a leaf says what `event` says, whenever and in whichever span either was sent."""
+    recorded, recorded_source, _ = decode(leaf)
+    # Bytes are compared, since to Python `True == 1 == 1.0`.
+    return encode(_without_circumstances(recorded), recorded_source, 0) == encode(
+        _without_circumstances(event), source, 0
+    )
+
+
+def _without_circumstances(event: Event) -> Event:
+    """A retry is recognised without when, and in which span, it was sent."""
+    return replace(event, time="", trace_id="", span_id="")
+
+
+def _string(value: str) -> bytes:
+    # The standard library escapes exactly as RFC 8785, section 3.2.2.2 asks when it may leave non-ASCII be.
+    return json.dumps(value, ensure_ascii=False).encode()

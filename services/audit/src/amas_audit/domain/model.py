@@ -1,0 +1,101 @@
+"""What the log holds and answers, in the service's own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as its sender states it. Empty text means "not said"."""
+
+    id: str
+    type: str
+    # RFC 3339, UTC, ends with Z; 0, 3, 6 or 9 digits of a second (the JSON form of a protobuf Timestamp).
+    time: str
+    tenant: str
+    run_id: str = ""
+    step: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    principal: str = ""
+    role: str = ""
+    role_version: str = ""
+    bundle: str = ""
+    # Canonical JSON (RFC 8785) of an object.
+    data: bytes = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What one Append asks for: all of it is appended, or nothing."""
+
+    events: tuple[Event, ...]
+    # Service that sent it, from its certificate.
+    source: str
+    # 0: none was given.
+    fencing_token: int = 0
+    # Length of all events as bytes, for the bounds of a group.
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an event stands in the log."""
+
+    id: str
+    index: int
+    # From 1 without a gap within a run; 0 without a run.
+    run_sequence: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as it stands in the log."""
+
+    index: int
+    run_sequence: int
+    source: str
+    event: Event
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which entries of one tenant are asked for; empty text does not filter."""
+
+    tenant: str
+    run_id: str = ""
+    trace_id: str = ""
+    principal: str = ""
+    type: str = ""
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A signed state of the tree."""
+
+    size: int
+    root: bytes
+    # Signed note (C2SP tlog-checkpoint).
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """Shows that the leaf at `index` is in the tree of `head`."""
+
+    index: int
+    head: SignedHead
+    # Leaf to root (RFC 9162, section 2.1.3).
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries by rising index, and whether more follow."""
+
+    entries: tuple[Entry, ...] = field(default=())
+    more: bool = False

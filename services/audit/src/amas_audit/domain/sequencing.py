@@ -1,0 +1,145 @@
+"""Gives a group of submissions their places in the log, each submission whole or not at all.
+
+Pure: what the log holds is handed in, what is to be written comes out. A submission that is refused must leave no
+trace in its neighbours' places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from amas_chassis.errors import AmasError
+
+from amas_audit.domain.errors import event_conflict, fenced
+from amas_audit.domain.leaf import encode, same_content
+from amas_audit.domain.merkle import leaf_hash
+from amas_audit.domain.model import Appended, Event, Submission
+
+# (tenant, event id) and (tenant, run id).
+EventKey = tuple[str, str]
+RunKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event that stands in the log."""
+
+    index: int
+    run_sequence: int
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How far a run has come in the log."""
+
+    last_sequence: int = 0
+    highest_token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry that is to be written."""
+
+    index: int
+    run_sequence: int
+    event: Event
+    source: str
+    leaf: bytes
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to answer to each submission, and what to write before any of the answers is given."""
+
+    outcomes: tuple[tuple[Appended, ...] | AmasError, ...]
+    entries: tuple[NewEntry, ...]
+    fences: Mapping[RunKey, int]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The log as it will be after the submissions that were taken so far."""
+
+    size: int
+    known: dict[EventKey, Recorded]
+    runs: dict[RunKey, RunState]
+    entries: list[NewEntry] = field(default_factory=list)
+    fences: dict[RunKey, int] = field(default_factory=dict)
+
+
+def plan(
+    submissions: Sequence[Submission],
+    *,
+    size: int,
+    known: Mapping[EventKey, Recorded],
+    runs: Mapping[RunKey, RunState],
+) -> Plan:
+    """Places for a group in a log of `size` entries, in the order of the group.
+
+    `known` has those of the group's events that stand in the log; `runs` the state of the runs that the group names.
+    """
+    draft = _Draft(size, dict(known), dict(runs))
+    outcomes: list[tuple[Appended, ...] | AmasError] = []
+    for submission in submissions:
+        try:
+            outcomes.append(_place(submission, draft))
+        except AmasError as error:
+            outcomes.append(error)
+    return Plan(tuple(outcomes), tuple(draft.entries), draft.fences)
+
+
+def _place(submission: Submission, draft: _Draft) -> tuple[Appended, ...]:
+    """Places of one submission. Raises before it has changed the draft, or does not raise."""
+    runs = _checked_runs(submission, draft)
+    placed: dict[EventKey, Recorded] = {}
+    entries: list[NewEntry] = []
+    answers: list[Appended] = []
+    for event in submission.events:
+        key = (event.tenant, event.id)
+        recorded = placed.get(key) or draft.known.get(key)
+        if recorded is not None:
+            if not same_content(recorded.leaf, event, submission.source):
+                raise event_conflict(event.id)
+            answers.append(Appended(event.id, recorded.index, recorded.run_sequence, duplicate=True))
+            continue
+        entry = _entry(event, submission.source, draft.size + len(entries), runs)
+        entries.append(entry)
+        placed[key] = Recorded(entry.index, entry.run_sequence, entry.leaf)
+        answers.append(Appended(event.id, entry.index, entry.run_sequence, duplicate=False))
+    for run, state in runs.items():
+        if state.highest_token > draft.runs.get(run, RunState()).highest_token:
+            draft.fences[run] = state.highest_token
+    draft.runs.update(runs)
+    draft.known.update(placed)
+    draft.entries.extend(entries)
+    draft.size += len(entries)
+    return tuple(answers)
+
+
+def _checked_runs(submission: Submission, draft: _Draft) -> dict[RunKey, RunState]:
+    """States of the submission's runs under its token. Raises FENCED if one has seen a higher token."""
+    runs: dict[RunKey, RunState] = {}
+    token = submission.fencing_token
+    for event in submission.events:
+        key = (event.tenant, event.run_id)
+        if not event.run_id or key in runs:
+            continue
+        state = draft.runs.get(key, RunState())
+        if token and token < state.highest_token:
+            raise fenced(event.run_id, state.highest_token)
+        runs[key] = RunState(state.last_sequence, max(token, state.highest_token))
+    return runs
+
+
+def _entry(event: Event, source: str, index: int, runs: dict[RunKey, RunState]) -> NewEntry:
+    sequence = 0
+    if event.run_id:
+        key = (event.tenant, event.run_id)
+        state = runs[key]
+        sequence = state.last_sequence + 1
+        runs[key] = RunState(sequence, state.highest_token)
+    leaf = encode(event, source, sequence)
+    return NewEntry(index, sequence, event, source, leaf, leaf_hash(leaf))

@@ -1,0 +1,55 @@
+"""What the use cases need from outside, as small as they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from amas_audit.domain.model import Appended, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.tiles import TileId
+
+
+class Log(Protocol):
+    """Where events are appended."""
+
+    async def append(self, submission: Submission) -> tuple[Appended, ...]:
+        """Append all events or none, and return once they are on disk.
+
+        Raises AmasError: EVENT_CONFLICT, FENCED (final), LOG_UNAVAILABLE, LOG_OVERLOADED (try again).
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """What is asked of the log. Every method raises AmasError LOG_UNAVAILABLE while the database is away."""
+
+    async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
+        """Entries of one tenant with start <= index < end (None: no end), by rising index.
+
+        At most `limit`, and at most about `max_bytes` of leaves, but at least one if there is one.
+        """
+        ...
+
+    async def holds(self, tenant: str, index: int) -> bool:
+        """Whether the entry at `index` is there and the tenant's."""
+        ...
+
+    async def head(self, size: int | None = None) -> SignedHead | None:
+        """The newest signed head, or that of a size if one was signed."""
+        ...
+
+    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
+        """The tiles, those at the right edge as far as they are filled."""
+        ...
+
+
+class AppendTelemetry(Protocol):
+    """What appending tells to whoever watches."""
+
+    def appended(self, source: str, new: int, duplicates: int, seconds: float) -> None:
+        """A submission was acknowledged."""
+        ...
+
+    def refused(self, source: str, reason: str) -> None:
+        """A submission was not."""
+        ...

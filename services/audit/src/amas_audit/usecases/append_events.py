@@ -1,0 +1,51 @@
+"""Append events: refuse what cannot stand in the log, then hand over to the log, which answers after the commit."""
+
+from __future__ import annotations
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
+
+from amas_audit.domain.errors import event_invalid
+from amas_audit.domain.model import Appended, Event, Submission
+from amas_audit.ports import AppendTelemetry, Log
+
+# Bytes of an event's canonical data: canonical form may be longer than what was sent (1e20 has 21 digits).
+MAX_DATA_BYTES = 1 << 20
+# Bytes that an event takes beside its data, for the bounds of a group.
+ENVELOPE_BYTES = 512
+
+_TEXTS = ("id", "type", "tenant", "run_id", "step", "principal", "role", "role_version", "bundle")
+
+
+class AppendEvents:
+    """Appends on behalf of one of the services."""
+
+    def __init__(self, log: Log, telemetry: AppendTelemetry, clock: Clock) -> None:
+        self._log = log
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def __call__(self, events: tuple[Event, ...], *, source: str, fencing_token: int = 0) -> tuple[Appended, ...]:
+        """Places of the events, in their order. AmasError EVENT_INVALID, or whatever the log refuses with."""
+        begun = self._clock.monotonic()
+        try:
+            for position, event in enumerate(events):
+                _check(position, event)
+            size = sum(len(event.data) + ENVELOPE_BYTES for event in events)
+            places = await self._log.append(Submission(events, source, fencing_token, size))
+        except AmasError as error:
+            self._telemetry.refused(source, error.reason)
+            raise
+        duplicates = sum(place.duplicate for place in places)
+        seconds = self._clock.monotonic() - begun
+        self._telemetry.appended(source, len(places) - duplicates, duplicates, seconds)
+        return places
+
+
+def _check(position: int, event: Event) -> None:
+    for name in _TEXTS:
+        # Postgres keeps no NUL in text, and one event must not fail the group that it is committed in.
+        if "\0" in getattr(event, name):
+            raise event_invalid(position, name, "must not hold a NUL character")
+    if len(event.data) > MAX_DATA_BYTES:
+        raise event_invalid(position, "data_json", f"must be at most {MAX_DATA_BYTES} bytes of canonical JSON")

@@ -1,0 +1,91 @@
+"""Export a run as one document that can be verified offline; docs/audit-export.md has its format.
+
+All proofs of a document lead to the one checkpoint at its top. Memory is bounded by a page, not by the run.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from amas_audit.domain.errors import checkpoint_unknown, run_unknown
+from amas_audit.domain.model import Entry, EventFilter, InclusionProof, SignedHead
+from amas_audit.ports import LogReader
+from amas_audit.usecases.prove_inclusion import prove_inclusion
+
+FORMAT = "amas-audit-export"
+FORMAT_VERSION = 1
+# Entries, and bytes of their leaves, in memory at once.
+PAGE_ENTRIES = 256
+PAGE_BYTES = 4 << 20
+# Bytes of one chunk, well below what gRPC takes.
+CHUNK_BYTES = 256 << 10
+
+
+class ExportRun:
+    """Streams the document of one run."""
+
+    def __init__(self, reader: LogReader, *, origin: str, verifier_key: str) -> None:
+        self._reader = reader
+        self._origin = origin
+        self._verifier_key = verifier_key
+
+    async def __call__(self, tenant: str, run_id: str) -> AsyncIterator[bytes]:
+        """Chunks of the document. AmasError RUN_UNKNOWN before the first chunk if the tenant has no such run."""
+        head = await self._reader.head()
+        if head is None:
+            raise checkpoint_unknown()
+        waiting = bytearray()
+        async for line in self._lines(tenant, run_id, head):
+            waiting += line
+            while len(waiting) >= CHUNK_BYTES:
+                yield bytes(waiting[:CHUNK_BYTES])
+                del waiting[:CHUNK_BYTES]
+        yield bytes(waiting)
+
+    async def _lines(self, tenant: str, run_id: str, head: SignedHead) -> AsyncIterator[bytes]:
+        wanted = EventFilter(tenant=tenant, run_id=run_id)
+        start = count = 0
+        while True:
+            page = await self._reader.entries(
+                wanted, start=start, end=head.size, limit=PAGE_ENTRIES, max_bytes=PAGE_BYTES
+            )
+            if not page.entries and not count:
+                raise run_unknown()
+            if not count:
+                yield _line(self._header(tenant, run_id, head))
+            proofs = await prove_inclusion(self._reader, [entry.index for entry in page.entries], head)
+            for entry, proof in zip(page.entries, proofs, strict=True):
+                yield _line(_entry(entry, proof))
+            count += len(page.entries)
+            if not page.more:
+                break
+            start = page.entries[-1].index + 1
+        yield _line({"kind": "footer", "entries": count, "treeSize": head.size})
+
+    def _header(self, tenant: str, run_id: str, head: SignedHead) -> dict[str, Any]:
+        return {
+            "kind": "header",
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "origin": self._origin,
+            "tenant": tenant,
+            "run": run_id,
+            "checkpoint": head.note,
+            "verifierKey": self._verifier_key,
+        }
+
+
+def _entry(entry: Entry, proof: InclusionProof) -> dict[str, Any]:
+    return {
+        "kind": "entry",
+        "index": entry.index,
+        "leaf": entry.leaf.decode(),
+        "proof": [base64.b64encode(hashed).decode() for hashed in proof.hashes],
+    }
+
+
+def _line(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,76 @@
+"""Databases, events and wired logs for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from amas_audit.adapters.group_commit import GroupCommit
+from amas_audit.adapters.postgres_log import PostgresLog
+from amas_audit.adapters.postgres_pool import Pool
+from amas_audit.adapters.postgres_reader import PostgresReader
+from amas_audit.domain.model import Event, Submission
+from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.telemetry import AuditTelemetry
+from amas_chassis.clock import SystemClock
+from prometheus_client import CollectorRegistry
+
+
+@dataclass(frozen=True)
+class LogDatabase:
+    """Where a test's log is kept; the URLs hold passwords."""
+
+    service_dsn: str
+    owner_dsn: str
+    access: Any
+
+    @classmethod
+    def of(cls, access: Any) -> LogDatabase:
+        """From what the fixture `database` makes."""
+        return cls(
+            _with_password(access.service_url, access.service_password_file.read_text().strip()),
+            _with_password(access.owner_url, access.owner_password_file.read_text().strip()),
+            access,
+        )
+
+
+@dataclass(frozen=True)
+class WiredLog:
+    """One service instance's way to the log."""
+
+    log: GroupCommit
+    sequencer: PostgresLog
+    reader: PostgresReader
+
+
+async def open_log(pool: Pool, signer: NoteSigner) -> WiredLog:
+    """What bootstrap makes of a pool and a key."""
+    telemetry = AuditTelemetry(CollectorRegistry())
+    sequencer = PostgresLog(pool, signer, origin=signer.verifier.name, telemetry=telemetry)
+    await sequencer.open()
+    reader = PostgresReader(pool, key_id=signer.verifier.key_id)
+    return WiredLog(GroupCommit(sequencer.commit, telemetry, SystemClock()), sequencer, reader)
+
+
+def event(number: int | str = 1, **fields: Any) -> Event:
+    """An event of tenant acme; its id comes from `number`."""
+    values: dict[str, Any] = {
+        "id": f"event-{number}",
+        "type": "dev.amas.action.intent",
+        "time": "2026-11-23T10:00:00Z",
+        "tenant": "acme",
+        "run_id": "run-1",
+        "principal": "developer",
+        "data": b'{"tool":"git/git_log"}',
+    }
+    return Event(**(values | fields))
+
+
+def submission(*events: Event, source: str = "policy-sidecar", fencing_token: int = 0) -> Submission:
+    """What one Append asks for."""
+    return Submission(events, source, fencing_token, sum(len(one.data) + 512 for one in events))
+
+
+def _with_password(url: str, password: str) -> str:
+    user, at, rest = url.partition("@")
+    return f"{user}:{password}{at}{rest}"
