@@ -9,7 +9,7 @@ from amas_governance.loader import Positions
 from amas_governance.problems import Problem
 from amas_governance.resources import AgentRole, ModelRoute, Orchestration, Resource
 
-from . import graphs, references
+from . import expression_types, graphs, references
 from .catalog import Catalog
 from .report import Report
 
@@ -32,4 +32,5 @@ def check(resources: Iterable[Resource], positions: Positions | None = None) -> 
         elif isinstance(resource, Orchestration):
             references.check_orchestration(resource, catalog, report)
             graphs.check_steps(resource, report)
+            expression_types.check_expressions(resource, catalog, report)
     return report.problems

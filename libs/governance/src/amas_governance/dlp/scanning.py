@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import hyperscan
@@ -19,6 +19,7 @@ MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_RAW_MATCHES = 2_000_000
 """Ends of matches that hyperscan may report for one text; more is an attack and refused."""
 
+_OnMatch = Callable[[int, int, int, int, object], bool | None]
 _CATEGORY_RANK = {"secret": 0, "pci": 1, "pii": 2}
 
 
@@ -132,7 +133,7 @@ class _Engine:
             flags=hyperscan.HS_FLAG_SOM_LEFTMOST,
         )
 
-    def scan(self, data: bytes, match_event_handler: object) -> None:
+    def scan(self, data: bytes, match_event_handler: _OnMatch) -> None:
         with self._lock:
             self._database.scan(data, match_event_handler=match_event_handler)
 

@@ -3,11 +3,16 @@
 from .evaluation import SCOPE, evaluate
 from .references import names, sources
 from .templates import Expression, ExpressionError, split, whole
+from .type_checking import ANY_SCHEMA, TypeEnvironment, check_expects, check_types
 
 __all__ = [
+    "ANY_SCHEMA",
     "SCOPE",
     "Expression",
     "ExpressionError",
+    "TypeEnvironment",
+    "check_expects",
+    "check_types",
     "evaluate",
     "names",
     "sources",

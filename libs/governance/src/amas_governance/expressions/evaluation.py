@@ -24,7 +24,7 @@ MAX_RESULT_CHARS = 1_000_000
 COMPILED_EXPRESSIONS = 1_024
 
 _MACRO = re.compile(r"\.\s*(all|exists|exists_one|map|filter|transformList|transformMap)\s*\(")
-_SELECTION = re.compile(r"(?:input|steps|run|principal|item)(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
+_SELECTION = re.compile(r"(?:input|steps|run|principal|item|index)(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _ABSENT = object()
 
 
@@ -88,10 +88,15 @@ def _run(source: str, scope: Mapping[str, Any]) -> Any:
         answer = program.eval(data=data)
         kind = answer.type()
         if kind == cel.Type.ERROR:
-            raise ExpressionError(f"${{{source}}} failed: {_first_line(str(answer.plain_value()))}")
+            raise ExpressionError(f"${{{source}}} failed: {first_line(str(answer.plain_value()))}")
         return _json_value(answer.plain_value(), source)
     except (RuntimeError, TypeError, OverflowError) as error:
-        raise ExpressionError(f"${{{source}}} failed: {_first_line(str(error))}") from error
+        raise ExpressionError(f"${{{source}}} failed: {first_line(str(error))}") from error
+
+
+def selection(source: str) -> list[str] | None:
+    """The parts of a plain chain of fields (`steps.draft.output`); None for any other expression."""
+    return source.split(".") if _SELECTION.fullmatch(source) else None
 
 
 def _select(source: str, scope: Mapping[str, Any]) -> Any:
@@ -112,7 +117,7 @@ def _program(source: str) -> cel.Expression:
     try:
         return _environment().compile(source)
     except RuntimeError as error:
-        raise ExpressionError(f"${{{source}}} is not valid: {_first_line(str(error))}") from error
+        raise ExpressionError(f"${{{source}}} is not valid: {first_line(str(error))}") from error
 
 
 @functools.cache
@@ -133,9 +138,11 @@ def _json_value(value: Any, source: str) -> Any:
     raise ExpressionError(f"${{{source}}} gives a value that JSON cannot carry")
 
 
-def _first_line(message: str) -> str:
+def first_line(message: str) -> str:
     """CEL's message without its picture of the source and its status codes."""
     line = message.splitlines()[0] if message else "unknown"
     line = re.sub(r"^[A-Z_]+: (ERROR: )?", "", line)
     line = re.sub(r"^<input>:\d+:(\d+): ", "", line)
-    return re.sub(r" \[[A-Z_]+\]$", "", line)[:200]
+    line = re.sub(r" \[[A-Z_]+\]$| \(in container ''\)", "", line)
+    line = re.sub(r"undefined field ('\w+') not found in struct '[\w.]+'", r"there is no field \1", line)
+    return line[:200]

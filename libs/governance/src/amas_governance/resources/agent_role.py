@@ -91,7 +91,7 @@ class ToolGrant(Model):
 
 
 class Bounds(Model):
-    """What one step of this role may use at most. Seconds, bytes, tokens; every bound has a default, none is endless."""
+    """What one step of this role may use at most (seconds, bytes, tokens); none is endless."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] = 16
     model_calls: Annotated[int, Field(ge=1, le=1000)] = 16

@@ -1,4 +1,4 @@
-"""What all kinds of resource share: strict, frozen models with camelCase names, metadata, and the canonical manifest."""
+"""What all kinds of resource share: strict, frozen models with camelCase names, and metadata."""
 
 from __future__ import annotations
 
