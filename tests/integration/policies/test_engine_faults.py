@@ -1,4 +1,4 @@
-"""An engine that is gone, broken or nonsensical is never an allowance: each fault is UNAVAILABLE, and the caller denies."""
+"""An engine that is gone, broken or nonsensical never allows: each fault is UNAVAILABLE, and the caller denies."""
 
 from __future__ import annotations
 
