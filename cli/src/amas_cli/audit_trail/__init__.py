@@ -1,0 +1,22 @@
+"""Checks a run's audit export offline. Written apart from the audit service, so that neither vouches for itself."""
+
+from .document import ExportRefusedError
+from .note import KeyRefusedError, VerifierKey
+from .reading import ShownEntry, read_entries
+from .report import Check, Finding, Report, Verdict
+from .saving import new_export
+from .verification import verify
+
+__all__ = [
+    "Check",
+    "ExportRefusedError",
+    "Finding",
+    "KeyRefusedError",
+    "Report",
+    "ShownEntry",
+    "Verdict",
+    "VerifierKey",
+    "new_export",
+    "read_entries",
+    "verify",
+]

@@ -1,0 +1,147 @@
+"""Exports made by hand: a tree hashed by the definition in RFC 9162, section 2.1.1, and a key of the test's own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+ORIGIN = "amas.test/audit"
+
+
+def tree_hash(leaves: Sequence[bytes]) -> bytes:
+    """MTH, recursively and without shortcuts."""
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\x00" + leaves[0]).digest()
+    split = _split(len(leaves))
+    return hashlib.sha256(b"\x01" + tree_hash(leaves[:split]) + tree_hash(leaves[split:])).digest()
+
+
+def path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """PATH, recursively and without shortcuts."""
+    if len(leaves) == 1:
+        return []
+    split = _split(len(leaves))
+    if index < split:
+        return [*path(index, leaves[:split]), tree_hash(leaves[split:])]
+    return [*path(index - split, leaves[split:]), tree_hash(leaves[:split])]
+
+
+def _split(count: int) -> int:
+    split = 1
+    while split * 2 < count:
+        split *= 2
+    return split
+
+
+@dataclass
+class Key:
+    """A log's key; `seed` makes another."""
+
+    seed: int = 1
+    name: str = ORIGIN
+    private: Ed25519PrivateKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.private = Ed25519PrivateKey.from_private_bytes(bytes([self.seed]) * 32)
+
+    @property
+    def typed(self) -> bytes:
+        return b"\x01" + self.private.public_key().public_bytes_raw()
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n" + self.typed).digest()[:4]
+
+    @property
+    def verifier(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.typed).decode()}"
+
+    def sign(self, body: str) -> str:
+        signature = base64.b64encode(self.key_id + self.private.sign(body.encode())).decode()
+        return f"{body}\n— {self.name} {signature}\n"
+
+
+def leaf(sequence: int, kind: str, *, run: str = "run-1", tenant: str = "acme", **data: Any) -> bytes:
+    """A leaf as the log writes it."""
+    members = {
+        "data": data,
+        "datacontenttype": "application/json",
+        "id": f"{run}/{sequence}",
+        "runid": run,
+        "runsequence": sequence,
+        "source": "orchestrator",
+        "specversion": "1.0",
+        "tenant": tenant,
+        "time": "2026-11-23T10:00:00Z",
+        "type": kind,
+    }
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def run_types(count: int) -> list[str]:
+    """Types of a whole run of `count` events."""
+    return ["dev.amas.run.started", *["dev.amas.action.intent"] * (count - 2), "dev.amas.run.ended"]
+
+
+@dataclass
+class Export:
+    """A document whose parts a test may change before it is written."""
+
+    header: dict[str, Any]
+    entries: list[dict[str, Any]]
+    footer: dict[str, Any]
+    leaves: list[bytes]
+
+    def lines(self) -> list[bytes]:
+        return [
+            json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            for members in (self.header, *self.entries, self.footer)
+        ]
+
+    def write(self, target: Path) -> Path:
+        target.write_bytes(b"".join(self.lines()))
+        return target
+
+
+def make_export(types: Sequence[str], *, key: Key | None = None, run: str = "run-1", tenant: str = "acme") -> Export:
+    """A genuine export of a run whose entries stand between those of another run."""
+    key = key or Key()
+    leaves: list[bytes] = []
+    indexes: list[int] = []
+    for sequence, kind in enumerate(types, start=1):
+        leaves.append(leaf(sequence, kind, run="another", tenant="other"))
+        indexes.append(len(leaves))
+        leaves.append(leaf(sequence, kind, run=run, tenant=tenant, tool="git/git_log"))
+    root = base64.b64encode(tree_hash(leaves)).decode()
+    return Export(
+        header={
+            "kind": "header",
+            "format": "amas-audit-export",
+            "version": 1,
+            "origin": key.name,
+            "tenant": tenant,
+            "run": run,
+            "checkpoint": key.sign(f"{key.name}\n{len(leaves)}\n{root}\n"),
+            "verifierKey": key.verifier,
+        },
+        entries=[make_entry(index, leaves) for index in indexes],
+        footer={"kind": "footer", "entries": len(indexes), "treeSize": len(leaves)},
+        leaves=leaves,
+    )
+
+
+def make_entry(index: int, leaves: Sequence[bytes]) -> dict[str, Any]:
+    """A line of a leaf with its proof."""
+    return {
+        "kind": "entry",
+        "index": index,
+        "leaf": leaves[index].decode(),
+        "proof": [base64.b64encode(hashed).decode() for hashed in path(index, leaves)],
+    }
