@@ -5,8 +5,15 @@ must be the parent, the signal to get when that parent dies, `uid:gid` to run as
 Must never import the package that it lies in.
 """
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Importing typing would double the time that this takes.
+    from typing import Any
 
 PR_SET_PDEATHSIG = 1
 CANNOT_EXECUTE = 126
@@ -35,8 +42,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(CANNOT_EXECUTE)
 
 
-def _libc():  # type: ignore[no-untyped-def]
-    """The C library where it has prctl."""
+def _libc() -> Any:
+    """The C library where it has prctl, else None."""
     if sys.platform != "linux":
         return None
     import ctypes

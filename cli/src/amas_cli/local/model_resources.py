@@ -43,7 +43,7 @@ def _choose(scripted_url: str, environment: Mapping[str, str]) -> tuple[Model, s
         return Model(SCRIPTED_MODEL, scripted_url, prices), "scripted"
     if not base_url or not name:
         raise CliError(
-            "A real model needs both AMAS_MODEL_BASE_URL and AMAS_MODEL (and AMAS_MODEL_API_KEY, if it asks for a key).",
+            "A real model needs both AMAS_MODEL_BASE_URL and AMAS_MODEL, and its key in AMAS_MODEL_API_KEY.",
             exit_code=ExitCode.USAGE,
         )
     if not base_url.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""Ends what a dead part leaves behind (a tool server, a Postgres backend): the supervisor adopts it and waits it out."""
+"""Ends what a dead part leaves behind (tool servers, Postgres backends): the supervisor adopts and outwaits it."""
 
 import asyncio
 import contextlib

@@ -76,7 +76,9 @@ def is_free(port: int) -> bool:
 
 def _free(count: int, avoid: Iterable[int]) -> list[int]:
     """Free ports, all held open until the last is chosen, so that they differ."""
-    taken, sockets, ports = set(avoid), [], []
+    taken = set(avoid)
+    sockets: list[socket.socket] = []
+    ports: list[int] = []
     try:
         while len(ports) < count:
             probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

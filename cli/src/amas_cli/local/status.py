@@ -1,4 +1,4 @@
-"""What runs of the local platform, how much memory it holds and where it answers, from the state file and the kernel."""
+"""What runs of the local platform, how much memory it holds, where it answers: from state.json and the kernel."""
 
 import asyncio
 import contextlib

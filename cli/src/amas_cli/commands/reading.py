@@ -1,0 +1,91 @@
+"""`amas get` and `amas describe`: what there is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from amas_cli.errors import CliError
+from amas_cli.exit_codes import ExitCode
+from amas_cli.output.documents import Output
+
+from .guard import guarded
+from .options import As, OutputFormat, Server
+
+What = Annotated[str, typer.Argument(help="runs, approvals, resources, or a kind such as roles.")]
+
+
+@guarded
+async def get(
+    what: What,
+    name: Annotated[str, typer.Argument(help="Only this one.")] = "",
+    state: Annotated[str, typer.Option("--state", help="Only runs or approvals in this state.")] = "",
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Only approvals of this run.")] = "",
+    principal: As = "",
+    server: Server = "",
+    output: OutputFormat = Output.TABLE,
+) -> int:
+    """List runs, approvals or resources."""
+    from datetime import UTC, datetime
+
+    from amas_cli.kinds import APPROVALS, RUNS
+    from amas_cli.output import tables
+    from amas_cli.output.documents import document
+    from amas_cli.output.terminal import line, table
+
+    from .session import gateway
+
+    async with gateway(server, principal) as api:
+        items = await _read(api, what, name, state, run)
+    if output is not Output.TABLE:
+        document(items[0] if name else items, output)
+        return ExitCode.OK
+    if not items:
+        line(f"no {what}")
+        return ExitCode.OK
+    columns = tables.RUNS if what in RUNS else tables.APPROVALS if what in APPROVALS else tables.RESOURCES
+    table(*tables.rows(columns, items, datetime.now(UTC)))
+    return ExitCode.OK
+
+
+@guarded
+async def describe(
+    what: What,
+    name: Annotated[str, typer.Argument(help="Id of the run or approval, or name of the resource.")],
+    principal: As = "",
+    server: Server = "",
+    output: OutputFormat = Output.TABLE,
+) -> int:
+    """Show everything about one run, approval or resource."""
+    from amas_cli.output.documents import document
+    from amas_cli.output.tables import block
+    from amas_cli.output.terminal import line
+
+    from .session import gateway
+
+    async with gateway(server, principal) as api:
+        item = (await _read(api, what, name, "", ""))[0]
+    if output is not Output.TABLE:
+        document(item, output)
+    else:
+        manifest = item.get("manifest")
+        line(block(manifest if isinstance(manifest, dict) else item).rstrip())
+    return ExitCode.OK
+
+
+async def _read(api: Any, what: str, name: str, state: str, run: str) -> list[dict[str, Any]]:
+    """What was asked for; raises NOT_FOUND when one was named and is not there."""
+    from amas_cli.kinds import APPROVALS, RESOURCES, RUNS, parse_kind, shown
+
+    if what in RUNS:
+        return [await api.run(name)] if name else list(await api.runs(state=state))
+    if what in APPROVALS:
+        return [await api.approval(name)] if name else list(await api.approvals(state=state, run_id=run))
+    kind = "" if what in RESOURCES else parse_kind(what)
+    items = [item for item in await api.resources(kind=kind, name=name) if not name or item.get("name") == name]
+    if name and not items:
+        raise CliError(
+            f"There is no {shown(kind) or 'resource'} {name!r}.",
+            next_step=f"see what there is with `amas get {what}`",
+            exit_code=ExitCode.NOT_FOUND,
+        )
+    return items

@@ -1,0 +1,118 @@
+"""`amas apply`, `diff`, `delete`: change the resources, or say what would change."""
+
+from typing import Annotated, Any
+
+import typer
+
+from amas_cli.errors import CliError
+from amas_cli.exit_codes import ExitCode
+from amas_cli.output.documents import Output
+
+from .guard import guarded
+from .options import As, OutputFormat, Server, Yes
+
+Files = Annotated[
+    list[str], typer.Option("--filename", "-f", metavar="FILE|DIR|-", help="Files, folders, or - for standard input.")
+]
+
+
+@guarded
+async def apply(
+    filename: Files,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    principal: As = "",
+    server: Server = "",
+    output: OutputFormat = Output.TABLE,
+) -> int:
+    """Apply resources from files: all of them, or none if one is wrong."""
+    answer = await _send(filename, dry_run=dry_run, principal=principal, server=server)
+    _show(answer, output, dry_run=dry_run)
+    return ExitCode.OK
+
+
+@guarded
+async def diff(filename: Files, principal: As = "", server: Server = "", output: OutputFormat = Output.TABLE) -> int:
+    """Show what an apply would change, and what each role would gain or lose. Exit code 1 if anything."""
+    from amas_cli.output.changes import change_line, difference, role_differences
+    from amas_cli.output.documents import document
+    from amas_cli.output.terminal import line
+
+    answer = await _send(filename, dry_run=True, principal=principal, server=server)
+    changes = [change for change in answer.get("changes", []) if change.get("change") != "unchanged"]
+    if output is not Output.TABLE:
+        document(changes, output)
+        return ExitCode.FAILED if changes else ExitCode.OK
+    for change in changes:
+        line(change_line(change), "strong")
+        for words in role_differences(change):
+            line(f"  {words}", "wait")
+        for text in difference(change):
+            line(f"  {text}", {"+": "good", "-": "bad"}.get(text[:1], ""))
+    if not changes:
+        line("nothing would change")
+    return ExitCode.FAILED if changes else ExitCode.OK
+
+
+@guarded
+async def delete(
+    kind: Annotated[str, typer.Argument(help="Kind of the resource, such as role.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    yes: Yes = False,
+    principal: As = "",
+    server: Server = "",
+) -> int:
+    """Delete a resource. Runs that started under it go on under their own bundle."""
+    from amas_cli.kinds import parse_kind, shown
+    from amas_cli.output.terminal import confirm, interactive
+
+    from .session import gateway
+
+    full = parse_kind(kind)
+    if not yes:
+        if not interactive():
+            raise CliError("Deleting needs a yes.", next_step="add --yes", exit_code=ExitCode.USAGE)
+        if not confirm(f"Delete {shown(full)}/{name}?"):
+            return ExitCode.FAILED
+    async with gateway(server, principal) as api:
+        answer = await api.apply([], [(full, name)])
+    _raise_problems(answer)
+    _show(answer, Output.TABLE, dry_run=False)
+    return ExitCode.OK
+
+
+async def _send(names: list[str], *, dry_run: bool, principal: str, server: str) -> dict[str, Any]:
+    from amas_cli.resource_files import read_resource_files
+
+    from .session import gateway
+
+    files = read_resource_files(names)
+    async with gateway(server, principal) as api:
+        answer = await api.apply(files, dry_run=dry_run)
+    _raise_problems(answer)
+    return answer
+
+
+def _raise_problems(answer: dict[str, Any]) -> None:
+    """Nothing was applied when there are problems: print each with its place."""
+    from amas_cli.output.changes import problem_line
+    from amas_cli.output.terminal import note
+
+    problems = answer.get("problems") or []
+    if not problems:
+        return
+    for problem in problems:
+        note(problem_line(problem))
+    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    raise CliError(f"Nothing was applied: {count}.", next_step="correct the places above", exit_code=ExitCode.USAGE)
+
+
+def _show(answer: dict[str, Any], output: Output, *, dry_run: bool) -> None:
+    from amas_cli.output.changes import change_line
+    from amas_cli.output.documents import document
+    from amas_cli.output.terminal import line
+
+    if output is not Output.TABLE:
+        document(answer, output)
+        return
+    for change in answer.get("changes") or []:
+        line(change_line(change, dry_run=dry_run), "dim" if change.get("change") == "unchanged" else "")

@@ -1,0 +1,65 @@
+"""The rows of `amas get` and the blocks of `amas describe`."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from .documents import yaml_text
+from .printable import printable, shortened
+from .quantities import age, money, tokens
+
+TEXT_LIMIT = 60
+Row = dict[str, Any]
+
+_Columns = Sequence[tuple[str, Callable[[Row, datetime], str]]]
+
+RUNS: _Columns = (
+    ("ID", lambda run, _: str(run.get("id", ""))),
+    ("ORCHESTRATION", lambda run, _: str(run.get("orchestration", ""))),
+    ("STATE", lambda run, _: str(run.get("state", ""))),
+    ("REQUESTER", lambda run, _: str(run.get("requester", ""))),
+    ("TOKENS", lambda run, _: tokens(run.get("usage"))),
+    ("COST", lambda run, _: money((run.get("usage") or {}).get("cost"))),
+    ("AGE", lambda run, now: age(str(run.get("created_at", "")), now)),
+)
+APPROVALS: _Columns = (
+    ("ID", lambda item, _: str(item.get("id", ""))),
+    ("STATE", lambda item, _: str(item.get("state", ""))),
+    ("RUN", lambda item, _: str(item.get("run_id", ""))),
+    ("STEP", lambda item, _: str(item.get("step", ""))),
+    ("TOOL", lambda item, _: str(item.get("tool", ""))),
+    ("REQUESTER", lambda item, _: str(item.get("requester", ""))),
+    ("AGE", lambda item, now: age(str(item.get("requested_at", "")), now)),
+)
+RESOURCES: _Columns = (
+    ("KIND", lambda item, _: str(item.get("kind", ""))),
+    ("NAME", lambda item, _: str(item.get("name", ""))),
+    ("VERSION", lambda item, _: str(item.get("version", ""))),
+    ("DIGEST", lambda item, _: str(item.get("digest", ""))[:19]),
+)
+AUDIT: _Columns = (
+    ("INDEX", lambda item, _: str(item.get("index", 0))),
+    ("TIME", lambda item, _: str(_event(item).get("time", ""))[:23]),
+    ("TYPE", lambda item, _: str(_event(item).get("type", "")).removeprefix("dev.amas.")),
+    ("STEP", lambda item, _: str(_event(item).get("step", ""))),
+    ("PRINCIPAL", lambda item, _: str(_event(item).get("principal", ""))),
+    ("SOURCE", lambda item, _: str(item.get("source", ""))),
+)
+
+
+def rows(columns: _Columns, items: Sequence[Row], now: datetime) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells, each cell one printable line."""
+    headers = [name for name, _ in columns]
+    return headers, [[shortened(cell(item, now), TEXT_LIMIT) for _, cell in columns] for item in items]
+
+
+def block(item: Row) -> str:
+    """Everything about one thing, as YAML that is safe to show."""
+    known = {key: value for key, value in item.items() if value not in (None, "", [], {})}
+    return printable(yaml_text(known), multiline=True)
+
+
+def _event(entry: Row) -> Row:
+    """An audit entry has its event inside, or is one itself."""
+    event = entry.get("event")
+    return event if isinstance(event, dict) else entry
