@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .problems import Path, Problem, field_path
+from .problems import FieldPath, Problem, field_path
 from .resources import ManifestError, Resource, parse_manifest
 from .yaml_documents import Document, read_documents
 
@@ -40,10 +40,10 @@ class Positions:
 
     def lookup(self, kind: str, name: str, field_name: str = "") -> tuple[str, int, int]:
         """File, line and column of a field (`spec.tools[0].name`); ("", 0, 0) for a resource from no file."""
-        path: Path = tuple(int(index) if index else part for index, part in _PART.findall(field_name))
+        path: FieldPath = tuple(int(index) if index else part for index, part in _PART.findall(field_name))
         return self.lookup_path(kind, name, path)
 
-    def lookup_path(self, kind: str, name: str, path: Path) -> tuple[str, int, int]:
+    def lookup_path(self, kind: str, name: str, path: FieldPath) -> tuple[str, int, int]:
         """The same for a path in parts."""
         if (kind, name) not in self._documents:
             return ("", 0, 0)

@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from .canonical import MAX_DEPTH, MAX_SAFE_INTEGER
-from .problems import Path, Problem, field_path
+from .problems import FieldPath, Problem, field_path
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_DOCUMENTS = 1_000
@@ -33,10 +33,10 @@ class Document:
     """One document of a file: its value, and where each part of it stands."""
 
     value: Any = None
-    places: dict[Path, Place] = field(default_factory=dict)
+    places: dict[FieldPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: FieldPath) -> Place:
         """Place of the value at `path`, or of the nearest part around it that is written down."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
@@ -91,7 +91,7 @@ class _Reader:
         self._document.value = self._value(node, ())
         return self._document
 
-    def _value(self, node: Node, path: Path) -> Any:
+    def _value(self, node: Node, path: FieldPath) -> Any:
         self._budget.spend()
         self._document.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
         if len(path) > MAX_DEPTH:
@@ -104,7 +104,7 @@ class _Reader:
             return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, path: FieldPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         if node.tag != f"{_TAG}map":
             self._problem(node, path, f"the tag {node.tag} is not allowed")
@@ -121,7 +121,7 @@ class _Reader:
             result[key] = self._value(value_node, (*path, key))
         return result
 
-    def _scalar(self, node: Node, path: Path) -> Any:
+    def _scalar(self, node: Node, path: FieldPath) -> Any:
         text = str(node.value)
         kind = str(node.tag).removeprefix(_TAG)
         if kind in {"str", "timestamp"}:
@@ -141,7 +141,7 @@ class _Reader:
         self._problem(node, path, f"the tag {node.tag} is not allowed")
         return None
 
-    def _problem(self, node: Node, path: Path, message: str) -> None:
+    def _problem(self, node: Node, path: FieldPath, message: str) -> None:
         mark = node.start_mark
         self._document.problems.append(Problem(self._file, mark.line + 1, mark.column + 1, field_path(path), message))
 

@@ -14,7 +14,7 @@ from amas_governance.expressions import (
     check_types,
     whole,
 )
-from amas_governance.problems import Path
+from amas_governance.problems import FieldPath
 from amas_governance.resources import Orchestration, Step
 
 from .catalog import Catalog, unknown
@@ -27,7 +27,7 @@ def check_expressions(orchestration: Orchestration, catalog: Catalog, report: Re
     outputs = {step.name: _output_schema(step, catalog) for step in spec.steps}
     environment = TypeEnvironment(spec.input.schema_, outputs)
     for index, step in enumerate(spec.steps):
-        path: Path = ("spec", "steps", index)
+        path: FieldPath = ("spec", "steps", index)
         for field, value, wanted in (("when", step.when, "boolean"), ("forEach", step.for_each, "array")):
             if isinstance(value, str):
                 problem = check_expects(value, wanted, environment)
@@ -44,7 +44,12 @@ def check_expressions(orchestration: Orchestration, catalog: Catalog, report: Re
 
 
 def _check_with(
-    orchestration: Orchestration, step: Step, path: Path, environment: TypeEnvironment, catalog: Catalog, report: Report
+    orchestration: Orchestration,
+    step: Step,
+    path: FieldPath,
+    environment: TypeEnvironment,
+    catalog: Catalog,
+    report: Report,
 ) -> None:
     role = catalog.roles.get(step.role)
     schema: Mapping[str, Any] = role.spec.input.schema_ if role else ANY_SCHEMA
@@ -86,7 +91,9 @@ def _has_expressions(value: Any) -> bool:
     return isinstance(value, list) and any(_has_expressions(child) for child in value)
 
 
-def _report(orchestration: Orchestration, path: Path, value: Any, environment: TypeEnvironment, report: Report) -> None:
+def _report(
+    orchestration: Orchestration, path: FieldPath, value: Any, environment: TypeEnvironment, report: Report
+) -> None:
     for inner, message in check_types(value, environment):
         report.add(orchestration, (*path, *inner), message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amas_governance.loader import Positions
-from amas_governance.problems import Path, Problem, field_path
+from amas_governance.problems import FieldPath, Problem, field_path
 from amas_governance.resources import Resource
 
 MAX_PROBLEMS = 200
@@ -16,7 +16,7 @@ class Report:
         self._positions = positions or Positions()
         self.problems: list[Problem] = []
 
-    def add(self, resource: Resource, path: Path, message: str) -> None:
+    def add(self, resource: Resource, path: FieldPath, message: str) -> None:
         """Adds a problem of one field of a resource; without a file, the resource is named in the message."""
         if len(self.problems) >= MAX_PROBLEMS:
             return

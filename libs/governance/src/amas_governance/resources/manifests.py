@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from amas_governance.canonical import JsonRefused, canonical_json
-from amas_governance.problems import Path, field_path
+from amas_governance.problems import FieldPath, field_path
 
 from .agent_role import AgentRole
 from .base import API_VERSION
@@ -53,7 +53,7 @@ _EXPECTED = {
 class ManifestError(ValueError):
     """A manifest that is no resource; `problems` are pairs of (path, message)."""
 
-    def __init__(self, problems: list[tuple[Path, str]]) -> None:
+    def __init__(self, problems: list[tuple[FieldPath, str]]) -> None:
         super().__init__("; ".join(f"{field_path(path)}: {message}" for path, message in problems))
         self.problems = problems
 
@@ -81,7 +81,7 @@ def _relevant(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=True, include_input=True)
 
 
-def _explain(detail: ErrorDetails) -> tuple[Path, str]:
+def _explain(detail: ErrorDetails) -> tuple[FieldPath, str]:
     path = _document_path(detail["loc"])
     kind = detail["type"]
     found = "" if kind == "missing" else _found(detail.get("input"))
@@ -101,7 +101,7 @@ def _explain(detail: ErrorDetails) -> tuple[Path, str]:
     return path, f"{detail['msg'][0].lower()}{detail['msg'][1:]}{found}"
 
 
-def _document_path(loc: tuple[int | str, ...]) -> Path:
+def _document_path(loc: tuple[int | str, ...]) -> FieldPath:
     """Drops what pydantic adds for unions and keys, which is no part of the document."""
     return tuple(
         part for part in loc if isinstance(part, int) or not (part == "[key]" or part.endswith("]") or "[" in part)
