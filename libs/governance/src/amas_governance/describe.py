@@ -1,0 +1,154 @@
+"""What a role may do, in plain English: the same contract always gives the same words. Never a promise that is not in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .labels import Confidentiality
+from .quantities import format_duration, format_size
+from .resources import AgentRole, ApprovalRequirement, Resource, ToolGrant, ToolServer
+
+_EFFECTS = {
+    "read": "reads",
+    "write": "writes",
+    "external": "reaches outside the company",
+    "irreversible": "cannot be undone",
+}
+MAX_VALUE = 120
+"""Characters of a schema's value that a sentence repeats."""
+
+
+def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
+    """Lines of text about a role; `resources` gives the effects of its tools."""
+    spec = role.spec
+    servers = {server.metadata.name: server for server in resources if isinstance(server, ToolServer)}
+    lines = [
+        f"Role {role.metadata.name}, version {spec.version}.",
+        f"Purpose: {spec.purpose}",
+        f"Model: route {spec.model.route}, temperature {spec.model.temperature:g}.",
+        f"Input: {_fields(spec.input.schema_)}.",
+        f"Output: {_fields(spec.output.schema_)}.",
+        "",
+    ]
+    if spec.tools:
+        lines.append("It may call:")
+        for grant in spec.tools:
+            lines += [
+                f"  - {line}" if not n else f"    {line}" for n, line in enumerate(describe_grant(grant, servers))
+            ]
+        lines.append("It may call nothing else.")
+    else:
+        lines.append("It may call no tool.")
+    if spec.delegates:
+        lines.append(f"It may hand sub-tasks to: {', '.join(spec.delegates)}.")
+    else:
+        lines.append("It may hand nothing to another role.")
+    lines += ["", *_bounds(role)]
+    return "\n".join(lines) + "\n"
+
+
+def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[str]:
+    """One tool: what it does, how it is narrowed, who must approve."""
+    lines = [f"{grant.name} ({_effect(grant, servers)})"]
+    lines += [f"only if {condition}" for condition in describe_schema(grant.arguments or {})]
+    if grant.approval is not None:
+        lines.append(describe_approval(grant.approval))
+    if grant.limits.calls is not None:
+        lines.append(f"at most {_count(grant.limits.calls, 'call')} in a step")
+    if not _reads_only(grant, servers):
+        lines.append(
+            {
+                "allow": "also after it has seen untrusted content",
+                "escalate": "after it has seen untrusted content only if a human agrees",
+                "deny": "never after it has seen untrusted content",
+            }[grant.untrusted]
+        )
+    return lines
+
+
+def describe_approval(approval: ApprovalRequirement) -> str:
+    """Who must agree, in one phrase."""
+    people = f"{approval.quorum} of" if approval.quorum > 1 else "one of"
+    eyes = ", other than whoever asked" if approval.four_eyes else ""
+    expiry = format_duration(approval.expires_in)
+    return f"only after {people} {', '.join(approval.from_)} agrees{eyes}, within {expiry}"
+
+
+def describe_schema(schema: Mapping[str, Any], name: str = "") -> list[str]:
+    """Conditions that a schema puts on arguments; what has no simple words is shown as JSON."""
+    conditions: list[str] = []
+    for key in sorted(schema.keys() - {"properties", "type", "required", "description", "title"}):
+        conditions.append(_condition(name or "the whole", key, schema[key]))
+    for field in sorted(schema.get("required", ())):
+        conditions.append(f"{_join(name, field)} is given")
+    for field, inner in sorted((schema.get("properties") or {}).items()):
+        if isinstance(inner, Mapping):
+            conditions += describe_schema(inner, _join(name, field))
+        elif inner is False:
+            conditions.append(f"{_join(name, field)} is not given")
+    return conditions
+
+
+def _condition(name: str, key: str, value: Any) -> str:
+    shown = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    shown = shown if len(shown) <= MAX_VALUE else shown[:MAX_VALUE] + "…"
+    words = {
+        "const": f"{name} is {shown}",
+        "enum": f"{name} is one of {shown}",
+        "pattern": f"{name} matches {value}",
+        "maxLength": f"{name} has at most {shown} characters",
+        "minLength": f"{name} has at least {shown} characters",
+        "maxItems": f"{name} has at most {shown} entries",
+        "minItems": f"{name} has at least {shown} entries",
+        "maximum": f"{name} is at most {shown}",
+        "minimum": f"{name} is at least {shown}",
+    }
+    return words.get(key, f"{name} satisfies {key}: {shown}")
+
+
+def _bounds(role: AgentRole) -> list[str]:
+    bounds, data = role.spec.bounds, role.spec.data
+    at_end = "a human is asked" if role.spec.on_bound == "escalate" else "it fails"
+    seen = ", ".join(data.categories) if data.categories else "no personal, health, card or secret data"
+    ceiling = "anything" if data.clearance is Confidentiality.RESTRICTED else f"{data.clearance.label} data at most"
+    return [
+        f"A step of it ends after {_count(bounds.steps, 'turn')}, {_count(bounds.model_calls, 'model call')}, "
+        f"{_count(bounds.tokens, 'token')}, {bounds.cost} or {format_duration(bounds.wall_clock)}, "
+        f"whichever comes first; then {at_end}.",
+        f"It takes in at most {format_size(bounds.bytes_in)} and gives out at most {format_size(bounds.bytes_out)}; "
+        f"a malformed output may be repaired {_count(bounds.repairs, 'time')}.",
+        f"It may see {ceiling}, and of special categories: {seen}.",
+    ]
+
+
+def _effect(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:
+    server = servers.get(grant.server)
+    policy = server.spec.tools.get(grant.tool) if server else None
+    if policy is None:
+        return "effect unknown"
+    again = "may be repeated" if policy.idempotent else "is not repeated"
+    return f"{_EFFECTS[policy.effect]}, {again}"
+
+
+def _reads_only(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> bool:
+    server = servers.get(grant.server)
+    policy = server.spec.tools.get(grant.tool) if server else None
+    return policy is not None and policy.effect == "read"
+
+
+def _fields(schema: Mapping[str, Any]) -> str:
+    required = set(schema.get("required") or ())
+    properties = schema.get("properties") or {}
+    if not properties:
+        return "any object"
+    return ", ".join(name if name in required else f"{name} (optional)" for name in sorted(properties))
+
+
+def _join(name: str, field: str) -> str:
+    return f"{name}.{field}" if name else field
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,153 @@
+"""What a role gains or loses from one version of its contract to the next: what a reviewer must see.
+
+A change that is neither clearly more nor clearly less is called a change and never hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .canonical import canonical_json
+from .describe import describe_approval, describe_schema
+from .quantities import format_duration, format_size
+from .resources import AgentRole, ToolGrant
+
+Kind = Literal["gains", "loses", "changes"]
+
+_UNTRUSTED = {"deny": 0, "escalate": 1, "allow": 2}
+_BOUNDS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("steps", "turns", str),
+    ("model_calls", "model calls", str),
+    ("tokens", "tokens", str),
+    ("wall_clock", "wall clock", format_duration),
+    ("bytes_in", "bytes in", format_size),
+    ("bytes_out", "bytes out", format_size),
+    ("repairs", "repairs of its output", str),
+)
+
+
+@dataclass(frozen=True)
+class RoleChange:
+    """One difference: the role gains freedom, loses some, or is changed otherwise."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        """`gains: may call git/git_commit`."""
+        return f"{self.kind}: {self.text}"
+
+
+def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleChange]:
+    """Differences in a fixed order; None stands for a role that does not exist. Empty when nothing differs."""
+    if before is None and after is None:
+        return []
+    if before is None and after is not None:
+        return [RoleChange("gains", "the role is new"), *_all_tools("gains", after)]
+    if before is not None and after is None:
+        return [RoleChange("loses", "the role is removed"), *_all_tools("loses", before)]
+    assert before is not None and after is not None  # noqa: S101, PT018 - for mypy: the other cases have returned
+    return [
+        *_tools(before, after),
+        *_delegates(before, after),
+        *_bounds(before, after),
+        *_data(before, after),
+        *_words(before, after),
+    ]
+
+
+def _all_tools(kind: Kind, role: AgentRole) -> Iterator[RoleChange]:
+    return (RoleChange(kind, f"may call {grant.name}") for grant in role.spec.tools)
+
+
+def _tools(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old = {grant.name: grant for grant in before.spec.tools}
+    new = {grant.name: grant for grant in after.spec.tools}
+    for name in sorted(new.keys() - old.keys()):
+        yield RoleChange("gains", f"may call {name}")
+    for name in sorted(old.keys() - new.keys()):
+        yield RoleChange("loses", f"may call {name}")
+    for name in sorted(old.keys() & new.keys()):
+        yield from _grant(old[name], new[name])
+
+
+def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+    if old.approval != new.approval:
+        yield _approval(old, new)
+    yield from _conditions(old, new)
+    if old.limits.calls != new.limits.calls:
+        # None is no bound of its own, so it is more than any number.
+        more = new.limits.calls is None or (old.limits.calls is not None and new.limits.calls > old.limits.calls)
+        shown = f"{_calls(old)} to {_calls(new)}"
+        yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a step from {shown}")
+    if old.untrusted != new.untrusted:
+        more = _UNTRUSTED[new.untrusted] > _UNTRUSTED[old.untrusted]
+        text = f"{new.name}: after untrusted content {new.untrusted} instead of {old.untrusted}"
+        yield RoleChange("gains" if more else "loses", text)
+
+
+def _calls(grant: ToolGrant) -> str:
+    return "no bound of its own" if grant.limits.calls is None else str(grant.limits.calls)
+
+
+def _approval(old: ToolGrant, new: ToolGrant) -> RoleChange:
+    if new.approval is None:
+        return RoleChange("gains", f"{new.name}: no approval is needed any more")
+    phrase = describe_approval(new.approval)
+    if old.approval is None:
+        return RoleChange("loses", f"{new.name}: {phrase}")
+    return RoleChange("changes", f"{new.name}: {phrase}; before: {describe_approval(old.approval)}")
+
+
+def _conditions(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+    if canonical_json(old.arguments) == canonical_json(new.arguments):
+        return
+    before, after = (set(describe_schema(grant.arguments or {})) for grant in (old, new))
+    for condition in sorted(before - after):
+        yield RoleChange("gains", f"{new.name}: no longer only if {condition}")
+    for condition in sorted(after - before):
+        yield RoleChange("loses", f"{new.name}: now only if {condition}")
+    if before == after:
+        yield RoleChange("changes", f"{new.name}: the schema of its arguments")
+
+
+def _delegates(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old, new = set(before.spec.delegates), set(after.spec.delegates)
+    for name in sorted(new - old):
+        yield RoleChange("gains", f"may delegate to {name}")
+    for name in sorted(old - new):
+        yield RoleChange("loses", f"may delegate to {name}")
+
+
+def _bounds(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    for field, words, show in _BOUNDS:
+        old, new = getattr(before.spec.bounds, field), getattr(after.spec.bounds, field)
+        if old != new:
+            yield RoleChange("gains" if new > old else "loses", f"{words} from {show(old)} to {show(new)}")
+    old_cost, new_cost = before.spec.bounds.cost, after.spec.bounds.cost
+    if old_cost != new_cost:
+        kind: Kind = "changes"
+        if old_cost.currency == new_cost.currency:
+            kind = "gains" if new_cost.amount > old_cost.amount else "loses"
+        yield RoleChange(kind, f"cost from {old_cost} to {new_cost}")
+
+
+def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old, new = before.spec.data, after.spec.data
+    if old.clearance != new.clearance:
+        kind: Kind = "gains" if new.clearance > old.clearance else "loses"
+        yield RoleChange(kind, f"clearance from {old.clearance.label} to {new.clearance.label}")
+    for category in sorted(set(new.categories) - set(old.categories)):
+        yield RoleChange("gains", f"may see {category}")
+    for category in sorted(set(old.categories) - set(new.categories)):
+        yield RoleChange("loses", f"may see {category}")
+
+
+def _words(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old, new = before.to_manifest()["spec"], after.to_manifest()["spec"]
+    for field in ("version", "purpose", "model", "instructions", "input", "output", "onBound"):
+        if canonical_json(old[field]) != canonical_json(new[field]):
+            small = isinstance(old[field], str) and len(old[field]) <= 60 and len(new[field]) <= 60
+            yield RoleChange("changes", f"{field}: {old[field]} to {new[field]}" if small else field)
