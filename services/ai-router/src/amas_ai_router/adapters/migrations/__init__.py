@@ -1,0 +1,1 @@
+"""Migrations of the schema `ai_router`, run by alembic."""

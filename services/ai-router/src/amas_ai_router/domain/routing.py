@@ -1,0 +1,54 @@
+"""The part of a bundle that model calls need, compiled once so that a call only looks things up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amas_governance.bundle import Bundle
+from amas_governance.resources import AgentRole, ModelProvider, ModelRoute
+
+from .model import Route, Strategy, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Routes by name, in the order of their names, and the version of each role."""
+
+    digest: str
+    routes: dict[str, Route]
+    role_versions: dict[str, str]
+
+
+def compile_routing(bundle: Bundle) -> Routing:
+    """The routing of a bundle. Raises ValueError if a route names a provider or model that the bundle lacks."""
+    providers = {r.metadata.name: r for r in bundle.resources if isinstance(r, ModelProvider)}
+    routes = [r for r in bundle.resources if isinstance(r, ModelRoute)]
+    roles = [r for r in bundle.resources if isinstance(r, AgentRole)]
+    return Routing(
+        digest=bundle.digest,
+        routes={route.metadata.name: _route(route, providers) for route in routes},
+        role_versions={role.metadata.name: role.spec.version for role in roles},
+    )
+
+
+def _route(route: ModelRoute, providers: dict[str, ModelProvider]) -> Route:
+    targets = []
+    for target in route.spec.targets:
+        provider = providers.get(target.provider)
+        model = provider.spec.models.get(target.model) if provider is not None else None
+        if provider is None or model is None:
+            raise ValueError(f"route {route.metadata.name}: no model {target.provider}/{target.model}")
+        targets.append(
+            Target(
+                provider=target.provider,
+                model=target.model,
+                api=provider.spec.api,
+                base_url=str(provider.spec.base_url).rstrip("/"),
+                key_files=tuple(key.file for key in provider.spec.keys),
+                first_token=target.timeout.first_token,
+                total=target.timeout.total,
+                weight=target.weight,
+                prices=model.prices,
+            )
+        )
+    return Route(route.metadata.name, Strategy(route.spec.strategy), tuple(targets))

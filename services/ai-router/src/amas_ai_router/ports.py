@@ -1,0 +1,85 @@
+"""What the use cases need of the world, in their own words. Errors are AmasError unless a method says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from amas_ai_router.domain.model import CallContext, Decision, Operation, ProviderAnswer, Target
+from amas_ai_router.domain.records import AuditEvent, CallRecord, KeptAnswer, KeyScope
+from amas_ai_router.domain.usage_query import UsageGroup, UsageQuery, UsageSum
+
+
+class ProviderStream(Protocol):
+    """The events of one streamed answer."""
+
+    async def next(self) -> bytes | None:
+        """The next event's data, or None after the provider said that it is done. Raises AttemptError."""
+        ...
+
+    async def close(self) -> None:
+        """Gives the connection up; the provider sees that nobody listens. Safe to call twice."""
+        ...
+
+
+class Providers(Protocol):
+    """Model providers. Both methods raise AttemptError, or RejectedError for the caller's mistake."""
+
+    async def ask(self, target: Target, operation: Operation, fields: dict[str, Any]) -> ProviderAnswer:
+        """The whole answer of a target, within the target's total time-out."""
+        ...
+
+    async def open_stream(self, target: Target, fields: dict[str, Any]) -> ProviderStream:
+        """A stream whose status and headers are good; the caller keeps the time."""
+        ...
+
+
+class Policy(Protocol):
+    """The policy-sidecar."""
+
+    async def decide(self, context: CallContext, route: str) -> Decision:
+        """May this caller use the route? Reason BUNDLE_UNKNOWN asks for `load_bundle`."""
+        ...
+
+    async def load_bundle(self, digest: str, content: bytes) -> None:
+        """Hands a bundle over."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The audit service."""
+
+    async def append(self, event: AuditEvent, fencing_token: int = 0) -> None:
+        """Returns only when the event is on record. Raises UNAVAILABLE, or FENCED for a late executor."""
+        ...
+
+
+class BundleStore(Protocol):
+    """Contents of bundles, kept over restarts."""
+
+    async def content(self, digest: str) -> bytes | None:
+        """The content, or None if it was never given."""
+        ...
+
+    async def put(self, digest: str, content: bytes) -> None:
+        """Keeps a content; the same again changes nothing."""
+        ...
+
+
+class Ledger(Protocol):
+    """Usage and cost of every call, and the answers kept for idempotency keys."""
+
+    async def find_kept(self, scope: KeyScope, context: CallContext) -> KeptAnswer | None:
+        """The answer kept for a key. Raises FENCED if a later executor was seen for the context's run."""
+        ...
+
+    async def record(self, record: CallRecord, scope: KeyScope | None, kept: KeptAnswer | None) -> bool:
+        """Writes the row and the kept answer in one transaction.
+
+        False: the key has an answer already, and nothing was written. Raises FENCED for a late executor.
+        """
+        ...
+
+    async def sums(self, query: UsageQuery, after: UsageGroup | None, limit: int) -> Sequence[UsageSum]:
+        """Sums in the order of their groups, after a group, at most `limit`."""
+        ...

@@ -1,0 +1,25 @@
+"""Settings of the ai-router; the only reader of its environment. README.md has the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amas_chassis.settings import DatabaseSettings, ServiceSettings, settings_config
+from pydantic import Field
+
+
+class RouterSettings(ServiceSettings, DatabaseSettings):
+    """Everything that the service can be told."""
+
+    model_config = settings_config("AMAS_AI_ROUTER_")
+
+    policy_target: str = Field(min_length=1, description="gRPC target of the policy-sidecar")
+    audit_target: str = Field(min_length=1, description="gRPC target of the audit service")
+    keys_dir: Path | None = Field(default=None, description="folder with the files that hold providers' keys")
+    policy_timeout: float = Field(default=5.0, gt=0, le=60, description="seconds that a decision may take")
+    audit_timeout: float = Field(default=5.0, gt=0, le=60, description="seconds that an append may take")
+    connect_timeout: float = Field(default=2.0, gt=0, le=60, description="seconds to connect to a provider")
+    max_response_bytes: int = Field(
+        default=8 * 1024 * 1024, ge=1024, le=16 * 1024 * 1024, description="largest answer taken from a provider"
+    )
+    database_connections: int = Field(default=10, ge=1, le=100, description="most connections to the database")

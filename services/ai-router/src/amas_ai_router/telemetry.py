@@ -1,0 +1,108 @@
+"""This service's instruments, and the one place that knows the GenAI semantic conventions.
+
+Names follow OpenTelemetry's GenAI conventions (attributes `gen_ai.*`, metrics `gen_ai.client.*`); Prometheus sees them
+with underscores and units. Labels come from bundles and closed sets, never from callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from amas_chassis import telemetry as tracing
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from amas_ai_router.domain.model import CallReport, Operation
+from amas_ai_router.domain.records import TraceIds
+
+# Bucket bounds that the conventions advise for gen_ai.client.operation.duration (seconds) and token usage.
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
+_TARGET = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
+
+
+class RouterTelemetry:
+    """All instruments of the router."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._tracer = tracing.tracer("amas_ai_router")
+        self._duration = Histogram(
+            "gen_ai_client_operation_duration_seconds",
+            "From the request to the last token",
+            _TARGET,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "gen_ai_client_operation_time_to_first_chunk_seconds",
+            "From the request to the first token of a stream",
+            _TARGET,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._tokens = Histogram(
+            "gen_ai_client_token_usage_tokens",
+            "Tokens of a call",
+            [*_TARGET, "gen_ai_token_type"],
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self._cost = Counter(
+            "amas_router_cost", "Cost of answered calls", ["provider", "model", "currency"], registry=registry
+        )
+        self._failovers = Counter(
+            "amas_router_failovers", "Targets that were left for the next", ["target", "reason"], registry=registry
+        )
+        self._refused = Counter("amas_router_refused", "Calls that got no answer", ["reason"], registry=registry)
+        self._replayed = Counter("amas_router_replayed", "Calls answered from what was kept", registry=registry)
+
+    @contextmanager
+    def call(self, operation: Operation, route: str) -> Iterator[Span]:
+        """A client span around one call, by the conventions named `{operation} {model}`."""
+        attributes = {"gen_ai.operation.name": operation.value, "amas.route": route}
+        with self._tracer.start_as_current_span(
+            f"{operation.value} {route}",
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+        ) as span:
+            yield span
+
+    def trace_ids(self) -> TraceIds:
+        """Ids for records."""
+        return TraceIds(tracing.current_trace_id(), tracing.current_span_id())
+
+    def answered(self, span: Span, operation: Operation, report: CallReport, finish: str) -> None:
+        """A call was answered, wholly or in part."""
+        target = (operation.value, report.provider, report.model)
+        tokens = report.usage.tokens
+        self._duration.labels(*target).observe(report.duration_ms / 1000)
+        self._tokens.labels(*target, "input").observe(tokens.input)
+        self._tokens.labels(*target, "output").observe(tokens.output)
+        if report.usage.currency:
+            self._cost.labels(report.provider, report.model, report.usage.currency).inc(float(report.usage.cost))
+        if span.is_recording():
+            span.set_attribute("gen_ai.provider.name", report.provider)
+            span.set_attribute("gen_ai.request.model", report.model)
+            span.set_attribute("gen_ai.usage.input_tokens", tokens.input)
+            span.set_attribute("gen_ai.usage.output_tokens", tokens.output)
+            span.set_attribute("amas.attempts", report.attempts)
+            if finish:
+                span.set_attribute("gen_ai.response.finish_reasons", [finish])
+
+    def first_token(self, operation: Operation, provider: str, model: str, seconds: float) -> None:
+        """A stream's first token came after so long."""
+        self._first_token.labels(operation.value, provider, model).observe(seconds)
+
+    def failed_over(self, target: str, reason: str) -> None:
+        """A target was left."""
+        self._failovers.labels(target, reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """A call got no answer."""
+        self._refused.labels(reason).inc()
+
+    def replayed(self) -> None:
+        """A kept answer was given again."""
+        self._replayed.inc()

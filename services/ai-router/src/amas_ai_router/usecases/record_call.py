@@ -1,0 +1,168 @@
+"""Puts calls on record: the ledger first, then audit, and only then the answer may be given.
+
+A crash between the two is mended by the next call with the same key, which appends the kept event again. Recording
+goes on when the client goes away: what was used is billed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
+
+from amas_ai_router.domain.errors import FENCED, after_provider, key_reused
+from amas_ai_router.domain.model import CallContext, CallReport, Target
+from amas_ai_router.domain.records import (
+    MODEL_CALLED,
+    MODEL_REFUSED,
+    OK,
+    STREAM_STARTED,
+    AuditEvent,
+    CallRecord,
+    KeptAnswer,
+    called_data,
+    make_event,
+    refused_data,
+    scope_of,
+)
+from amas_ai_router.ports import AuditLog, Ledger
+from amas_ai_router.telemetry import RouterTelemetry
+
+from .admit_call import Admission
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# How long draining waits for records of calls whose clients are gone, in seconds.
+DRAIN_SECONDS = 10.0
+
+
+class RecordCall:
+    """Writes what happened."""
+
+    def __init__(self, ledger: Ledger, audit: AuditLog, telemetry: RouterTelemetry, clock: Clock) -> None:
+        self._ledger = ledger
+        self._audit = audit
+        self._telemetry = telemetry
+        self._clock = clock
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def replay(self, context: CallContext, request_digest: str) -> KeptAnswer | None:
+        """The answer kept for the call's key, its event on record; None if there is none.
+
+        Raises IDEMPOTENCY_KEY_REUSED, or FENCED for a late executor, before anything is spent.
+        """
+        scope = scope_of(context)
+        kept = await self._ledger.find_kept(scope, context) if scope is not None else None
+        if kept is None:
+            return None
+        if kept.request_digest != request_digest:
+            raise key_reused()
+        # The fence was checked when it was first recorded; a crash may have come before this append.
+        await self._audit.append(kept.event)
+        self._telemetry.replayed()
+        return replace(kept, report=replace(kept.report, replayed=True))
+
+    async def answered(
+        self,
+        admission: Admission,
+        report: CallReport,
+        body: bytes,
+        digests: dict[str, str],
+        *,
+        outcome: str = OK,
+        finish: str = "",
+    ) -> KeptAnswer:
+        """Records a call and answers what to give: `body`, or what another replica kept for the key meanwhile.
+
+        Only a whole answer is kept. `digests` holds `request` and `response`. Raises ModelCallError.
+        """
+        return await self._to_the_end(self._answered(admission, report, body, digests, outcome, finish))
+
+    async def _answered(
+        self, admission: Admission, report: CallReport, body: bytes, digests: dict[str, str], outcome: str, finish: str
+    ) -> KeptAnswer:
+        context, operation, route = admission.context, admission.operation, admission.route.name
+        data = called_data(operation, route, report, outcome=outcome, finish=finish, decision_id=admission.decision.id)
+        data |= {"requestDigest": digests["request"], "responseDigest": digests["response"]}
+        event = self._event(f"model:{report.call_id}", MODEL_CALLED, admission, data)
+        kept = KeptAnswer(admission.request_digest, body, report, event)
+        scope = scope_of(context) if outcome == OK else None
+        record = CallRecord(context, route, operation, outcome, report, event.trace_id, event.time)
+        try:
+            written = await self._ledger.record(record, scope, kept if scope is not None else None)
+            if not written:
+                earlier = await self.replay(context, admission.request_digest)
+                return earlier or kept
+            await self._audit.append(event, context.fencing_token)
+        except AmasError as error:
+            if error.reason == FENCED:
+                # The provider was asked in vain; the record says so, although nobody is billed.
+                await self.refused(admission, FENCED)
+            raise after_provider(error) from error
+        return kept
+
+    async def started(self, admission: Admission, request_digest: str) -> None:
+        """Puts on record that a stream begins: its first chunk leaves before its end is known."""
+        data = {
+            "operation": admission.operation.value,
+            "route": admission.route.name,
+            "requestDigest": request_digest,
+            "decision": admission.decision.id,
+        }
+        event = self._event(f"model-started:{uuid.uuid4().hex}", STREAM_STARTED, admission, data)
+        await self._audit.append(event, admission.context.fencing_token)
+
+    async def refused(
+        self, admission: Admission, reason: str, failovers: Sequence[str] = (), target: Target | None = None
+    ) -> None:
+        """Puts on record that a call got no answer."""
+        self._telemetry.refused(reason)
+        data = refused_data(admission.operation, admission.route.name, reason, failovers, admission.decision.id, target)
+        event = self._event(f"model-refused:{uuid.uuid4().hex}", MODEL_REFUSED, admission, data)
+        await self._to_the_end(self._audit.append(event))
+
+    def abandoned(self, admission: Admission, failovers: Sequence[str]) -> None:
+        """The client went away before an answer: recorded in the background, since nobody waits."""
+        self.in_background(self.refused(admission, "CLIENT_CANCELLED", failovers))
+
+    def in_background(self, recording: Coroutine[Any, Any, Any]) -> None:
+        """Records what nobody waits for; draining does."""
+        self._spawn(recording)
+
+    async def drain(self) -> None:
+        """Waits, bounded, for records under way."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=DRAIN_SECONDS)
+
+    async def _to_the_end(self, recording: Coroutine[Any, Any, T]) -> T:
+        """Awaits a recording that goes on if the caller is cancelled."""
+        return await asyncio.shield(self._spawn(recording))
+
+    def _spawn(self, recording: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.ensure_future(recording)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("a call could not be put on record: %s", error)
+
+    def _event(self, event_id: str, event_type: str, admission: Admission, data: dict[str, Any]) -> AuditEvent:
+        return make_event(
+            event_id,
+            event_type,
+            admission.context,
+            admission.role_version,
+            self._clock.now(),
+            self._telemetry.trace_ids(),
+            data,
+        )

@@ -1,0 +1,125 @@
+"""Answers a Chat Completions request chunk by chunk.
+
+Until the first token another target may take over; after it a break is told as such, with what was delivered and
+billed. The start is on record before the first chunk leaves, the end before the last message does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
+from opentelemetry.trace import Span
+
+from amas_ai_router.domain.errors import ModelCallError, after_provider, denied
+from amas_ai_router.domain.model import CallReport, ModelRequest, Operation
+from amas_ai_router.domain.records import BROKEN, CANCELLED, OK, scope_of
+from amas_ai_router.domain.stream_chunks import with_usage
+from amas_ai_router.telemetry import RouterTelemetry
+
+from .admit_call import Admission, AdmitCall
+from .keyed_locks import KeyedLocks
+from .open_stream import OpenedStream, OpenStream
+from .record_call import RecordCall
+
+
+class Sink(Protocol):
+    """Where chunks go. It returns when there is room for the next one, so a slow reader slows the provider down."""
+
+    async def chunk(self, data: bytes) -> None:
+        """Sends one chunk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """How a stream ended; `reason` is empty for one that ended well."""
+
+    report: CallReport
+    reason: str = ""
+    message: str = ""
+
+
+class StreamComplete:
+    """The way of every streamed call."""
+
+    def __init__(
+        self,
+        admit: AdmitCall,
+        opener: OpenStream,
+        record: RecordCall,
+        locks: KeyedLocks,
+        telemetry: RouterTelemetry,
+        clock: Clock,
+    ) -> None:
+        self._admit = admit
+        self._opener = opener
+        self._record = record
+        self._locks = locks
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def run(self, request: ModelRequest, sink: Sink) -> StreamEnd:
+        """Sends the chunks and answers how it ended. Raises AmasError only before the first chunk."""
+        with self._telemetry.call(Operation.CHAT, request.route) as span:
+            admission = await self._admit.run(request, Operation.CHAT, stream=True)
+            if not admission.decision.allowed:
+                error = denied(admission.decision.reasons)
+                await self._record.refused(admission, error.reason)
+                raise error
+            async with self._locks.hold(scope_of(request.context)):
+                kept = await self._record.replay(request.context, admission.request_digest)
+                if kept is not None:
+                    for line in kept.body.split(b"\n"):
+                        await sink.chunk(line)
+                    return StreamEnd(kept.report)
+                return await self._stream(request, admission, sink, span)
+
+    async def _stream(self, request: ModelRequest, admission: Admission, sink: Sink, span: Span) -> StreamEnd:
+        fields, usage_wanted = with_usage(admission.fields)
+        failovers: list[str] = []
+        try:
+            opened = await self._opener.run(request, admission, fields, failovers, usage_wanted=usage_wanted)
+        except ModelCallError as error:
+            await self._record.refused(admission, error.reason, failovers)
+            raise
+        except asyncio.CancelledError:
+            self._record.abandoned(admission, failovers)
+            raise
+        try:
+            try:
+                await self._record.started(admission, opened.request_digest)
+            except AmasError as error:
+                raise after_provider(error) from error
+            return await self._deliver(admission, opened, sink, span)
+        finally:
+            await opened.close()
+
+    async def _deliver(self, admission: Admission, opened: OpenedStream, sink: Sink, span: Span) -> StreamEnd:
+        try:
+            broken = await opened.forward(sink.chunk)
+        except BaseException:
+            # The client is gone (or the process stops): what was delivered is billed, although nobody waits for it.
+            self._record.in_background(self._finish(admission, opened, CANCELLED, span))
+            raise
+        outcome = OK if broken is None else BROKEN
+        try:
+            report = await self._finish(admission, opened, outcome, span)
+        except AmasError as error:
+            # The chunks are out; what is left is to say that the end is not on record.
+            return StreamEnd(opened.report(OK), error.reason, error.message)
+        if broken is None:
+            return StreamEnd(report)
+        return StreamEnd(report, broken.reason, "the stream broke after its first token")
+
+    async def _finish(self, admission: Admission, opened: OpenedStream, outcome: str, span: Span) -> CallReport:
+        report = opened.report(outcome)
+        self._telemetry.answered(span, Operation.CHAT, report, opened.finish_reason)
+        digests = {"request": opened.request_digest, "response": opened.response_digest()}
+        kept = await self._record.answered(
+            admission, report, opened.body(), digests, outcome=outcome, finish=opened.finish_reason
+        )
+        return kept.report
