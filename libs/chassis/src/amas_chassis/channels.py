@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import grpc
 
 from .client_calls import CountedCalls, OutgoingChannel
+from .clock import Clock, SystemClock
 from .tls import FileWatch, TlsFiles, client_credentials
 
 __all__ = ["Client", "ClientChannels"]
@@ -55,12 +55,15 @@ _SERVICE_CONFIG = {
 class ClientChannels:
     """The channels of one process. Use it from one event loop."""
 
-    def __init__(self, tls: TlsFiles, caller: str, *, name_suffix: str = "amas.internal") -> None:
+    def __init__(
+        self, tls: TlsFiles, caller: str, *, name_suffix: str = "amas.internal", clock: Clock | None = None
+    ) -> None:
         self._watch = FileWatch(tls)
         self._material = self._watch.material
         self._caller = caller
         self._name_suffix = name_suffix
-        self._next_check = 0.0
+        self._clock = clock or SystemClock()
+        self._next_check = self._clock.monotonic()
         self._generation = 0
         self._open: dict[tuple[str, str], _Connection] = {}
         self._retiring: set[asyncio.Task[None]] = set()
@@ -99,7 +102,7 @@ class ClientChannels:
         return current
 
     def _reload(self) -> None:
-        now = time.monotonic()
+        now = self._clock.monotonic()
         if now < self._next_check:
             return
         self._next_check = now + RELOAD_CHECK_SECONDS

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 # Calls served at once; more are refused with RESOURCE_EXHAUSTED rather than queued without bound.
 MAX_CONCURRENT_CALLS = 1_000
+# How long a connection lives before its calls are asked to end and the peer to connect anew (seconds).
+MAX_CONNECTION_AGE_SECONDS = 1_800
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -163,6 +165,8 @@ def _server_options() -> list[tuple[str, Any]]:
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # Peers shake hands again now and then: an expired certificate ends, and new replicas get their share.
+        ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_SECONDS * 1_000),
         # What our clients send must not be taken for abuse.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

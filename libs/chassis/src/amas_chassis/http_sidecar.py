@@ -6,6 +6,7 @@ Plain HTTP on a port that the platform keeps inside. It must never serve anythin
 from __future__ import annotations
 
 import logging
+import os
 
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -44,7 +45,9 @@ class HttpSidecar:
             await web.TCPSite(runner, host.strip("[]"), int(port), reuse_port=False).start()
         except OSError as error:
             await runner.cleanup()
-            raise ListenError(f"{self._listen} cannot be listened on: {error.strerror or error}") from error
+            # Event loops word it differently, the operating system does not.
+            problem = os.strerror(error.errno) if error.errno else str(error)
+            raise ListenError(f"{self._listen} cannot be listened on: {problem}") from error
         self._runner = runner
         self.address = f"{host}:{runner.addresses[0][1]}"
         _log.info("HTTP listening", extra={"address": self.address})

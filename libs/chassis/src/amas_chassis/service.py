@@ -37,6 +37,8 @@ def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
 
     0: ended as told. 1: failed. 2: the settings are wrong. 3: an address cannot be listened on. 143: told twice.
     """
+    # grpc's core writes lines of its own to stderr, such as each connection's end; ours are JSON.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logs.configure(name, "info")
     telemetry.configure(name, None)
     try:

@@ -1,0 +1,52 @@
+"""Errors, their way to the wire and back, and its bounds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import grpc
+import pytest
+from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
+from amas_chassis.rpc_errors import MAX_STATUS_BYTES, from_rpc_error, grpc_code, to_rpc_status
+from google.rpc import code_pb2
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_every_kind_is_a_code_of_the_wire(kind: ErrorKind) -> None:
+    """The taxonomy maps onto gRPC and google.rpc codes of the same number."""
+    status = to_rpc_status(AmasError(kind, "REASON", "text"))
+    assert status.code == grpc_code(kind).value[0] == code_pb2.Code.Value(kind.value)
+
+
+def test_domain_code_may_import_errors_without_the_wire() -> None:
+    """Importing the errors, the clock, pages and telemetry loads no grpc."""
+    program = (
+        "import sys, amas_chassis.errors, amas_chassis.clock, amas_chassis.pagination, amas_chassis.telemetry; "
+        "sys.exit('grpc' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_error_with_many_violations_still_fits_the_trailers() -> None:
+    """Details beyond the limit of trailers are left out, so that the error itself always arrives."""
+    violations = [FieldViolation(f"items[{n}].name", "too long " * 50) for n in range(500)]
+    status = to_rpc_status(AmasError(ErrorKind.INVALID_ARGUMENT, "REASON", "x" * 100_000, violations=violations))
+    assert status.ByteSize() < MAX_STATUS_BYTES + 256
+    assert len(status.details) == 2
+
+
+def test_a_peer_without_details_gives_a_reason_from_its_code() -> None:
+    """An error that no service of ours wrote is still an AmasError."""
+    error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), details="gone")
+    mapped = from_rpc_error(error)
+    assert (mapped.kind, mapped.reason, mapped.message) == (ErrorKind.UNAVAILABLE, "RPC_UNAVAILABLE", "gone")
+
+
+def test_details_that_contradict_the_code_are_not_believed() -> None:
+    """The code of the call wins over a Status that says otherwise."""
+    forged = to_rpc_status(AmasError(ErrorKind.NOT_FOUND, "FORGED", "x")).SerializeToString()
+    trailers = grpc.aio.Metadata(("grpc-status-details-bin", forged))
+    error = grpc.aio.AioRpcError(grpc.StatusCode.PERMISSION_DENIED, grpc.aio.Metadata(), trailers, details="no")
+    assert from_rpc_error(error).kind is ErrorKind.PERMISSION_DENIED
+    assert from_rpc_error(error).reason == "RPC_PERMISSION_DENIED"
