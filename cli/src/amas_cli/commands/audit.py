@@ -34,7 +34,7 @@ async def show(run_id: RunId, principal: As = "", server: Server = "", output: O
     from .session import gateway
 
     async with gateway(server, principal) as api:
-        entries = await api.audit_events(run_id=run_id)
+        entries = await api.audit_events(runId=run_id)
     if not entries:
         raise CliError(f"There is no audit event of run {run_id!r}.", exit_code=ExitCode.NOT_FOUND)
     if output is not Output.TABLE:

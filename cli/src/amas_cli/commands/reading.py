@@ -74,18 +74,13 @@ async def describe(
 
 async def _read(api: Any, what: str, name: str, state: str, run: str) -> list[dict[str, Any]]:
     """What was asked for; raises NOT_FOUND when one was named and is not there."""
-    from amas_cli.kinds import APPROVALS, RESOURCES, RUNS, parse_kind, shown
+    from amas_cli.kinds import APPROVALS, RESOURCES, RUNS, parse_kind
 
     if what in RUNS:
         return [await api.run(name)] if name else list(await api.runs(state=state))
     if what in APPROVALS:
-        return [await api.approval(name)] if name else list(await api.approvals(state=state, run_id=run))
+        return [await api.approval(name)] if name else list(await api.approvals(state=state, runId=run))
     kind = "" if what in RESOURCES else parse_kind(what)
-    items = [item for item in await api.resources(kind=kind, name=name) if not name or item.get("name") == name]
-    if name and not items:
-        raise CliError(
-            f"There is no {shown(kind) or 'resource'} {name!r}.",
-            next_step=f"see what there is with `amas get {what}`",
-            exit_code=ExitCode.NOT_FOUND,
-        )
-    return items
+    if name and not kind:
+        raise CliError("A name needs its kind.", next_step="for example `amas get role NAME`", exit_code=ExitCode.USAGE)
+    return list(await api.resources(kind, name))

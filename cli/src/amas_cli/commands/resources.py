@@ -1,6 +1,6 @@
 """`amas apply`, `diff`, `delete`: change the resources, or say what would change."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from amas_cli.output.documents import Output
 
 from .guard import guarded
 from .options import As, OutputFormat, Server, Yes
+
+if TYPE_CHECKING:
+    from amas_cli.gateway.api import GatewayApi
 
 Files = Annotated[
     list[str], typer.Option("--filename", "-f", metavar="FILE|DIR|-", help="Files, folders, or - for standard input.")
@@ -75,7 +78,6 @@ async def delete(
             return ExitCode.FAILED
     async with gateway(server, principal) as api:
         answer = await api.apply([], [(full, name)])
-    _raise_problems(answer)
     _show(answer, Output.TABLE, dry_run=False)
     return ExitCode.OK
 
@@ -87,23 +89,21 @@ async def _send(names: list[str], *, dry_run: bool, principal: str, server: str)
 
     files = read_resource_files(names)
     async with gateway(server, principal) as api:
-        answer = await api.apply(files, dry_run=dry_run)
-    _raise_problems(answer)
-    return answer
+        return await applied(api, files, dry_run=dry_run)
 
 
-def _raise_problems(answer: dict[str, Any]) -> None:
-    """Nothing was applied when there are problems: print each with its place."""
+async def applied(api: "GatewayApi", files: list[tuple[str, str]], *, dry_run: bool = False) -> dict[str, Any]:
+    """Apply; prints each problem with its place before it raises."""
+    from amas_cli.gateway.problems import ResourcesRefusedError
     from amas_cli.output.changes import problem_line
     from amas_cli.output.terminal import note
 
-    problems = answer.get("problems") or []
-    if not problems:
-        return
-    for problem in problems:
-        note(problem_line(problem))
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    raise CliError(f"Nothing was applied: {count}.", next_step="correct the places above", exit_code=ExitCode.USAGE)
+    try:
+        return await api.apply(files, dry_run=dry_run)
+    except ResourcesRefusedError as error:
+        for problem in error.problems:
+            note(problem_line(problem))
+        raise
 
 
 def _show(answer: dict[str, Any], output: Output, *, dry_run: bool) -> None:

@@ -13,6 +13,6 @@ from amas_cli.tokens import token_for
 async def gateway(server: str, principal: str) -> AsyncIterator[GatewayApi]:
     """The API at a server as a principal; both may be empty, see `contexts.py`."""
     url = resolve_server(server)
-    token = await token_for(resolve_principal(principal))
-    async with HttpClient(url, token) as client:
+    name = resolve_principal(principal)
+    async with HttpClient(url, lambda: token_for(name)) as client:
         yield GatewayApi(client)

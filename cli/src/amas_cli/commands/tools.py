@@ -26,17 +26,12 @@ async def accept(
     from amas_cli.output.documents import yaml_text
     from amas_cli.output.terminal import confirm, interactive, line
 
+    from .resources import applied
     from .session import gateway
 
     async with gateway(server, principal) as api:
         described = await api.tool_server(name)
-        found = [item for item in await api.resources(kind="ToolServer", name=name) if item.get("name") == name]
-        if not found:
-            raise CliError(
-                f"There is no tool server {name!r}.",
-                next_step="see what there is with `amas get toolservers`",
-                exit_code=ExitCode.NOT_FOUND,
-            )
+        found = await api.resources("ToolServer", name)
         manifest = copy.deepcopy(found[0]["manifest"])
         for text in offer_lines(described, manifest):
             line(text)
@@ -50,13 +45,7 @@ async def accept(
             if not confirm(f"Accept {pin}?"):
                 return ExitCode.FAILED
         manifest["spec"]["pin"] = pin
-        answer = await api.apply([(f"toolserver/{name}", yaml_text(manifest))])
-    if answer.get("problems"):
-        raise CliError(
-            "The tool server was changed meanwhile and its resource is not valid any more.",
-            next_step=f"see `amas describe toolserver {name}`",
-            exit_code=ExitCode.CONFLICT,
-        )
+        await applied(api, [(f"toolserver/{name}", yaml_text(manifest))])
     line(f"toolserver/{name} accepted")
     return ExitCode.OK
 

@@ -1,8 +1,9 @@
-"""The gateway's REST API as methods, in the words of docs/openapi: paths, pages and the event stream are known here."""
+"""The gateway's REST API as methods, as its /openapi.json has it. Only here are paths and pages known."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
 from .client import HttpClient, StreamCutError
+from .problems import stream_problem
 from .wire import normal
 
 PAGE_SIZE = 200
@@ -29,32 +31,31 @@ class GatewayApi:
     async def start_run(self, orchestration: str, given: Any, idempotency_key: str) -> dict[str, Any]:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         body = {"orchestration": orchestration, "input": given}
-        return _one(await self._client.request("POST", "/v1/runs", body=body, headers=headers), "run")
+        return dict(normal(await self._client.request("POST", "/v1/runs", body=body, headers=headers)))
 
     async def run(self, run_id: str) -> dict[str, Any]:
-        return _one(await self._client.request("GET", f"/v1/runs/{_path(run_id)}"), "run")
+        return dict(normal(await self._client.request("GET", f"/v1/runs/{_path(run_id)}")))
 
     async def runs(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/runs", "runs", filters)
 
     async def cancel_run(self, run_id: str, reason: str) -> dict[str, Any]:
-        answer = await self._client.request("POST", f"/v1/runs/{_path(run_id)}/cancel", body={"reason": reason})
-        return _one(answer, "run")
+        answer = await self._client.request("POST", f"/v1/runs/{_path(run_id)}:cancel", body={"reason": reason})
+        return dict(normal(answer))
 
     async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Events in order until the run ends, over as many connections as it takes."""
         seen, cuts = after, 0
         while True:
             try:
-                async for event in self._client.events(f"/v1/runs/{_path(run_id)}/events", str(seen) if seen else ""):
-                    content = normal(json.loads(event.data)) if event.data else {}
-                    sequence = int(content.get("sequence", 0))
-                    if sequence <= seen:
-                        continue
-                    seen, cuts = sequence, 0
+                async for content in self._events_once(run_id, seen):
+                    seen, cuts = int(content["sequence"]), 0
                     yield content
-                    if content.get("run_state_changed", {}).get("state") in ENDED:
+                    if (content.get("run_state_changed") or {}).get("state") in ENDED:
                         return
+                if (await self.run(run_id)).get("state") in ENDED and cuts:
+                    # The stream ended twice without a word, and there is nothing left to tell.
+                    return
             except StreamCutError:
                 pass
             except CliError as error:
@@ -69,16 +70,28 @@ class GatewayApi:
                 )
             await asyncio.sleep(RECONNECT_DELAY_S)
 
+    async def _events_once(self, run_id: str, seen: int) -> AsyncIterator[dict[str, Any]]:
+        """The new events of one connection; raises CliError for what the gateway says went wrong."""
+        path = f"/v1/runs/{_path(run_id)}/events"
+        async with aclosing(self._client.events(path, str(seen) if seen else "")) as events:
+            async for event in events:
+                if event.name == "error":
+                    raise stream_problem(event.data)
+                content = normal(json.loads(event.data))
+                if int(content.get("sequence", 0)) > seen:
+                    yield content
+
     async def approval(self, approval_id: str) -> dict[str, Any]:
-        return _one(await self._client.request("GET", f"/v1/approvals/{_path(approval_id)}"), "approval")
+        return dict(normal(await self._client.request("GET", f"/v1/approvals/{_path(approval_id)}")))
 
     async def approvals(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/approvals", "approvals", filters)
 
     async def decide(self, approval_id: str, *, approve: bool, digest: str, reason: str) -> dict[str, Any]:
-        body = {"approve": approve, "action_digest": digest, "reason": reason}
-        answer = await self._client.request("POST", f"/v1/approvals/{_path(approval_id)}/decision", body=body)
-        return _one(answer, "approval")
+        verb = "approve" if approve else "reject"
+        body = {"actionDigest": digest, "reason": reason}
+        answer = await self._client.request("POST", f"/v1/approvals/{_path(approval_id)}:{verb}", body=body)
+        return dict(normal(answer))
 
     async def apply(
         self,
@@ -87,16 +100,19 @@ class GatewayApi:
         *,
         dry_run: bool = False,
     ) -> dict[str, Any]:
-        """`files` are (name, content), `delete` are (kind, name). Problems are in the answer, not an error."""
+        """`files` are (name, content), `delete` are (kind, name). ResourcesRefusedError when one is wrong."""
         body = {
             "files": [{"name": name, "content": content} for name, content in files],
             "delete": [{"kind": kind, "name": name} for kind, name in delete],
-            "dry_run": dry_run,
+            "dryRun": dry_run,
         }
-        return dict(normal(await self._client.request("POST", "/v1/resources", body=body)))
+        return dict(normal(await self._client.request("POST", "/v1/resources:apply", body=body)))
 
-    async def resources(self, **filters: str) -> list[dict[str, Any]]:
-        return await self._list("/v1/resources", "resources", filters)
+    async def resources(self, kind: str = "", name: str = "") -> list[dict[str, Any]]:
+        """All, those of a kind, or one; NOT_FOUND for one that is not there."""
+        if name:
+            return [dict(normal(await self._client.request("GET", f"/v1/resources/{kind}/{_path(name)}")))]
+        return await self._list(f"/v1/resources/{kind}" if kind else "/v1/resources", "resources", {})
 
     async def tool_server(self, name: str) -> dict[str, Any]:
         """Its tools as it offers them now, their pin and the accepted one."""
@@ -114,20 +130,13 @@ class GatewayApi:
         items: list[dict[str, Any]] = []
         token = ""
         for _ in range(MAX_PAGES):
-            page = {"page_size": str(PAGE_SIZE), **query, **({"page_token": token} if token else {})}
+            page = {"pageSize": str(PAGE_SIZE), **query, **({"pageToken": token} if token else {})}
             answer = normal(await self._client.request("GET", path, query=page))
-            items.extend(answer.get(field) or answer.get("items") or [])
+            items.extend(answer.get(field) or [])
             token = str(answer.get("next_page_token") or "")
             if not token:
                 break
         return items
-
-
-def _one(answer: Any, field: str) -> dict[str, Any]:
-    """The object itself, whether or not it is wrapped in its name."""
-    value = normal(answer)
-    inner = value.get(field) if isinstance(value, dict) else None
-    return dict(inner if isinstance(inner, dict) else value)
 
 
 def _path(segment: str) -> str:

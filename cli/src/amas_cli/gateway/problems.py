@@ -33,11 +33,32 @@ _NEXT_STEPS = {
 MAX_DETAILS = 20
 
 
+class ResourcesRefusedError(CliError):
+    """Resources that are not valid; `problems` say where, and nothing was applied."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        super().__init__(
+            f"Nothing was applied: {count}.", next_step="correct the places above", exit_code=ExitCode.USAGE
+        )
+        self.problems = problems
+
+
+def stream_problem(data: str) -> CliError:
+    """The error that a stream ended with. One that another connection may cure has the exit code UNAVAILABLE."""
+    problem = _parse(data.encode())
+    if problem.get("reason") == "TOKEN_EXPIRED":
+        return CliError("The token ended while watching.", exit_code=ExitCode.UNAVAILABLE)
+    return problem_error(int(problem.get("status") or 500), data.encode(), {})
+
+
 def problem_error(status: int, body: bytes, headers: Mapping[str, str]) -> CliError:
     """The error of an answer. A body that is no problem document is not shown: it may be anything."""
     problem = _parse(body)
+    if isinstance(problem.get("problems"), list) and problem["problems"]:
+        return ResourcesRefusedError(problem["problems"])
     text = str(problem.get("detail") or problem.get("title") or f"The gateway answered with status {status}")
-    reason = str(problem.get("reason") or problem.get("code") or "")
+    reason = str(problem.get("reason") or "")
     message = text.rstrip(".") + (f" ({reason})." if reason else ".")
     next_step = _NEXT_STEPS.get(status, "")
     if status == 429 or (status == 503 and headers.get("Retry-After")):
@@ -58,12 +79,8 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _violations(problem: Mapping[str, Any]) -> tuple[str, ...]:
-    found = problem.get("violations") or problem.get("errors") or []
+    found = problem.get("violations") or []
     if not isinstance(found, list):
         return ()
-    lines = [
-        f"{item.get('field', '')}: {item.get('description') or item.get('message') or ''}"
-        for item in found
-        if isinstance(item, dict)
-    ]
+    lines = [f"{item.get('field', '')}: {item.get('description', '')}" for item in found if isinstance(item, dict)]
     return tuple(lines[:MAX_DETAILS])
