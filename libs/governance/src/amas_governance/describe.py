@@ -1,4 +1,4 @@
-"""What a role may do, in plain English: the same contract always gives the same words. Never a promise that is not in it."""
+"""What a role may do, in plain English: the same contract always gives the same words."""
 
 from __future__ import annotations
 
@@ -113,14 +113,16 @@ def _bounds(role: AgentRole) -> list[str]:
     at_end = "a human is asked" if role.spec.on_bound == "escalate" else "it fails"
     seen = ", ".join(data.categories) if data.categories else "no personal, health, card or secret data"
     ceiling = "anything" if data.clearance is Confidentiality.RESTRICTED else f"{data.clearance.label} data at most"
-    return [
+    ends = (
         f"A step of it ends after {_count(bounds.steps, 'turn')}, {_count(bounds.model_calls, 'model call')}, "
         f"{_count(bounds.tokens, 'token')}, {bounds.cost} or {format_duration(bounds.wall_clock)}, "
-        f"whichever comes first; then {at_end}.",
+        f"whichever comes first; then {at_end}."
+    )
+    sizes = (
         f"It takes in at most {format_size(bounds.bytes_in)} and gives out at most {format_size(bounds.bytes_out)}; "
-        f"a malformed output may be repaired {_count(bounds.repairs, 'time')}.",
-        f"It may see {ceiling}, and of special categories: {seen}.",
-    ]
+        f"a malformed output may be repaired {_count(bounds.repairs, 'time')}."
+    )
+    return [ends, sizes, f"It may see {ceiling}, and of special categories: {seen}."]
 
 
 def _effect(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:

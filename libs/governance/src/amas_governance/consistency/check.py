@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from amas_governance.loader import Positions
 from amas_governance.problems import Problem
-from amas_governance.resources import AgentRole, ModelRoute, Orchestration, Resource
+from amas_governance.resources import AgentRole, Budget, ModelRoute, Orchestration, Resource
 
 from . import expression_types, graphs, references
 from .catalog import Catalog
@@ -29,6 +29,8 @@ def check(resources: Iterable[Resource], positions: Positions | None = None) -> 
             references.check_role(resource, catalog, report)
         elif isinstance(resource, ModelRoute):
             references.check_route(resource, catalog, report)
+        elif isinstance(resource, Budget):
+            references.check_budget(resource, catalog, report)
         elif isinstance(resource, Orchestration):
             references.check_orchestration(resource, catalog, report)
             graphs.check_steps(resource, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amas_governance.resources import AgentRole, ModelRoute, Orchestration
+from amas_governance.resources import AgentRole, Budget, ModelRoute, Orchestration
 
 from .catalog import Catalog, unknown
 from .report import Report
@@ -45,3 +45,10 @@ def check_orchestration(orchestration: Orchestration, catalog: Catalog, report: 
     for index, step in enumerate(orchestration.spec.steps):
         if step.role not in catalog.roles:
             report.add(orchestration, ("spec", "steps", index, "role"), unknown("role", step.role, catalog.roles))
+
+
+def check_budget(budget: Budget, catalog: Catalog, report: Report) -> None:
+    """The role whose spending is bounded: a misspelt one would bound nobody."""
+    role = budget.spec.subject.role
+    if role is not None and role not in catalog.roles:
+        report.add(budget, ("spec", "subject", "role"), unknown("role", role, catalog.roles))
