@@ -1,13 +1,16 @@
 """The rules one by one, on conversations made by hand."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from amas_cli.local.scripted_model.conversation import Conversation, first_object
 from amas_cli.local.scripted_model.rules import choose
 from amas_cli.local.scripted_model.rules.analyst import group_of
 from amas_cli.local.scripted_model.rules.historian import parse_log
+from ruamel.yaml import YAML
 
 
 def talk(step_input: dict[str, Any], field: str, tools: list[str], *results: tuple[str, str]) -> Conversation:
@@ -39,57 +42,59 @@ def call_of(conversation: Conversation) -> tuple[str, dict[str, Any]]:
     ("subject", "group"),
     [
         ("feat(api): add a route", ("Features", "add a route")),
+        ("feat!: drop v1", ("Features", "drop v1")),
         ("fix: a leak", ("Fixes", "a leak")),
-        ("feat!: drop v1", ("Breaking changes", "drop v1")),
         ("docs: say more", ("Documentation", "say more")),
+        ("chore: add a lock", ("Other changes", "add a lock")),
         ("Add a thing", ("Features", "Add a thing")),
-        ("Bump aiohttp", ("Maintenance", "Bump aiohttp")),
+        ("Upgrade because of CVE-2026-12345", ("Security", "Upgrade because of CVE-2026-12345")),
         ("v1.2.3", ("Other changes", "v1.2.3")),
         ("", ("Other changes", "")),
     ],
 )
-def test_commits_are_grouped_by_prefix_then_by_verb(subject: str, group: tuple[str, str]) -> None:
+def test_commits_are_grouped_by_prefix_then_by_words(subject: str, group: tuple[str, str]) -> None:
     """A reader finds a change where its author put it."""
     assert group_of(subject) == group
 
 
 def test_the_analyst_keeps_every_commit_in_reading_order() -> None:
     """No commit is lost, and groups come in a fixed order whatever the log's order."""
-    commits = [{"hash": str(i), "subject": s} for i, s in enumerate(["fix: a", "feat: b", "fix: c", "odd"])]
-    groups = answer_of(talk({"commits": commits}, "groups", []))["groups"]
-    assert [(g["title"], [c["hash"] for c in g["commits"]]) for g in groups] == [
-        ("Features", ["1"]),
-        ("Fixes", ["0", "2"]),
-        ("Other changes", ["3"]),
+    commits = [{"hash": str(i) * 40, "subject": s} for i, s in enumerate(["fix: a", "feat: b", "fix: c", "odd"])]
+    assert answer_of(talk({"commits": commits}, "groups", []))["groups"] == [
+        {"title": "Features", "items": ["b (1111111)"]},
+        {"title": "Fixes", "items": ["a (0000000)", "c (2222222)"]},
+        {"title": "Other changes", "items": ["odd (3333333)"]},
     ]
 
 
-GROUPS = [{"title": "Fixes", "commits": [{"hash": "c" * 40, "subject": "a leak"}]}]
+GROUPS = [{"title": "Fixes", "items": ["a leak (ccccccc)"]}]
+NOTES = "# Release notes\n\n## Fixes\n\n- a leak (ccccccc)\n"
 WRITER_TOOLS = ["workspace__read_file", "workspace__write_file"]
 
 
 def test_the_writer_reads_then_writes_then_reports() -> None:
-    """Notes that differ from what is there are written once."""
+    """Notes are written once, and `changed` is what the tool said."""
     missing = ("workspace__read_file", "error: not found")
     name, arguments = call_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS))
     assert (name, arguments) == ("workspace__read_file", {"path": "repository/RELEASE_NOTES.md"})
     name, arguments = call_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing))
-    assert name == "workspace__write_file"
-    assert arguments["content"] == "# Release notes\n\n## Fixes\n\n- a leak (cccccccc)\n"
-    output = answer_of(
-        talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing, ("workspace__write_file", "written"))
-    )
-    assert output == {
-        "path": "repository/RELEASE_NOTES.md",
-        "markdown": arguments["content"],
-        "changed": True,
-    }
+    assert (name, arguments["content"]) == ("workspace__write_file", NOTES)
+    for changed in (True, False):
+        wrote = ("workspace__write_file", json.dumps({"bytes": 9, "changed": changed}))
+        output = answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing, wrote))
+        assert output == {"path": "repository/RELEASE_NOTES.md", "markdown": NOTES, "changed": changed}
 
 
-def test_the_writer_leaves_equal_notes_alone() -> None:
-    """Nothing is written, and `changed` says so, where the notes are there already."""
-    there = ("workspace__read_file", "# Release notes\n\n## Fixes\n\n- a leak (cccccccc)\n")
-    assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, there))["changed"] is False
+def test_a_writer_that_was_told_nothing_compares() -> None:
+    """Where the write says nothing of a change, equal notes are no change."""
+    read, wrote = ("workspace__read_file", NOTES), ("workspace__write_file", "ok")
+    assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, read, wrote))["changed"] is False
+
+
+def test_notes_without_groups_say_that_nothing_changed() -> None:
+    """An empty history gives a whole file all the same."""
+    name, arguments = call_of(talk({"groups": []}, "markdown", ["workspace__write_file"]))
+    assert (name, arguments["content"]) == ("workspace__write_file", "# Release notes\n\nNo changes.\n")
 
 
 PUBLISHER_TOOLS = ["workspace__read_file", "git__git_add", "git__git_commit"]
@@ -104,10 +109,19 @@ def test_the_publisher_stages_commits_and_names_the_commit() -> None:
     committed = call_of(talk(step_input, "commit", PUBLISHER_TOOLS, *READ_AND_ADDED))
     assert committed == (
         "git__git_commit",
-        {"repo_path": "repository", "message": "docs: release notes of 2 changes"},
+        {"repo_path": "repository", "message": "docs: update release notes"},
     )
     told = ("git__git_commit", f"Changes committed successfully with hash {'d' * 40}")
     assert answer_of(talk(step_input, "commit", PUBLISHER_TOOLS, *READ_AND_ADDED, told)) == {"commit": "d" * 40}
+
+
+def test_the_publisher_stops_when_there_is_no_file() -> None:
+    """What is not there is not committed."""
+    missing = ("workspace__read_file", "error: repository/RELEASE_NOTES.md does not exist")
+    conversation = talk({"path": "repository/RELEASE_NOTES.md"}, "commit", PUBLISHER_TOOLS, missing)
+    said = choose(conversation).answer(conversation)
+    assert said.calls == ()
+    assert said.content.startswith("Nothing was committed")
 
 
 def test_the_publisher_says_so_when_it_was_refused() -> None:
@@ -163,3 +177,20 @@ def test_odd_conversations_are_answered(body: dict[str, Any]) -> None:
     """A model lives with whatever it is told."""
     conversation = Conversation(body)
     assert choose(conversation).answer(conversation).content
+
+
+def test_answers_satisfy_the_contracts_of_the_release_notes_roles() -> None:
+    """The scripted model's outputs pass the very schemas that the platform holds them to."""
+    folder = Path(__file__).parents[3] / "policies" / "contracts" / "release-notes"
+    schemas = {}
+    for name in ("historian", "analyst", "writer", "publisher"):
+        document = YAML(typ="safe").load((folder / f"{name}.yaml").read_text())
+        schemas[name] = document["spec"]["output"]["schema"]
+    log = f"Commit: {'e' * 40}\nAuthor: a\nDate: 2026-01-01\nMessage: feat: {'long ' * 90}\n\n"
+    history = answer_of(talk({}, "commits", ["git__git_log"], ("git__git_log", log)))
+    groups = answer_of(talk(history, "groups", []))
+    notes = answer_of(talk(groups, "markdown", []))
+    told = ("git__git_commit", f"Changes committed successfully with hash {'d' * 40}")
+    commit = answer_of(talk(notes, "commit", ["git__git_commit"], told))
+    for name, output in zip(schemas, (history, groups, notes, commit), strict=True):
+        jsonschema_rs.validator_for(schemas[name]).validate(output)

@@ -1,4 +1,4 @@
-"""Sorts commits into groups, by conventional-commit prefix first and by the verb they begin with else."""
+"""Sorts commits into the groups of the role's contract: by conventional-commit prefix, else by the words."""
 
 import json
 import re
@@ -6,50 +6,44 @@ from typing import Any
 
 from amas_cli.local.scripted_model.conversation import Answer, Conversation
 
-_CONVENTIONAL = re.compile(r"^(?P<type>[a-z]+)(\([^)]*\))?(?P<breaking>!)?:\s*(?P<rest>.+)$", re.IGNORECASE)
+_CONVENTIONAL = re.compile(r"^(?P<type>[a-z]+)(\([^)]*\))?!?:\s*(?P<rest>.+)$", re.IGNORECASE)
+_SECURITY = re.compile(r"\b(security|vulnerabilit(y|ies)|cve-\d{4}-\d+)\b", re.IGNORECASE)
 
-BREAKING = "Breaking changes"
 OTHER = "Other changes"
-# The order in which a reader wants them, each with the prefixes and the verbs that name it.
+SECURITY = "Security"
+# The titles in the order of the contract, each with the prefixes and the first words that name it.
 GROUPS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
-    (BREAKING, frozenset(), frozenset()),
     (
         "Features",
         frozenset({"feat", "feature"}),
-        frozenset({"add", "adds", "implement", "introduce", "support", "allow", "let", "create", "build"}),
+        frozenset({"add", "adds", "allow", "build", "create", "implement", "introduce", "let", "support"}),
     ),
     (
         "Fixes",
-        frozenset({"fix", "bugfix", "hotfix", "revert"}),
-        frozenset({"fix", "fixes", "correct", "repair", "prevent", "avoid", "handle", "revert", "restore"}),
+        frozenset({"bugfix", "fix", "hotfix", "revert"}),
+        frozenset({"avoid", "correct", "fix", "fixes", "handle", "prevent", "repair", "restore", "revert"}),
     ),
+    (SECURITY, frozenset({"sec", "security"}), frozenset({"harden", "secure"})),
     (
         "Performance",
         frozenset({"perf"}),
-        frozenset({"speed", "optimise", "optimize", "accelerate", "cache"}),
+        frozenset({"accelerate", "cache", "optimise", "optimize", "speed"}),
     ),
     (
         "Documentation",
-        frozenset({"docs", "doc"}),
-        frozenset({"document", "explain", "describe", "write", "say"}),
+        frozenset({"doc", "docs"}),
+        frozenset({"describe", "document", "explain"}),
     ),
-    (
-        "Maintenance",
-        frozenset({"chore", "refactor", "test", "tests", "build", "ci", "style", "deps"}),
-        frozenset(
-            {"refactor", "rename", "move", "remove", "drop", "delete", "update", "bump", "upgrade", "lay"}
-            | {"clean", "tidy", "test", "lint", "format", "simplify", "merge", "split", "pin", "generate"}
-        ),
-    ),
-    (OTHER, frozenset(), frozenset()),
+    (OTHER, frozenset({"build", "chore", "ci", "deps", "refactor", "style", "test", "tests"}), frozenset()),
 )
+SHORT_HASH = 7
 
 
 def matches(conversation: Conversation) -> bool:
     """An analyst is asked for groups."""
     if conversation.output_fields:
         return "groups" in conversation.output_fields
-    return "analyst" in conversation.system.lower() and "commits" in conversation.input
+    return "commits" in conversation.input
 
 
 def group_of(subject: str) -> tuple[str, str]:
@@ -58,9 +52,9 @@ def group_of(subject: str) -> tuple[str, str]:
     if match is not None:
         for title, prefixes, _ in GROUPS:
             if match["type"].lower() in prefixes:
-                return (BREAKING if match["breaking"] else title), match["rest"]
-        if match["breaking"]:
-            return BREAKING, match["rest"]
+                return title, match["rest"]
+    if _SECURITY.search(subject):
+        return SECURITY, subject
     words = re.findall(r"[a-z]+", subject.lower())
     verb = words[0] if words else ""
     for title, _, verbs in GROUPS:
@@ -70,14 +64,14 @@ def group_of(subject: str) -> tuple[str, str]:
 
 
 def sort_commits(commits: list[Any]) -> list[dict[str, Any]]:
-    """Groups that hold something, in reading order; commits keep the order of the log."""
-    sorted_into: dict[str, list[dict[str, str]]] = {title: [] for title, _, _ in GROUPS}
+    """Groups that hold something; within a group commits keep the order of the log."""
+    sorted_into: dict[str, list[str]] = {title: [] for title, _, _ in GROUPS}
     for commit in commits:
-        if not isinstance(commit, dict):
-            continue
-        title, subject = group_of(str(commit.get("subject", "")))
-        sorted_into[title].append({"hash": str(commit.get("hash", "")), "subject": subject})
-    return [{"title": title, "commits": found} for title, found in sorted_into.items() if found]
+        if isinstance(commit, dict):
+            title, subject = group_of(str(commit.get("subject", "")))
+            short = str(commit.get("hash", ""))[:SHORT_HASH]
+            sorted_into[title].append(f"{subject} ({short})".strip())
+    return [{"title": title, "items": items} for title, items in sorted_into.items() if items]
 
 
 def answer(conversation: Conversation) -> Answer:

@@ -8,6 +8,9 @@ from amas_cli.local.scripted_model.conversation import Answer, Conversation, Too
 
 GIT_LOG = "git__git_log"
 MAX_COMMITS = 50
+# Longest texts that the role's contract lets through (characters).
+MAX_TEXT = 200
+MAX_DATE = 64
 
 # The form in which mcp-server-git's git_log tells a commit; a message may have several lines.
 _COMMIT = re.compile(
@@ -29,9 +32,9 @@ def parse_log(text: str) -> list[dict[str, str]]:
     return [
         {
             "hash": match["hash"],
-            "date": match["date"].strip(),
-            "author": match["author"].strip(),
-            "subject": match["message"].strip().split("\n", 1)[0].strip(),
+            "date": match["date"].strip()[:MAX_DATE],
+            "author": match["author"].strip()[:MAX_TEXT],
+            "subject": match["message"].strip().split("\n", 1)[0].strip()[:MAX_TEXT],
         }
         for match in _COMMIT.finditer(_plain(text))
     ]
@@ -43,7 +46,7 @@ def answer(conversation: Conversation) -> Answer:
         return Answer(calls=(ToolCall(GIT_LOG, _arguments(conversation.input)),))
     result = conversation.last_result(GIT_LOG)
     commits = parse_log(result.text) if result is not None else []
-    return Answer(json.dumps({"commits": commits}, ensure_ascii=False))
+    return Answer(json.dumps({"commits": commits[:MAX_COMMITS]}, ensure_ascii=False))
 
 
 def _arguments(step_input: dict[str, Any]) -> dict[str, Any]:

@@ -1,47 +1,52 @@
-"""Writes release notes from groups of changes, only when they differ from the notes that are there."""
+"""Writes release notes from groups of changes: reads what is there, writes, tells whether that changed anything."""
 
 import json
 from typing import Any
 
-from amas_cli.local.scripted_model.conversation import Answer, Conversation, ToolCall
+from amas_cli.local.scripted_model.conversation import Answer, Conversation, ToolCall, first_object
 
 READ = "workspace__read_file"
 WRITE = "workspace__write_file"
 PATH = "repository/RELEASE_NOTES.md"
-SHORT_HASH = 8
 
 
 def matches(conversation: Conversation) -> bool:
     """A writer is asked for markdown."""
     if conversation.output_fields:
         return "markdown" in conversation.output_fields
-    return WRITE in conversation.tools and "writer" in conversation.system.lower()
+    return WRITE in conversation.tools
 
 
 def render(groups: list[Any]) -> str:
     """The notes as markdown, ending in one line feed."""
     lines = ["# Release notes"]
     for group in groups:
-        if not isinstance(group, dict):
-            continue
-        lines += ["", f"## {group.get('title', 'Changes')}", ""]
-        for commit in group.get("commits", []):
-            if isinstance(commit, dict):
-                lines.append(f"- {commit.get('subject', '')} ({str(commit.get('hash', ''))[:SHORT_HASH]})")
+        if isinstance(group, dict):
+            items = group.get("items")
+            lines += ["", f"## {group.get('title', 'Changes')}", ""]
+            lines += [f"- {item}" for item in (items if isinstance(items, list) else [])]
     if len(lines) == 1:
         lines += ["", "No changes."]
     return "\n".join(lines) + "\n"
 
 
 def answer(conversation: Conversation) -> Answer:
-    """Reads what is there, writes if it differs, then says what was done."""
+    """Reads what is there where it may, writes, then says what was done."""
     groups = conversation.input.get("groups")
     markdown = render(groups if isinstance(groups, list) else [])
     if conversation.wants(READ):
         return Answer(calls=(ToolCall(READ, {"path": PATH}),))
-    existing = conversation.last_result(READ)
-    changed = existing is None or markdown.strip() not in existing.text
-    if changed and conversation.wants(WRITE):
+    if conversation.wants(WRITE):
         return Answer(calls=(ToolCall(WRITE, {"path": PATH, "content": markdown}),))
-    output = {"path": PATH, "markdown": markdown, "changed": changed}
+    output = {"path": PATH, "markdown": markdown, "changed": _changed(conversation, markdown)}
     return Answer(json.dumps(output, ensure_ascii=False))
+
+
+def _changed(conversation: Conversation, markdown: str) -> bool:
+    """What the write said; where it said nothing, whether the text differs from what was read."""
+    written = conversation.last_result(WRITE)
+    said = (first_object(written.text) or {}).get("changed") if written is not None else None
+    if isinstance(said, bool):
+        return said
+    read = conversation.last_result(READ)
+    return read is None or markdown.strip() not in read.text
