@@ -1,0 +1,91 @@
+"""The audit log over gRPC: reading it, and writing down who read it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from amas.audit.v1 import audit_pb2 as pb
+from amas_chassis import telemetry
+from amas_chassis.channels import Client
+from amas_chassis.clock import Clock
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from amas_gateway.domain import model
+from amas_gateway.domain.model import Principal
+
+if TYPE_CHECKING:
+    # Exists in the type stubs alone.
+    from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
+
+from .upstream import errors_of, messages_of
+
+SERVICE = "audit"
+CALL_TIMEOUT_SECONDS = 10.0
+EXPORT_TIMEOUT_SECONDS = 300.0
+
+READ = "dev.amas.audit.read"
+DENIED = "dev.amas.access.denied"
+
+
+class AuditLog:
+    """Ports `AuditReader` and `AuditWriter`, and what the queue of refusals appends with."""
+
+    def __init__(self, client: Client[AuditServiceAsyncStub], clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]:
+        request = pb.QueryRequest(
+            tenant=tenant,
+            run_id=query.run_id,
+            trace_id=query.trace_id,
+            principal=query.principal,
+            type=query.type,
+            page_size=query.page.size,
+            page_token=query.page.token,
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.Query(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.Page(answer.entries, answer.next_page_token)
+
+    async def checkpoint(self) -> model.Checkpoint:
+        with errors_of(SERVICE):
+            answer = await self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
+        return model.Checkpoint(answer.checkpoint, answer.verifier_key)
+
+    async def export(self, tenant: str, run_id: str) -> AsyncIterator[bytes]:
+        request = pb.ExportRequest(tenant=tenant, run_id=run_id)
+        async for chunk in messages_of(SERVICE, self._client.stub.Export(request, timeout=EXPORT_TIMEOUT_SECONDS)):
+            yield chunk.data
+
+    async def read_happened(self, principal: Principal, what: str, filters: dict[str, str]) -> None:
+        event = self.event(
+            READ,
+            principal.tenant,
+            principal.subject,
+            telemetry.current_trace_id(),
+            {"what": what, "filters": filters},
+        )
+        await self.append([event])
+
+    def event(self, kind: str, tenant: str, principal: str, trace_id: str, data: Mapping[str, object]) -> pb.AuditEvent:
+        """An event of the gateway with a new id and the present time."""
+        time = Timestamp()
+        time.FromDatetime(self._clock.now())
+        return pb.AuditEvent(
+            id=f"gateway:{uuid.uuid4()}",
+            type=kind,
+            time=time,
+            tenant=tenant,
+            trace_id=trace_id,
+            principal=principal,
+            data_json=json.dumps(data, sort_keys=True, separators=(",", ":")),
+        )
+
+    async def append(self, events: Sequence[pb.AuditEvent]) -> None:
+        """Returns when the events are committed."""
+        with errors_of(SERVICE):
+            await self._client.stub.Append(pb.AppendRequest(events=events), timeout=CALL_TIMEOUT_SECONDS)

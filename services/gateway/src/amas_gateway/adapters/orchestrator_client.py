@@ -1,0 +1,154 @@
+"""The orchestrator over gRPC: runs, approvals, resources. Messages go through as they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+from amas.common.v1 import resource_pb2
+from amas.common.v1.approval_pb2 import ApprovalState
+from amas.common.v1.run_pb2 import RunState
+from amas.orchestrator.v1 import orchestrator_pb2 as pb
+from amas_chassis.channels import Client
+
+from amas_gateway.domain import model
+from amas_gateway.domain.model import Principal
+
+if TYPE_CHECKING:
+    # Exists in the type stubs alone.
+    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
+
+from .identity_wire import to_wire
+from .upstream import errors_of, messages_of
+
+SERVICE = "orchestrator"
+CALL_TIMEOUT_SECONDS = 10.0
+# Applying compiles nothing, but checks every resource of the tenant; describing asks a live tool server.
+SLOW_CALL_TIMEOUT_SECONDS = 60.0
+# A watch is begun again after this long, so that no stream lives for ever on one channel.
+WATCH_TIMEOUT_SECONDS = 3600.0
+
+
+class OrchestratorRuns:
+    """Port `Runs`."""
+
+    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def start(
+        self, principal: Principal, orchestration: str, input_json: str, idempotency_key: str
+    ) -> model.Started:
+        request = pb.StartRunRequest(
+            principal=to_wire(principal),
+            orchestration=orchestration,
+            input_json=input_json,
+            idempotency_key=idempotency_key,
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.StartRun(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.Started(answer.run, answer.existed)
+
+    async def get(self, principal: Principal, run_id: str) -> model.Run:
+        request = pb.GetRunRequest(principal=to_wire(principal), run_id=run_id)
+        with errors_of(SERVICE):
+            return (await self._client.stub.GetRun(request, timeout=CALL_TIMEOUT_SECONDS)).run
+
+    async def list(
+        self, principal: Principal, orchestration: str, state: int, page: model.PageQuery
+    ) -> model.Page[model.Run]:
+        request = pb.ListRunsRequest(
+            principal=to_wire(principal),
+            orchestration=orchestration,
+            state=cast("RunState.ValueType", state),
+            page_size=page.size,
+            page_token=page.token,
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.ListRuns(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.Page(answer.runs, answer.next_page_token)
+
+    async def cancel(self, principal: Principal, run_id: str, reason: str) -> model.Run:
+        request = pb.CancelRunRequest(principal=to_wire(principal), run_id=run_id, reason=reason)
+        with errors_of(SERVICE):
+            return (await self._client.stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS)).run
+
+    async def watch(self, principal: Principal, run_id: str, after: int) -> AsyncIterator[model.RunEvent]:
+        request = pb.WatchRunRequest(principal=to_wire(principal), run_id=run_id, after_sequence=after)
+        async for event in messages_of(SERVICE, self._client.stub.WatchRun(request, timeout=WATCH_TIMEOUT_SECONDS)):
+            yield event
+
+
+class OrchestratorApprovals:
+    """Port `Approvals`."""
+
+    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def get(self, principal: Principal, approval_id: str) -> model.Approval:
+        request = pb.GetApprovalRequest(principal=to_wire(principal), approval_id=approval_id)
+        with errors_of(SERVICE):
+            return (await self._client.stub.GetApproval(request, timeout=CALL_TIMEOUT_SECONDS)).approval
+
+    async def list(
+        self, principal: Principal, run_id: str, state: int, page: model.PageQuery
+    ) -> model.Page[model.Approval]:
+        request = pb.ListApprovalsRequest(
+            principal=to_wire(principal),
+            run_id=run_id,
+            state=cast("ApprovalState.ValueType", state),
+            page_size=page.size,
+            page_token=page.token,
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.ListApprovals(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.Page(answer.approvals, answer.next_page_token)
+
+    async def decide(self, principal: Principal, verdict: model.Verdict) -> model.Approval:
+        request = pb.DecideApprovalRequest(
+            principal=to_wire(principal),
+            approval_id=verdict.approval_id,
+            approve=verdict.approve,
+            reason=verdict.reason,
+            action_digest=verdict.action_digest,
+        )
+        with errors_of(SERVICE):
+            return (await self._client.stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS)).approval
+
+
+class OrchestratorResources:
+    """Port `Resources`."""
+
+    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def apply(
+        self,
+        principal: Principal,
+        files: Sequence[model.SourceFile],
+        delete: Sequence[model.ResourceRef],
+        dry_run: bool,
+    ) -> model.Applied:
+        request = pb.ApplyResourcesRequest(
+            principal=to_wire(principal),
+            files=[resource_pb2.ResourceFile(name=file.name, content=file.content) for file in files],
+            delete=[resource_pb2.ResourceRef(kind=ref.kind, name=ref.name) for ref in delete],
+            dry_run=dry_run,
+        )
+        with errors_of(SERVICE):
+            return await self._client.stub.ApplyResources(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+
+    async def list(
+        self, principal: Principal, kind: str, name: str, page: model.PageQuery
+    ) -> model.Page[model.Resource]:
+        request = pb.ListResourcesRequest(
+            principal=to_wire(principal), kind=kind, name=name, page_size=page.size, page_token=page.token
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.ListResources(request, timeout=CALL_TIMEOUT_SECONDS)
+        bundle = answer.bundle if answer.HasField("bundle") else None
+        return model.Page(answer.resources, answer.next_page_token, bundle)
+
+    async def describe_tool_server(self, principal: Principal, server: str) -> object:
+        request = pb.DescribeToolServerRequest(principal=to_wire(principal), server=server)
+        with errors_of(SERVICE):
+            return await self._client.stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)

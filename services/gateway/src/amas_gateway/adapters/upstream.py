@@ -1,0 +1,74 @@
+"""Turns a failed call to a service on the right into an AmasError, and ends streams that nobody reads any more.
+
+What a service said with a reason of ours is passed on. What the transport says (addresses, TLS texts) is logged and
+replaced: a client learns that something was away, never where it stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+import grpc
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.rpc_errors import from_rpc_error
+
+MessageT = TypeVar("MessageT", covariant=True)
+
+_log = logging.getLogger(__name__)
+
+_SENTENCES = {
+    ErrorKind.UNAVAILABLE: "is not available at the moment.",
+    ErrorKind.DEADLINE_EXCEEDED: "did not answer in time.",
+    ErrorKind.RESOURCE_EXHAUSTED: "answered with too much, or was asked for too much.",
+    ErrorKind.CANCELLED: "ended the call.",
+}
+
+
+class StreamCall(Protocol[MessageT]):
+    """A server stream under way, as grpc.aio has it."""
+
+    def __aiter__(self) -> AsyncIterator[MessageT]: ...
+
+    def cancel(self) -> bool: ...
+
+
+# Kinds without a reason of ours that may be passed on as they are; all else is a fault between us and the service.
+_RETRYABLE = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED})
+
+
+@contextmanager
+def errors_of(service: str) -> Iterator[None]:
+    """Translates the AioRpcError of the calls inside."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise translated(service, error) from error
+
+
+def translated(service: str, error: grpc.aio.AioRpcError) -> AmasError:
+    """The error that a client may see."""
+    told = from_rpc_error(error)
+    if not told.reason.startswith("RPC_") and told.kind is not ErrorKind.INTERNAL:
+        return told
+    _log.warning("call to %s failed: %s", service, error.details(), extra={"code": error.code().name})
+    if told.kind not in _SENTENCES:
+        return AmasError(ErrorKind.INTERNAL, "UPSTREAM_FAILED", f"The {service} service could not answer.")
+    return AmasError(
+        told.kind,
+        f"UPSTREAM_{told.kind}",
+        f"The {service} service {_SENTENCES[told.kind]}",
+        retry_after=1.0 if told.kind in _RETRYABLE else None,
+    )
+
+
+async def messages_of(service: str, call: StreamCall[MessageT]) -> AsyncIterator[MessageT]:
+    """Messages of a server stream; leaving the loop early cancels the call on the other side."""
+    try:
+        with errors_of(service):
+            async for message in call:
+                yield message
+    finally:
+        call.cancel()

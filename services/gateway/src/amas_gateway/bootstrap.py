@@ -1,0 +1,182 @@
+"""Wires the gateway: the only module that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import aiohttp
+from amas.audit.v1.audit_pb2_grpc import AuditServiceStub
+from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceStub
+from amas.router.v1.router_pb2_grpc import RouterServiceStub
+from amas_chassis.channels import ClientChannels
+from amas_chassis.clock import Clock, SystemClock
+from amas_chassis.grpc_server import public_server
+from amas_chassis.service import Server, ServiceSpec
+from amas_chassis.settings import SettingsError
+from amas_chassis.tls import TlsFiles
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.instrumentation.redis import RedisInstrumentor
+from redis.asyncio import Redis
+
+from amas_gateway.adapters.access_tokens import AccessTokens
+from amas_gateway.adapters.active_bundles import ActiveBundles
+from amas_gateway.adapters.ai_router_client import RouterModels, RouterUsage
+from amas_gateway.adapters.audit_client import AuditLog
+from amas_gateway.adapters.denial_log import DenialLog
+from amas_gateway.adapters.issuer_documents import IssuerDocuments
+from amas_gateway.adapters.oidc_keys import OidcKeys
+from amas_gateway.adapters.orchestrator_client import (
+    OrchestratorApprovals,
+    OrchestratorResources,
+    OrchestratorRuns,
+)
+from amas_gateway.adapters.redis_limits import RedisLimits, connect
+from amas_gateway.domain.token_rules import TokenProfile
+from amas_gateway.entrypoints import grpc_api, http_api
+from amas_gateway.entrypoints.access import Access
+from amas_gateway.entrypoints.http_edge import HttpEdge
+from amas_gateway.entrypoints.http_server import HttpServer
+from amas_gateway.entrypoints.openai_api import OpenAiApi
+from amas_gateway.settings import GatewaySettings
+from amas_gateway.telemetry import Instruments
+from amas_gateway.usecases.admit_request import AdmitRequest
+from amas_gateway.usecases.apply_resources import ApplyResources
+from amas_gateway.usecases.authenticate import Authenticate
+from amas_gateway.usecases.cancel_run import CancelRun
+from amas_gateway.usecases.catalogue import Catalogue
+from amas_gateway.usecases.complete_chat import CompleteChat
+from amas_gateway.usecases.decide_approval import DecideApproval
+from amas_gateway.usecases.describe_tool_server import DescribeToolServer
+from amas_gateway.usecases.embed_text import EmbedText
+from amas_gateway.usecases.get_approval import GetApproval
+from amas_gateway.usecases.get_run import GetRun
+from amas_gateway.usecases.hold_stream import HoldStream
+from amas_gateway.usecases.list_approvals import ListApprovals
+from amas_gateway.usecases.list_models import ListModels
+from amas_gateway.usecases.list_resources import ListResources
+from amas_gateway.usecases.list_runs import ListRuns
+from amas_gateway.usecases.query_usage import QueryUsage
+from amas_gateway.usecases.read_audit import ReadAudit
+from amas_gateway.usecases.start_run import StartRun
+from amas_gateway.usecases.stream_chat import StreamChat
+from amas_gateway.usecases.under_bundle import UnderBundle
+from amas_gateway.usecases.watch_run import WatchRun
+
+
+@dataclass(frozen=True, slots=True)
+class _Adapters:
+    keys: OidcKeys
+    tokens: AccessTokens
+    limits: RedisLimits
+    denials: DenialLog
+    audit: AuditLog
+    runs: OrchestratorRuns
+    approvals: OrchestratorApprovals
+    resources: OrchestratorResources
+    bundles: ActiveBundles
+    models: RouterModels
+    usage: RouterUsage
+
+
+async def build() -> ServiceSpec:
+    """The gateway's specification, from its settings."""
+    settings = GatewaySettings()
+    clock, instruments, draining = SystemClock(), Instruments(), asyncio.Event()
+    RedisInstrumentor().instrument()
+    AioHttpClientInstrumentor().instrument()
+    channels = ClientChannels(settings.tls_files(), "gateway")
+    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    redis = connect(settings.redis_dsn())
+    adapters = _adapters(settings, clock, instruments, channels, session, redis)
+    verbs = _verbs(settings, clock, instruments, adapters)
+    # Redis is not among the checks: without it the gateway works on, limited by itself.
+    checks = {"identity": adapters.keys.check}
+    return ServiceSpec(
+        name="gateway",
+        settings=settings,
+        services=(),
+        callers={},
+        checks=checks,
+        background=(adapters.keys.run, adapters.denials.run),
+        servers=_servers(settings, clock, instruments, draining, verbs, checks),
+        on_stop=(adapters.denials.close, channels.close, session.close, redis.aclose),
+    )
+
+
+def _adapters(
+    settings: GatewaySettings,
+    clock: Clock,
+    instruments: Instruments,
+    channels: ClientChannels,
+    session: aiohttp.ClientSession,
+    redis: Redis,
+) -> _Adapters:
+    orchestrator = channels.client(OrchestratorServiceStub, settings.orchestrator_target, "orchestrator")
+    router = channels.client(RouterServiceStub, settings.ai_router_target, "ai-router")
+    audit = AuditLog(channels.client(AuditServiceStub, settings.audit_target, "audit"), clock)
+    try:
+        documents = IssuerDocuments(session, settings.oidc_issuer)
+    except ValueError as error:
+        raise SettingsError(f"AMAS_GATEWAY_OIDC_ISSUER: {error}") from error
+    keys = OidcKeys(documents, clock, instruments, interval=settings.oidc_refetch_interval)
+    profile = TokenProfile(settings.oidc_issuer, settings.oidc_audience, settings.oidc_leeway)
+    return _Adapters(
+        keys=keys,
+        tokens=AccessTokens(keys, profile, clock),
+        limits=RedisLimits(redis, clock, instruments, settings.limits_without_redis),
+        denials=DenialLog(audit, instruments),
+        audit=audit,
+        runs=OrchestratorRuns(orchestrator),
+        approvals=OrchestratorApprovals(orchestrator),
+        resources=OrchestratorResources(orchestrator),
+        bundles=ActiveBundles(orchestrator, clock),
+        models=RouterModels(router),
+        usage=RouterUsage(router),
+    )
+
+
+def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, adapters: _Adapters) -> Catalogue:
+    under_bundle = UnderBundle(adapters.bundles, adapters.models, instruments)
+    return Catalogue(
+        authenticate=Authenticate(adapters.tokens, adapters.denials, clock, instruments),
+        admit=AdmitRequest(adapters.limits, adapters.denials, settings.rates(), instruments),
+        start_run=StartRun(adapters.runs),
+        get_run=GetRun(adapters.runs),
+        list_runs=ListRuns(adapters.runs),
+        cancel_run=CancelRun(adapters.runs),
+        watch_run=WatchRun(adapters.runs),
+        hold_stream=HoldStream(instruments),
+        get_approval=GetApproval(adapters.approvals),
+        list_approvals=ListApprovals(adapters.approvals),
+        decide_approval=DecideApproval(adapters.approvals),
+        apply_resources=ApplyResources(adapters.resources),
+        list_resources=ListResources(adapters.resources),
+        describe_tool_server=DescribeToolServer(adapters.resources),
+        complete_chat=CompleteChat(under_bundle),
+        stream_chat=StreamChat(under_bundle),
+        embed_text=EmbedText(under_bundle),
+        list_models=ListModels(under_bundle),
+        query_usage=QueryUsage(adapters.usage),
+        read_audit=ReadAudit(adapters.audit, adapters.audit),
+    )
+
+
+def _servers(
+    settings: GatewaySettings,
+    clock: Clock,
+    instruments: Instruments,
+    draining: asyncio.Event,
+    verbs: Catalogue,
+    checks: dict[str, http_api.Check],
+) -> tuple[Server, ...]:
+    access = Access(verbs.authenticate, verbs.admit)
+    rest = http_api.build(verbs, access, clock, draining, checks)
+    edge = HttpEdge(rest, OpenAiApi(verbs, access), access, instruments, draining, settings.max_body_bytes)
+    certificate, key = settings.public_tls_cert_file, settings.public_tls_key_file
+    pair = (certificate, key) if certificate is not None and key is not None else None
+    files = TlsFiles(pair[0], pair[1], settings.tls_ca_file) if pair else None
+    return (
+        HttpServer(edge, settings.public_http_listen, draining, settings.drain_timeout, pair),
+        public_server(settings.public_grpc_listen, grpc_api.services(verbs, access, clock), tls=files),
+    )

@@ -1,0 +1,112 @@
+"""Errors as HTTP says them: status, headers, and the body as problem+json (RFC 9457) or as OpenAI's clients expect it.
+
+Only an AmasError's own words go out. Whatever else was raised becomes one sentence without detail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import orjson
+from amas_chassis import telemetry
+from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
+
+from amas_gateway.domain.limits import Taken
+
+Header = tuple[bytes, bytes]
+
+_STATUS = {
+    ErrorKind.INVALID_ARGUMENT: 400,
+    ErrorKind.OUT_OF_RANGE: 400,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.PERMISSION_DENIED: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.ALREADY_EXISTS: 409,
+    ErrorKind.ABORTED: 409,
+    ErrorKind.FAILED_PRECONDITION: 409,
+    ErrorKind.RESOURCE_EXHAUSTED: 429,
+    ErrorKind.CANCELLED: 499,
+    ErrorKind.INTERNAL: 500,
+    ErrorKind.UNIMPLEMENTED: 501,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.DEADLINE_EXCEEDED: 504,
+}
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    429: "rate_limit_error",
+}
+
+
+class HttpError(AmasError):
+    """An error of HTTP itself, with its own status."""
+
+    def __init__(self, status: int, reason: str, message: str, violations: Iterable[FieldViolation] = ()) -> None:
+        super().__init__(ErrorKind.INVALID_ARGUMENT, reason, message, violations=tuple(violations))
+        self.status = status
+
+
+def internal() -> AmasError:
+    """What a client learns of a fault of ours."""
+    return AmasError(ErrorKind.INTERNAL, "INTERNAL", "The gateway could not answer. The trace id finds it in our logs.")
+
+
+def status_of(error: AmasError) -> int:
+    """The HTTP status of an error."""
+    return error.status if isinstance(error, HttpError) else _STATUS[error.kind]
+
+
+def headers_of(error: AmasError) -> list[Header]:
+    """Headers that belong to the error: the challenge of a 401, and when to come back."""
+    headers: list[Header] = []
+    if error.kind is ErrorKind.UNAUTHENTICATED:
+        challenge = 'Bearer realm="amas"'
+        if error.reason != "TOKEN_MISSING":
+            challenge += f', error="invalid_token", error_description="{error.reason}"'
+        headers.append((b"www-authenticate", challenge.encode()))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+    return headers
+
+
+def problem(error: AmasError, instance: str, **extensions: object) -> bytes:
+    """An RFC 9457 problem document."""
+    document: dict[str, object] = {
+        "type": f"urn:amas:problem:{error.reason.lower().replace('_', '-')}",
+        "title": error.reason.replace("_", " ").capitalize(),
+        "status": status_of(error),
+        "detail": error.message,
+        "instance": instance,
+        "reason": error.reason,
+        "traceId": telemetry.current_trace_id(),
+        "violations": [{"field": v.field, "description": v.description} for v in error.violations],
+        **extensions,
+    }
+    return orjson.dumps(document)
+
+
+def openai_error(error: AmasError) -> bytes:
+    """The error body that OpenAI's clients read."""
+    status = status_of(error)
+    kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    if error.reason.startswith("BUDGET_"):
+        kind = "insufficient_quota"
+    field = error.violations[0].field if error.violations else None
+    message = error.message
+    if error.violations:
+        message += " " + "; ".join(f"{v.field}: {v.description}" for v in error.violations)
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": field, "code": error.reason.lower()}})
+
+
+def limit_headers(taken: Taken) -> list[Header]:
+    """What is left, as draft-ietf-httpapi-ratelimit-headers-10 writes it."""
+    policies = ", ".join(
+        f'"{quota.scope}";q={quota.rate.burst};w={max(1, quota.rate.burst * quota.rate.interval_us // 1_000_000)}'
+        for quota in taken.quotas
+    )
+    tightest = taken.tightest
+    left = f'"{tightest.scope}";r={tightest.remaining};t={math.ceil(tightest.reset)}'
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]

@@ -1,0 +1,126 @@
+"""uvicorn as one of the servers of the process: it binds early, with a clear sentence, and drains late.
+
+On a drain it first goes on accepting for a moment and closes connections after their response, so that clients with
+kept connections move on without a lost request; then it stops listening and waits for what is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from amas_chassis.service import ListenError
+
+# Connections that wait for accept(2).
+BACKLOG = 2048
+# Connections served at once; more get a 503 from uvicorn.
+MAX_CONNECTIONS = 2000
+KEEP_ALIVE_SECONDS = 30
+# Longest time, and largest part of the drain, in which new requests are still taken.
+LINGER_SECONDS = 1.0
+LINGER_PART = 0.2
+START_TIMEOUT_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own, and a sign that it is done."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the chassis."""
+        yield
+
+
+class HttpServer:
+    """The chassis's `Server` protocol over uvicorn."""
+
+    def __init__(
+        self,
+        app: Any,
+        listen: str,
+        draining: asyncio.Event,
+        drain_timeout: float,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        self._listen = listen
+        self._draining = draining
+        certificate, key = tls or (None, None)
+        self._config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, int(drain_timeout)),
+            ssl_certfile=certificate,
+            ssl_keyfile=str(key) if key else None,
+        )
+        self._server = _Uvicorn(self._config)
+        self._serving: asyncio.Task[None] | None = None
+        self.address = listen
+
+    async def start(self) -> None:
+        """Binds and serves. Raises ListenError with one sentence."""
+        bound = _bind(self._listen)
+        self.address = f"{self._listen.rpartition(':')[0]}:{bound.getsockname()[1]}"
+        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait(
+            (self._serving, listening), timeout=START_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not self._server.listening.is_set():
+            listening.cancel()
+            self._serving.cancel()
+            raise ListenError(f"{self._listen} cannot be listened on: the HTTP server did not start")
+        _log.info("public HTTP listening", extra={"address": self.address})
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the Server protocol's signature
+        """Ends streams and idle connections, lets requests end, at most `timeout` seconds."""
+        if self._serving is None:
+            return
+        self._draining.set()
+        linger = min(LINGER_SECONDS, timeout * LINGER_PART) if self._server.server_state.connections else 0.0
+        await asyncio.sleep(linger)
+        self._config.timeout_graceful_shutdown = max(1, int(timeout - linger))
+        self._server.should_exit = True
+        await self._serving
+
+
+def _bind(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise ListenError(f"{listen} cannot be listened on: it is not host:port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        bound.close()
+        why = "another process listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise ListenError(f"{listen} cannot be listened on: {why}") from error
+    bound.setblocking(False)
+    return bound

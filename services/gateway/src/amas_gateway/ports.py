@@ -1,0 +1,130 @@
+"""What the use cases need from outside. Each Protocol is as small as its callers; every one has a fake in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from .domain import model
+from .domain.limits import Allowance, Taken
+from .domain.model import Principal
+
+
+class TokenVerifier(Protocol):
+    """Turns a bearer token into a principal."""
+
+    async def verify(self, token: str) -> Principal:
+        """Raises AmasError UNAUTHENTICATED with a TOKEN_* reason, or UNAVAILABLE when no key is known."""
+        ...
+
+    def trusts(self, key_id: str) -> bool:
+        """Whether the issuer still publishes the key, as far as is known."""
+        ...
+
+
+class RateLimiter(Protocol):
+    """Holds allowances over all gateways."""
+
+    async def take(self, allowances: Sequence[Allowance]) -> Taken:
+        """Takes one request from each allowance, or from none."""
+        ...
+
+
+class AccessLog(Protocol):
+    """Remembers refused accesses for the audit log. Never waits and never raises: it is a record, not a gate."""
+
+    def denied(self, denial: model.Denial) -> None: ...
+
+
+class AuditWriter(Protocol):
+    """Writes to the audit log and waits for the acknowledgement."""
+
+    async def read_happened(self, principal: Principal, what: str, filters: dict[str, str]) -> None:
+        """Records that somebody reads the log. Raises when the record cannot be made: then nothing is read."""
+        ...
+
+
+class AuditReader(Protocol):
+    """Reads the audit log of the principal's tenant."""
+
+    async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]: ...
+
+    async def checkpoint(self) -> model.Checkpoint: ...
+
+    def export(self, tenant: str, run_id: str) -> AsyncIterator[bytes]: ...
+
+
+class Runs(Protocol):
+    """The orchestrator's runs."""
+
+    async def start(
+        self, principal: Principal, orchestration: str, input_json: str, idempotency_key: str
+    ) -> model.Started: ...
+
+    async def get(self, principal: Principal, run_id: str) -> model.Run: ...
+
+    async def list(
+        self, principal: Principal, orchestration: str, state: int, page: model.PageQuery
+    ) -> model.Page[model.Run]: ...
+
+    async def cancel(self, principal: Principal, run_id: str, reason: str) -> model.Run: ...
+
+    def watch(self, principal: Principal, run_id: str, after: int) -> AsyncIterator[model.RunEvent]: ...
+
+
+class Approvals(Protocol):
+    """The orchestrator's approvals."""
+
+    async def get(self, principal: Principal, approval_id: str) -> model.Approval: ...
+
+    async def list(
+        self, principal: Principal, run_id: str, state: int, page: model.PageQuery
+    ) -> model.Page[model.Approval]: ...
+
+    async def decide(self, principal: Principal, verdict: model.Verdict) -> model.Approval: ...
+
+
+class Resources(Protocol):
+    """The orchestrator's resources."""
+
+    async def apply(
+        self,
+        principal: Principal,
+        files: Sequence[model.SourceFile],
+        delete: Sequence[model.ResourceRef],
+        dry_run: bool,
+    ) -> model.Applied: ...
+
+    async def list(
+        self, principal: Principal, kind: str, name: str, page: model.PageQuery
+    ) -> model.Page[model.Resource]: ...
+
+    async def describe_tool_server(self, principal: Principal, server: str) -> object: ...
+
+
+class Bundles(Protocol):
+    """Which bundle a tenant's new work runs under."""
+
+    async def active(self, tenant: str) -> model.ActiveBundle: ...
+
+
+class Models(Protocol):
+    """The ai-router. Every call may raise FAILED_PRECONDITION with reason BUNDLE_UNKNOWN: see `load_bundle`."""
+
+    async def load_bundle(self, bundle: model.ActiveBundle) -> None: ...
+
+    async def complete(self, principal: Principal, bundle: str, call: model.ModelCall) -> model.Answer: ...
+
+    def stream(
+        self, principal: Principal, bundle: str, call: model.ModelCall
+    ) -> AsyncIterator[model.Chunk | model.StreamEnd]: ...
+
+    async def embed(self, principal: Principal, bundle: str, call: model.ModelCall) -> model.Answer: ...
+
+    async def list(self, principal: Principal, bundle: str) -> Sequence[model.ModelName]: ...
+
+
+class Usage(Protocol):
+    """The ai-router's ledger."""
+
+    async def query(self, tenant: str, query: model.UsageQuery) -> model.Page[object]: ...

@@ -1,0 +1,99 @@
+"""May this principal do this, now? Roles first, then rates; every API asks here before it does anything else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from amas_chassis.errors import AmasError
+
+from amas_gateway.domain import authorization
+from amas_gateway.domain.authorization import Action
+from amas_gateway.domain.errors import rate_limited
+from amas_gateway.domain.limits import Allowance, Rate, RouteClass, Taken
+from amas_gateway.domain.model import Denial, Principal
+from amas_gateway.ports import AccessLog, RateLimiter
+from amas_gateway.telemetry import Instruments
+
+# Which allowance an action draws on.
+ROUTE_CLASSES: dict[Action, RouteClass] = {
+    Action.RUN_START: RouteClass.WRITE,
+    Action.RUN_READ: RouteClass.READ,
+    Action.RUN_WATCH: RouteClass.READ,
+    Action.RUN_CANCEL: RouteClass.WRITE,
+    Action.APPROVAL_READ: RouteClass.READ,
+    Action.APPROVAL_DECIDE: RouteClass.WRITE,
+    Action.RESOURCE_READ: RouteClass.READ,
+    Action.RESOURCE_APPLY: RouteClass.WRITE,
+    Action.MODEL_CALL: RouteClass.MODEL,
+    Action.USAGE_READ: RouteClass.READ,
+    Action.AUDIT_READ: RouteClass.READ,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of one route class, for a whole tenant and for each of its principals."""
+
+    tenant: Rate
+    principal: Rate
+
+
+class RateExceededError(AmasError):
+    """RESOURCE_EXHAUSTED that still knows what was left, for the headers."""
+
+    def __init__(self, taken: Taken) -> None:
+        error = rate_limited(taken.retry_after)
+        super().__init__(error.kind, error.reason, error.message, retry_after=error.retry_after)
+        self.taken = taken
+
+
+class AdmitRequest:
+    """Raises PERMISSION_DENIED (ROLE_MISSING) or RateExceededError; answers what is left of the rates."""
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        access_log: AccessLog,
+        rates: Mapping[RouteClass, Rates],
+        instruments: Instruments,
+    ) -> None:
+        self._limiter = limiter
+        self._access_log = access_log
+        self._rates = rates
+        self._instruments = instruments
+
+    async def __call__(self, principal: Principal, action: Action, trace_id: str = "") -> Taken:
+        """Charges one request to the tenant and to the principal: to both or to neither."""
+        try:
+            authorization.require(principal, action)
+        except AmasError as error:
+            self.denied(principal, action, error.reason, trace_id)
+            raise
+        route_class = ROUTE_CLASSES[action]
+        rates = self._rates[route_class]
+        taken = await self._limiter.take(
+            (
+                Allowance("tenant", f"{{{principal.tenant}}}:{route_class}", rates.tenant),
+                Allowance(
+                    "principal",
+                    f"{{{principal.tenant}}}:{route_class}:{_name(principal)}",
+                    rates.principal,
+                ),
+            )
+        )
+        if not taken.allowed:
+            self._instruments.limited.labels(route_class).inc()
+            raise RateExceededError(taken)
+        return taken
+
+    def denied(self, principal: Principal, action: Action, reason: str, trace_id: str = "") -> None:
+        """Remembers a refusal for the audit log."""
+        self._instruments.denied.labels(reason).inc()
+        self._access_log.denied(Denial(reason, action, principal.tenant, principal.subject, trace_id))
+
+
+def _name(principal: Principal) -> str:
+    """A short, safe name for keys: subjects are any text that an issuer likes."""
+    return hashlib.sha256(f"{principal.issuer}\n{principal.subject}".encode()).hexdigest()[:32]

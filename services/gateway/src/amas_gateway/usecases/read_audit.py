@@ -1,0 +1,31 @@
+"""Reads the audit log, and writes down first who reads what: without that record nothing is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+
+from amas_gateway.domain.model import AuditQuery, Checkpoint, Page, Principal
+from amas_gateway.ports import AuditReader, AuditWriter
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAudit:
+    reader: AuditReader
+    writer: AuditWriter
+
+    async def query(self, principal: Principal, query: AuditQuery) -> Page[object]:
+        """Events of the principal's tenant, a page at a time."""
+        filters = {name: value for name, value in asdict(query).items() if name != "page" and value}
+        await self.writer.read_happened(principal, "query", filters)
+        return await self.reader.query(principal.tenant, query)
+
+    async def checkpoint(self) -> Checkpoint:
+        """The newest signed tree head. It says nothing about any event, so that reading it is not recorded."""
+        return await self.reader.checkpoint()
+
+    async def export(self, principal: Principal, run_id: str) -> AsyncIterator[bytes]:
+        """The export of one run, in chunks."""
+        await self.writer.read_happened(principal, "export", {"run_id": run_id})
+        async for chunk in self.reader.export(principal.tenant, run_id):
+            yield chunk

@@ -1,0 +1,35 @@
+"""One chat completion, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from amas_chassis.errors import AmasError
+
+from amas_gateway.domain.model import Chunk, ModelCall, Principal, StreamEnd
+
+from .under_bundle import BUNDLE_UNKNOWN, UnderBundle, scoped
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChat:
+    under_bundle: UnderBundle
+
+    async def __call__(self, principal: Principal, call: ModelCall) -> AsyncIterator[Chunk | StreamEnd]:
+        """The router's parts. The bundle is handed over only while nothing has been delivered."""
+        call = scoped(principal, call)
+        bundle = await self.under_bundle.bundles.active(principal.tenant)
+        models = self.under_bundle.models
+        delivered = False
+        try:
+            async for part in models.stream(principal, bundle.digest, call):
+                delivered = True
+                yield part
+            return
+        except AmasError as error:
+            if delivered or error.reason != BUNDLE_UNKNOWN:
+                raise
+        await self.under_bundle.hand_over(bundle)
+        async for part in models.stream(principal, bundle.digest, call):
+            yield part
