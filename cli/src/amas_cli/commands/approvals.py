@@ -48,7 +48,8 @@ async def _decide(
     """Show, ask, send. The digest that is sent is the one that was shown, so a changed action is refused."""
     from amas_cli.output.approval import approval_lines
     from amas_cli.output.documents import document
-    from amas_cli.output.terminal import confirm, interactive, line, note
+    from amas_cli.output.prompt import confirm, interactive
+    from amas_cli.output.terminal import line, note
 
     from .session import gateway
 
@@ -61,7 +62,7 @@ async def _decide(
         if not yes:
             if not interactive():
                 raise CliError(f"To {word} needs a yes.", next_step="add --yes", exit_code=ExitCode.USAGE)
-            if not confirm(f"{word.capitalize()} exactly this?"):
+            if not await confirm(f"{word.capitalize()} exactly this?"):
                 note("nothing was decided")
                 return ExitCode.FAILED
         digest = str(approval.get("action_digest", ""))

@@ -66,7 +66,7 @@ async def delete(
 ) -> int:
     """Delete a resource. Runs that started under it go on under their own bundle."""
     from amas_cli.kinds import parse_kind, shown
-    from amas_cli.output.terminal import confirm, interactive
+    from amas_cli.output.prompt import confirm, interactive
 
     from .session import gateway
 
@@ -74,7 +74,7 @@ async def delete(
     if not yes:
         if not interactive():
             raise CliError("Deleting needs a yes.", next_step="add --yes", exit_code=ExitCode.USAGE)
-        if not confirm(f"Delete {shown(full)}/{name}?"):
+        if not await confirm(f"Delete {shown(full)}/{name}?"):
             return ExitCode.FAILED
     async with gateway(server, principal) as api:
         answer = await api.apply([], [(full, name)])

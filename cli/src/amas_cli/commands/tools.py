@@ -24,7 +24,8 @@ async def accept(
 ) -> int:
     """Pin a tool server to the tools that it offers now. Until then a changed list of tools is refused."""
     from amas_cli.output.documents import yaml_text
-    from amas_cli.output.terminal import confirm, interactive, line
+    from amas_cli.output.prompt import confirm, interactive
+    from amas_cli.output.terminal import line
 
     from .resources import applied
     from .session import gateway
@@ -42,7 +43,7 @@ async def accept(
         if not yes:
             if not interactive():
                 raise CliError("Accepting needs a yes.", next_step="add --yes", exit_code=ExitCode.USAGE)
-            if not confirm(f"Accept {pin}?"):
+            if not await confirm(f"Accept {pin}?"):
                 return ExitCode.FAILED
         manifest["spec"]["pin"] = pin
         await applied(api, [(f"toolserver/{name}", yaml_text(manifest))])

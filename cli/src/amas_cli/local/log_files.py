@@ -1,5 +1,6 @@
 """Keeps the parts' log files within a bound, and reads their ends for people."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def rotate(log: Path) -> bool:
 
 
 def tail(log: Path, lines: int) -> tuple[str, ...]:
-    """The last non-empty lines of a log; empty if there is none."""
+    """The last non-empty lines of a log, for people; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -34,4 +35,16 @@ def tail(log: Path, lines: int) -> tuple[str, ...]:
             text = file.read().decode(errors="replace")
     except OSError:
         return ()
-    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+    last = [line for line in text.splitlines() if line.strip()][-lines:]
+    return tuple(shown for line in last for shown in _readable(line))[-lines:]
+
+
+def _readable(line: str) -> list[str]:
+    """A line of a service's JSON log as its level, its message and the exception's last line; others as they are."""
+    try:
+        entry = json.loads(line)
+        words = [f"{entry['level']}: {entry['message']}"]
+    except (ValueError, KeyError, TypeError):
+        return [line]
+    exception = str(entry.get("exception", "")).strip().splitlines()
+    return words + exception[-1:]

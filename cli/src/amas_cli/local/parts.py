@@ -91,13 +91,13 @@ def service_spec(service: str, wiring: Wiring) -> ProcessSpec:
 
 def issuer_spec(wiring: Wiring) -> ProcessSpec:
     """The development OIDC issuer."""
-    arguments = ("--state-dir", str(wiring.home.issuer), "--port", str(wiring.ports["issuer"]))
+    arguments = ("--state", str(wiring.home.issuer), "--listen", wiring.address("issuer"))
     return _python_spec(
         "issuer",
         ("amas_cli.local.issuer", *arguments),
         base_environment(wiring.home),
         wiring,
-        wiring.url("issuer") + "/.well-known/openid-configuration",
+        wiring.url("issuer") + "/healthz",
     )
 
 

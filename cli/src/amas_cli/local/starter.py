@@ -17,6 +17,7 @@ from .home import Home
 from .lock import holder
 from .log_files import tail
 from .options import MODEL_VARIABLES, UpOptions
+from .processes import LAUNCHER
 from .state import load_state
 
 DOWN_TIMEOUT_S = 120.0
@@ -26,8 +27,10 @@ POLL_S = 0.05
 LOG_LINES_SHOWN = 12
 
 
-def start_detached(home: Home, options: UpOptions, progress: Callable[[PartReady], None]) -> PlatformReady:
-    """Start the platform in the background and wait until it is ready.
+def start_detached(
+    home: Home, options: UpOptions, progress: Callable[[PartReady], None], *, tied: bool = False
+) -> PlatformReady:
+    """Start the platform in the background and wait until it is ready. `tied` stops it when this process ends.
 
     Raises CliError when it fails; nothing runs then. Ctrl-C while waiting stops what was started.
     """
@@ -40,7 +43,7 @@ def start_detached(home: Home, options: UpOptions, progress: Callable[[PartReady
     log = os.open(home.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", "amas_cli.local.supervise", str(write_end)],
+            [*(_tie() if tied else ()), sys.executable, "-P", "-m", "amas_cli.local.supervise", str(write_end)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -78,6 +81,11 @@ def start_detached(home: Home, options: UpOptions, progress: Callable[[PartReady
         next_step=f"read {home.log('supervisor')}",
         details=tail(home.log("supervisor"), LOG_LINES_SHOWN),
     )
+
+
+def _tie() -> tuple[str, ...]:
+    """Runs a command that gets SIGTERM when we end, however we end."""
+    return (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal.SIGTERM)), "-")
 
 
 def run_attached(home: Home, options: UpOptions, report: Callable[[Event], None]) -> ExitCode:

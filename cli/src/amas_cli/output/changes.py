@@ -2,17 +2,18 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .documents import yaml_text
 from .printable import printable
 
-CHANGE_WORDS = {"created": "created", "configured": "configured", "unchanged": "unchanged", "deleted": "deleted"}
+if TYPE_CHECKING:
+    from amas_governance.resources import AgentRole
 
 
 def change_line(change: dict[str, Any], *, dry_run: bool = False) -> str:
     """`agentrole/historian created`."""
-    word = CHANGE_WORDS.get(str(change.get("change")), str(change.get("change")))
+    word = change.get("change", "")
     suffix = " (dry run)" if dry_run else ""
     return f"{str(change.get('kind', '')).lower()}/{change.get('name', '')} {word}{suffix}"
 
@@ -32,34 +33,20 @@ def difference(change: dict[str, Any]) -> list[str]:
 
 
 def role_differences(change: dict[str, Any]) -> list[str]:
-    """What a role gains or loses, in words: tools, approvals, delegates, clearance."""
+    """What a role gains or loses, in words."""
     if change.get("kind") != "AgentRole":
         return []
-    before, after = (_spec(change.get(name)) for name in ("before", "after"))
-    old, new = _grants(before), _grants(after)
-    lines = [f"gains {name}" for name in sorted(new.keys() - old.keys())]
-    lines += [f"loses {name}" for name in sorted(old.keys() - new.keys())]
-    for name in sorted(old.keys() & new.keys()):
-        if old[name].get("approval") and not new[name].get("approval"):
-            lines.append(f"no longer needs an approval for {name}")
-        elif new[name].get("approval") and not old[name].get("approval"):
-            lines.append(f"needs an approval for {name} now")
-    gained = set(after.get("delegates") or ()) - set(before.get("delegates") or ())
-    lost = set(before.get("delegates") or ()) - set(after.get("delegates") or ())
-    lines += [f"may delegate to {name} now" for name in sorted(gained)]
-    lines += [f"may no longer delegate to {name}" for name in sorted(lost)]
-    levels = [(spec.get("data") or {}).get("clearance") for spec in (before, after)]
-    if before and after and levels[0] != levels[1]:
-        lines.append(f"is cleared for {levels[1]} data instead of {levels[0]}")
-    return [printable(line) for line in lines]
+    from amas_governance.diff import diff_roles
+
+    before, after = (_role(change.get(name)) for name in ("before", "after"))
+    return [printable(str(difference)) for difference in diff_roles(before, after)]
 
 
-def _grants(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {grant["name"]: grant for grant in spec.get("tools") or () if isinstance(grant, dict)}
+def _role(manifest: Any) -> "AgentRole | None":
+    from amas_governance.resources import AgentRole, parse_manifest
 
-
-def _spec(manifest: Any) -> dict[str, Any]:
-    return dict(manifest.get("spec") or {}) if isinstance(manifest, dict) else {}
+    resource = parse_manifest(manifest) if isinstance(manifest, dict) else None
+    return resource if isinstance(resource, AgentRole) else None
 
 
 def _yaml(manifest: Any) -> Sequence[str]:

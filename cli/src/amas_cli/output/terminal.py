@@ -39,17 +39,6 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         line("  ".join(cells).rstrip(), "dim" if number == 0 else "")
 
 
-def interactive() -> bool:
-    """Whether somebody can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def confirm(question: str) -> bool:
-    """Ask on standard error; only a yes is a yes."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
 @functools.cache
 def _console() -> "Console":
     from rich.console import Console
