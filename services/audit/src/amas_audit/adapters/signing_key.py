@@ -24,14 +24,16 @@ def read_signing_key(path: Path | None) -> Ed25519PrivateKey:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise NotReadyError(f"the signing key {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Asked of the open file, so that the answer is about what is read.
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
             raise NotReadyError(f"the signing key {path} is not a file")
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise NotReadyError(f"the signing key {path} is open to group or others: chmod 600 it")
-        content = file.read(MAX_KEY_FILE_BYTES)
+        content = os.read(descriptor, MAX_KEY_FILE_BYTES)
+    finally:
+        os.close(descriptor)
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

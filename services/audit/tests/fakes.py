@@ -1,0 +1,117 @@
+"""In-memory twins of the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from amas_audit.domain.checkpoint import Checkpoint
+from amas_audit.domain.leaf import decode
+from amas_audit.domain.merkle import leaf_hash
+from amas_audit.domain.model import Appended, Entry, Event, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.sequencing import NewEntry, Recorded, RunState, plan
+from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.domain.tiles import Edge, Tile, TileId
+from amas_chassis.errors import AmasError
+
+
+class MemoryLog:
+    """`ports.Log` and `ports.LogReader` over lists; heads are kept for every append."""
+
+    def __init__(self, signer: NoteSigner) -> None:
+        self._signer = signer
+        self._edge = Edge()
+        self._tiles: dict[TileId, Sequence[bytes]] = {}
+        self._entries: list[NewEntry] = []
+        self._runs: dict[tuple[str, str], RunState] = {}
+        self.heads: list[SignedHead] = []
+        self._sign()
+
+    async def append(self, submission: Submission) -> tuple[Appended, ...]:
+        known = {
+            (entry.event.tenant, entry.event.id): Recorded(entry.index, entry.run_sequence, entry.leaf)
+            for entry in self._entries
+        }
+        made = plan([submission], size=len(self._entries), known=known, runs=self._runs)
+        outcome = made.outcomes[0]
+        if isinstance(outcome, AmasError):
+            raise outcome
+        for entry in made.entries:
+            self._entries.append(entry)
+            if entry.event.run_id:
+                self._runs[entry.event.tenant, entry.event.run_id] = RunState(entry.run_sequence)
+        self._edge, filled = self._edge.extended([leaf_hash(entry.leaf) for entry in made.entries])
+        self._keep(filled)
+        self._sign()
+        return outcome
+
+    async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
+        found = [entry for entry in self._entries if _matches(entry.event, wanted)]
+        found = [entry for entry in found if start <= entry.index < (end if end is not None else len(self._entries))]
+        taken: list[NewEntry] = []
+        weight = 0
+        for entry in found[:limit]:
+            if taken and weight >= max_bytes:
+                break
+            taken.append(entry)
+            weight += len(entry.leaf)
+        shown = []
+        for entry in taken:
+            event, source, sequence = decode(entry.leaf)
+            shown.append(Entry(entry.index, sequence, source, event, entry.leaf))
+        return Page(tuple(shown), more=len(found) > len(taken))
+
+    async def holds(self, tenant: str, index: int) -> bool:
+        return 0 <= index < len(self._entries) and self._entries[index].event.tenant == tenant
+
+    async def head(self, size: int | None = None) -> SignedHead | None:
+        found = [head for head in self.heads if size is None or head.size == size]
+        return found[-1] if found else None
+
+    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
+        edge = {(level, self._edge.size >> (8 * level) >> 8): row for level, row in enumerate(self._edge.partial)}
+        return {tile: self._tiles.get(tile) or edge[tile] for tile in ids}
+
+    def _keep(self, filled: Sequence[Tile]) -> None:
+        self._tiles.update({(tile.level, tile.position): tile.hashes for tile in filled})
+
+    def _sign(self) -> None:
+        size, root = self._edge.size, self._edge.root()
+        note = self._signer.sign(Checkpoint(self._signer.verifier.name, size, root).body())
+        self.heads.append(SignedHead(size, root, note))
+
+
+@dataclass
+class RecordingTelemetry:
+    """Keeps what it is told."""
+
+    acknowledged: list[tuple[str, int, int]] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+
+    def appended(self, source: str, new: int, duplicates: int, seconds: float) -> None:
+        self.acknowledged.append((source, new, duplicates))
+
+    def refused(self, source: str, reason: str) -> None:
+        self.refusals.append((source, reason))
+
+    def waiting(self, events: int) -> None:
+        pass
+
+    def lag(self, seconds: float) -> None:
+        pass
+
+
+def _matches(event: Event, wanted: EventFilter) -> bool:
+    return (
+        event.tenant == wanted.tenant
+        and all(
+            not asked or asked == getattr(event, name)
+            for name, asked in (
+                ("run_id", wanted.run_id),
+                ("trace_id", wanted.trace_id),
+                ("principal", wanted.principal),
+                ("type", wanted.type),
+            )
+        )
+        and (not wanted.ids or event.id in wanted.ids)
+    )

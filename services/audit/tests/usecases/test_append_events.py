@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from amas_audit.domain.model import Appended
+from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.usecases.append_events import MAX_DATA_BYTES, AppendEvents
+from amas_chassis.clock import ManualClock
+from amas_chassis.errors import AmasError, ErrorKind
+
+from ..fakes import MemoryLog, RecordingTelemetry
+from ..logs import event
+
+
+@pytest.fixture
+def telemetry() -> RecordingTelemetry:
+    return RecordingTelemetry()
+
+
+@pytest.fixture
+def append(signer: NoteSigner, telemetry: RecordingTelemetry) -> AppendEvents:
+    return AppendEvents(MemoryLog(signer), telemetry, ManualClock(datetime(2026, 11, 23, tzinfo=UTC)))
+
+
+async def test_places_come_in_the_order_of_the_events(append: AppendEvents, telemetry: RecordingTelemetry) -> None:
+    """A caller can tell which answer is which event's."""
+    await append((event(1),), source="orchestrator")
+    places = await append((event(2), event(1)), source="orchestrator")
+    assert places == (Appended("event-2", 1, 2, duplicate=False), Appended("event-1", 0, 1, duplicate=True))
+    assert telemetry.acknowledged == [("orchestrator", 1, 0), ("orchestrator", 1, 1)]
+
+
+@pytest.mark.parametrize("field", ["id", "tenant", "run_id", "step", "principal", "role", "role_version"])
+async def test_a_nul_is_refused_before_it_meets_the_database(
+    field: str, append: AppendEvents, telemetry: RecordingTelemetry
+) -> None:
+    """I11: the field is named, nothing is appended, and no neighbour's commit fails of it."""
+    with pytest.raises(AmasError) as refused:
+        await append((event(1), event(2, **{field: "a\0b"})), source="gateway")
+    assert (refused.value.kind, refused.value.reason) == (ErrorKind.INVALID_ARGUMENT, "EVENT_INVALID")
+    assert refused.value.violations[0].field == f"events[1].{field}"
+    assert telemetry.refusals == [("gateway", "EVENT_INVALID")]
+    assert (await append((event(3),), source="gateway"))[0].index == 0
+
+
+async def test_data_that_grew_in_canonical_form_is_bounded(append: AppendEvents) -> None:
+    """Twenty times longer than it was sent is still bounded."""
+    with pytest.raises(AmasError, match="canonical JSON"):
+        await append((event(1, data=b"[" + b"1" * MAX_DATA_BYTES + b"]"),), source="gateway")
+
+
+async def test_what_the_log_refuses_is_refused(append: AppendEvents, telemetry: RecordingTelemetry) -> None:
+    """A conflict comes through as it is."""
+    await append((event(1),), source="gateway")
+    with pytest.raises(AmasError) as refused:
+        await append((event(1, data=b"{}"),), source="gateway")
+    assert (refused.value.kind, refused.value.reason) == (ErrorKind.ALREADY_EXISTS, "EVENT_CONFLICT")
+    assert telemetry.refusals == [("gateway", "EVENT_CONFLICT")]

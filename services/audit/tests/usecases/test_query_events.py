@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+from amas_audit.domain.model import EventFilter
+from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.usecases.query_events import DEFAULT_PAGE_SIZE, QueryEvents
+from amas_chassis.errors import AmasError
+from amas_chassis.pagination import encode_token
+
+from ..fakes import MemoryLog
+from ..logs import event, submission
+
+WANTED = EventFilter(tenant="acme", run_id="run-1")
+
+
+@pytest.fixture
+async def log(signer: NoteSigner) -> MemoryLog:
+    made = MemoryLog(signer)
+    await made.append(submission(*(event(n) for n in range(250))))
+    return made
+
+
+async def test_pages_join_without_gap_or_overlap_while_the_log_grows(log: MemoryLog) -> None:
+    """A reader who follows the tokens sees each entry once, also those that come meanwhile."""
+    query = QueryEvents(log)
+    seen, token = [], ""
+    for number in range(100):
+        entries, token = await query(WANTED, page_size=7, page_token=token)
+        seen.extend(entry.event.id for entry in entries)
+        if number < 5:
+            await log.append(submission(event(f"late-{number}")))
+        if not token:
+            break
+    assert seen == [f"event-{n}" for n in range(250)] + [f"event-late-{n}" for n in range(5)]
+
+
+async def test_a_page_has_a_bound_by_default(log: MemoryLog) -> None:
+    """Nobody gets the whole log by asking for nothing."""
+    entries, token = await QueryEvents(log)(WANTED)
+    assert len(entries) == DEFAULT_PAGE_SIZE
+    assert token
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "!!",
+        encode_token({"start": 3}),
+        encode_token({"start": -1, "query": "?"}),
+        encode_token({"start": True, "query": "?"}),
+    ],
+)
+async def test_a_token_that_was_not_given_out_is_refused(log: MemoryLog, token: str) -> None:
+    """I11: a made-up token gets an error, not some page."""
+    with pytest.raises(AmasError) as refused:
+        await QueryEvents(log)(WANTED, page_token=token)
+    assert refused.value.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_a_token_of_another_query_is_refused(log: MemoryLog) -> None:
+    """I8: a token taken from one tenant's query does not work in another's."""
+    _, token = await QueryEvents(log)(WANTED, page_size=5)
+    with pytest.raises(AmasError, match="another query"):
+        await QueryEvents(log)(EventFilter(tenant="other", run_id="run-1"), page_token=token)
