@@ -13,7 +13,7 @@ from typing import Any
 
 from amas_chassis.grpc_server import public_server
 from amas_chassis.service import ServiceSpec, main
-from amas_chassis.settings import ServiceSettings, settings_config
+from amas_chassis.settings import ServiceSettings, load, settings_config
 
 from .echo import ECHO, EchoResponse, EchoServicer, echo_service
 
@@ -61,7 +61,7 @@ class Program:
         """Wire the service."""
         if self._mode == "broken":
             raise RuntimeError("cannot be built")
-        settings = Settings()
+        settings = load(Settings)
         return ServiceSpec(
             name="server",
             settings=settings,

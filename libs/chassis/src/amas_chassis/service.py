@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import uvloop
 
@@ -32,6 +33,14 @@ EXIT_LISTEN = 3
 EXIT_FORCED = 143
 
 
+class _LeftError(Exception):
+    """The wiring has said what is wrong and asks to leave with this exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
     """Serve what `build` wires until SIGTERM or SIGINT; the exit code for the process.
 
@@ -44,6 +53,8 @@ def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(name, build))
+    except _LeftError as left:
+        return left.code
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_SETTINGS
@@ -60,7 +71,7 @@ def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
 async def _serve(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
     stop = asyncio.Event()
     _stop_on_signals(stop)
-    spec = await _until(stop, build())
+    spec = await _until(stop, _wired(build))
     if spec is None:
         return EXIT_OK
     logs.configure(name, spec.settings.log_level)
@@ -81,10 +92,18 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, told)
 
 
-async def _until(stop: asyncio.Event, building: Awaitable[ServiceSpec]) -> ServiceSpec | None:
+async def _wired(build: Callable[[], Awaitable[ServiceSpec]]) -> ServiceSpec:
+    try:
+        return await build()
+    except SystemExit as error:
+        # An event loop that meets SystemExit in a task reports it a second time, with a traceback.
+        raise _LeftError(error.code if isinstance(error.code, int) else EXIT_FAILED) from None
+
+
+async def _until(stop: asyncio.Event, building: Coroutine[Any, Any, ServiceSpec]) -> ServiceSpec | None:
     """The result of `building`, or None if the process is told to stop before it is done."""
-    build = asyncio.ensure_future(building)
-    stopped = asyncio.ensure_future(stop.wait())
+    build = asyncio.create_task(building)
+    stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((build, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if build.done():
