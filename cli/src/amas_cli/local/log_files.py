@@ -9,6 +9,13 @@ LOG_LIMIT_BYTES = 8 * 1024 * 1024
 TAIL_BYTES = 64 * 1024
 
 
+def put_aside(logs: Path, keep: str) -> None:
+    """Rename the logs of the last start to `<name>.1`, so that each log is about one start; not that of `keep`."""
+    for log in logs.glob("*.log"):
+        if log.name != f"{keep}.log":
+            log.replace(log.with_name(log.name + ".1"))
+
+
 def rotate(log: Path) -> bool:
     """Copy a file that grew past the limit to `<name>.1` and empty it.
 

@@ -20,7 +20,7 @@ from .environment import Wiring
 from .events import Event, PartReady, PlatformFailed, PlatformReady
 from .home import Home
 from .lock import SupervisorLock
-from .log_files import rotate, tail
+from .log_files import put_aside, rotate, tail
 from .model_resources import write_model_resources
 from .options import UpOptions
 from .orphans import adopt_orphans, end_orphans
@@ -119,6 +119,7 @@ class Supervisor:
     def _plan(self) -> PlatformPlan:
         """Choose ports, write the model's resources, wire the parts. Starts nothing."""
         self._require_space()
+        put_aside(self._home.logs, keep="supervisor")
         kept = load_state(self._home)
         public = public_ports(self._options.port_base)
         require_free(public)
