@@ -118,11 +118,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise JsonRefused(f"{name} is not JSON")
 
 
-def _safe_int(digits: str) -> int:
+def _safe_int(digits: str) -> int | float:
     # 17 characters hold every safe integer with its sign; longer ones need no conversion to be refused.
-    if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER:
-        raise JsonRefused("an integer is beyond ±(2^53 - 1) and would be rounded")
-    return int(digits)
+    if len(digits) <= 17 and abs(int(digits)) <= MAX_SAFE_INTEGER:
+        return int(digits)
+    # A large double in canonical form looks like an integer, and is read back as the double that it is.
+    if len(digits) <= 22 and canonical_json(float(digits)) == digits.encode("ascii"):
+        return float(digits)
+    raise JsonRefused("an integer is beyond ±(2^53 - 1) and would be rounded")
 
 
 def _finite_float(digits: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -14,7 +14,6 @@ from .base import (
     MAX_ITEMS,
     Categories,
     ConfidentialityLevel,
-    JsonSchema,
     Manifest,
     Model,
     Money,
@@ -23,6 +22,7 @@ from .base import (
     Semver,
     Sentence,
     Text,
+    checked_schema,
 )
 
 
@@ -42,6 +42,7 @@ def _self_contained(schema: dict[str, object]) -> dict[str, object]:
     return schema
 
 
+GrantSchema = Annotated[dict[str, Any], AfterValidator(_self_contained), AfterValidator(checked_schema)]
 ToolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[A-Za-z0-9_.-]{1,128}$", max_length=192)]
 """`server/tool`."""
 Group = Annotated[str, Field(min_length=1, max_length=255)]
@@ -73,7 +74,7 @@ class ToolGrant(Model):
     """One tool that the role may call, narrowed."""
 
     name: ToolName
-    arguments: Annotated[JsonSchema, AfterValidator(_self_contained)] | None = None
+    arguments: GrantSchema | None = None
     approval: ApprovalRequirement | None = None
     limits: ToolLimits = Field(default_factory=ToolLimits)
     untrusted: Literal["allow", "escalate", "deny"] = "escalate"

@@ -75,7 +75,8 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-def _json_schema(value: dict[str, Any]) -> dict[str, Any]:
+def checked_schema(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, for use as a validator; raises ValueError unless it is usable."""
     try:
         check_schema(value)
     except SchemaRefused as refused:
@@ -107,8 +108,7 @@ def _sorted_unique(value: tuple[str, ...]) -> tuple[str, ...]:
 Name = Annotated[str, AfterValidator(_dns_label)]
 Semver = Annotated[str, AfterValidator(_semver)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels), Field(max_length=64)]
-JsonSchema = Annotated[dict[str, Any], AfterValidator(_json_schema)]
-ObjectSchema = Annotated[dict[str, Any], AfterValidator(_object_schema), AfterValidator(_json_schema)]
+ObjectSchema = Annotated[dict[str, Any], AfterValidator(_object_schema), AfterValidator(checked_schema)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 Category = Literal["pii", "phi", "pci", "secret"]

@@ -91,7 +91,9 @@ def _explain(detail: ErrorDetails) -> tuple[FieldPath, str]:
     if kind == "extra_forbidden":
         return path, "unknown field"
     if kind == "value_error":
-        return path, f"{context.get('error', detail['msg'])}{found}"
+        # A validator of ours has said what was expected; of a whole mapping there is nothing to add.
+        scalar = not isinstance(detail.get("input"), dict | list)
+        return path, f"{context.get('error', detail['msg'])}{found if scalar else ''}"
     if kind in _EXPECTED:
         return path, f"expected {_EXPECTED[kind]}{found}"
     if kind == "literal_error":
