@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
-from amas.audit.v1.audit_pb2_grpc import AuditServiceStub
-from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceStub
-from amas.router.v1.router_pb2_grpc import RouterServiceStub
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import Clock, SystemClock
 from amas_chassis.grpc_server import public_server
 from amas_chassis.service import Server, ServiceSpec
-from amas_chassis.settings import SettingsError
+from amas_chassis.settings import SettingsError, load
 from amas_chassis.tls import TlsFiles
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from redis.asyncio import Redis
 
+from amas_gateway.adapters import stubs
 from amas_gateway.adapters.access_tokens import AccessTokens
 from amas_gateway.adapters.active_bundles import ActiveBundles
 from amas_gateway.adapters.ai_router_client import RouterModels, RouterUsage
@@ -81,7 +80,7 @@ class _Adapters:
 
 async def build() -> ServiceSpec:
     """The gateway's specification, from its settings."""
-    settings = GatewaySettings()
+    settings = load(GatewaySettings)
     clock, instruments, draining = SystemClock(), Instruments(), asyncio.Event()
     RedisInstrumentor().instrument()
     AioHttpClientInstrumentor().instrument()
@@ -112,9 +111,9 @@ def _adapters(
     session: aiohttp.ClientSession,
     redis: Redis,
 ) -> _Adapters:
-    orchestrator = channels.client(OrchestratorServiceStub, settings.orchestrator_target, "orchestrator")
-    router = channels.client(RouterServiceStub, settings.ai_router_target, "ai-router")
-    audit = AuditLog(channels.client(AuditServiceStub, settings.audit_target, "audit"), clock)
+    orchestrator = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
+    router = channels.client(stubs.router, settings.ai_router_target, "ai-router")
+    audit = AuditLog(channels.client(stubs.audit, settings.audit_target, "audit"), clock)
     try:
         documents = IssuerDocuments(session, settings.oidc_issuer)
     except ValueError as error:
@@ -168,7 +167,7 @@ def _servers(
     instruments: Instruments,
     draining: asyncio.Event,
     verbs: Catalogue,
-    checks: dict[str, http_api.Check],
+    checks: Mapping[str, http_api.Check],
 ) -> tuple[Server, ...]:
     access = Access(verbs.authenticate, verbs.admit)
     rest = http_api.build(verbs, access, clock, draining, checks)

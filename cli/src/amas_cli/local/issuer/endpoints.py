@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -91,7 +92,7 @@ class Endpoints:
         return web.json_response(self.keys.published())
 
 
-def _credentials(request: web.Request, form: object) -> tuple[str, str]:
+def _credentials(request: web.Request, form: Mapping[str, object]) -> tuple[str, str]:
     """Name and secret from HTTP Basic (RFC 6749 section 2.3.1) or from the form; empty when there are none."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":
@@ -100,9 +101,8 @@ def _credentials(request: web.Request, form: object) -> tuple[str, str]:
         except (binascii.Error, UnicodeDecodeError):
             return "", ""
         return unquote_plus(name), unquote_plus(secret)
-    get = getattr(form, "get", {}.get)
-    name, secret = get("client_id", ""), get("client_secret", "")
-    return (name, secret) if isinstance(name, str) and isinstance(secret, str) else ("", "")
+    given = form.get("client_id", ""), form.get("client_secret", "")
+    return (given[0], given[1]) if isinstance(given[0], str) and isinstance(given[1], str) else ("", "")
 
 
 def _error(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -19,11 +19,11 @@ from amas_chassis.errors import AmasError
 
 from amas_gateway.domain.model import ActiveBundle
 
+from .upstream import errors_of
+
 if TYPE_CHECKING:
-    # Exists in the type stubs alone.
     from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
 
-from .upstream import errors_of
 
 FRESH_SECONDS = 1.0
 STALE_SECONDS = 10.0

@@ -14,12 +14,12 @@ from amas_gateway.domain import model
 from amas_gateway.domain.errors import invalid
 from amas_gateway.domain.model import Principal
 
-if TYPE_CHECKING:
-    # Exists in the type stubs alone.
-    from amas.router.v1.router_pb2_grpc import RouterServiceAsyncStub
-
 from .identity_wire import to_wire
 from .upstream import errors_of, messages_of
+
+if TYPE_CHECKING:
+    from amas.router.v1.router_pb2_grpc import RouterServiceAsyncStub
+
 
 SERVICE = "ai-router"
 # A route's own total time-outs and failovers end a call earlier; this only bounds what is lost when they do not.

@@ -16,11 +16,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
+from .upstream import errors_of, messages_of
+
 if TYPE_CHECKING:
-    # Exists in the type stubs alone.
     from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
 
-from .upstream import errors_of, messages_of
 
 SERVICE = "audit"
 CALL_TIMEOUT_SECONDS = 10.0

@@ -14,12 +14,12 @@ from amas_chassis.channels import Client
 from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
-if TYPE_CHECKING:
-    # Exists in the type stubs alone.
-    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
-
 from .identity_wire import to_wire
 from .upstream import errors_of, messages_of
+
+if TYPE_CHECKING:
+    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
+
 
 SERVICE = "orchestrator"
 CALL_TIMEOUT_SECONDS = 10.0

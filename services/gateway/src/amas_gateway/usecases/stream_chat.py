@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from amas_chassis.errors import AmasError
@@ -16,7 +16,7 @@ from .under_bundle import BUNDLE_UNKNOWN, UnderBundle, scoped
 class StreamChat:
     under_bundle: UnderBundle
 
-    async def __call__(self, principal: Principal, call: ModelCall) -> AsyncIterator[Chunk | StreamEnd]:
+    async def __call__(self, principal: Principal, call: ModelCall) -> AsyncGenerator[Chunk | StreamEnd]:
         """The router's parts. The bundle is handed over only while nothing has been delivered."""
         call = scoped(principal, call)
         bundle = await self.under_bundle.bundles.active(principal.tenant)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack
+from typing import Literal
 
 import orjson
 from amas_chassis.clock import Clock
@@ -101,7 +102,7 @@ class EventStream(Response):
             await self.aclose()
 
     async def _send_all(
-        self, send: Send, gone: asyncio.Future[None], drain: asyncio.Future[bool], patience: asyncio.Timeout
+        self, send: Send, gone: asyncio.Future[None], drain: asyncio.Future[Literal[True]], patience: asyncio.Timeout
     ) -> None:
         async def out(data: bytes, more: bool = True) -> None:
             patience.reschedule(asyncio.get_running_loop().time() + SEND_TIMEOUT_SECONDS)
