@@ -16,6 +16,7 @@ from amas_chassis.tls import TlsFiles, server_credentials
 
 from .authority import Authority
 from .echo import ECHO, REPEAT, EchoStub
+from .processes import Start, starter
 
 CALLERS = {ECHO: frozenset({"friend", "server"}), REPEAT: frozenset({"friend"})}
 
@@ -81,3 +82,9 @@ def environment(authority: Authority, tmp_path: Path) -> Callable[..., dict[str,
         return {f"AMAS_TEST_{name}": value for name, value in (values | changes).items()}
 
     return make
+
+
+@pytest.fixture
+def start(environment: Callable[..., dict[str, str]], tmp_path: Path) -> Start:
+    """Starts the program of `running.py` in the test's folder."""
+    return starter(environment, tmp_path)

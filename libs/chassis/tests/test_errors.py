@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -50,3 +51,12 @@ def test_details_that_contradict_the_code_are_not_believed() -> None:
     error = grpc.aio.AioRpcError(grpc.StatusCode.PERMISSION_DENIED, grpc.aio.Metadata(), trailers, details="no")
     assert from_rpc_error(error).kind is ErrorKind.PERMISSION_DENIED
     assert from_rpc_error(error).reason == "RPC_PERMISSION_DENIED"
+
+
+def test_an_error_survives_storage() -> None:
+    """A durable engine pickles what a step raised; it comes back whole."""
+    violations = [FieldViolation("a", "b")]
+    error = AmasError(ErrorKind.ABORTED, "R", "m", metadata={"k": "v"}, violations=violations, retry_after=2.0)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert vars(again) == vars(error)
+    assert str(again) == "ABORTED R: m"

@@ -86,6 +86,20 @@ async def test_a_public_server_needs_no_client_certificate(loopback: Loopback, e
     await server.drain(1)
 
 
+async def test_a_public_server_tells_the_truth_about_itself(loopback: Loopback) -> None:
+    """Its health follows its checks."""
+
+    async def broken() -> None:
+        raise ConnectionError
+
+    server = public_server("127.0.0.1:0", [echo_service()], tls=None, checks={"upstream": broken})
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=NAME))
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    await server.drain(1)
+
+
 async def test_two_servers_never_share_a_port(loopback: Loopback) -> None:
     """The second one is told, and the first keeps its calls."""
     first = await loopback.serve(echo_service())

@@ -121,3 +121,10 @@ def test_migrations_need_the_owner(set_environment: Callable[..., None]) -> None
         Settings().owner_dsn()
     set_environment(MIGRATION_DATABASE_URL="postgresql://owner@db/amas")
     assert Settings().owner_dsn() == "postgresql://owner@db/amas"
+
+
+def test_certificates_that_do_not_fit_are_named(set_environment: Callable[..., None], tmp_path: Path) -> None:
+    """A wrong or missing certificate file is a matter of settings, said in one sentence."""
+    set_environment(TLS_KEY_FILE=str(tmp_path / "gone.key"))
+    with pytest.raises(SettingsError, match=r"AMAS_TEST_TLS_KEY_FILE.*gone\.key"):
+        Settings().tls_files()

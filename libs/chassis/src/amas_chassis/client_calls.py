@@ -77,7 +77,11 @@ class OutgoingChannel:
             span = tracer.start_span(f"{service}/{name}", kind=SpanKind.CLIENT, attributes=attributes)
             carried = (*(metadata or ()), ("traceparent", telemetry.traceparent(trace.set_span_in_context(span))))
             limit = _capped(default_timeout if timeout is None else timeout)
-            call = multicallable(request, timeout=limit, metadata=carried, **options)
+            try:
+                call = multicallable(request, timeout=limit, metadata=carried, **options)
+            except BaseException:
+                span.end()
+                raise
             self._calls.begin()
 
             def finish(done: Any) -> None:

@@ -6,7 +6,7 @@ messages must never hold what a client may not see: secrets, other tenants' data
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -70,3 +70,19 @@ class AmasError(Exception):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reason}: {self.message}"
+
+    def __reduce__(self) -> tuple[Callable[..., AmasError], tuple[object, ...]]:
+        # Exceptions pickle by their `args` alone, and durable engines store them so.
+        fields = (self.kind, self.reason, self.message, self.metadata, self.violations, self.retry_after)
+        return _rebuilt, fields
+
+
+def _rebuilt(
+    kind: ErrorKind,
+    reason: str,
+    message: str,
+    metadata: Mapping[str, str],
+    violations: Sequence[FieldViolation],
+    retry_after: float | None,
+) -> AmasError:
+    return AmasError(kind, reason, message, metadata=metadata, violations=violations, retry_after=retry_after)

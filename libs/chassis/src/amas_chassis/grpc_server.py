@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 
 from .channels import MAX_MESSAGE_BYTES
 from .interceptors import public_interceptor
+from .readiness import Readiness
 from .server_calls import Layer
 from .tls import TlsFiles, server_credentials
 
@@ -28,7 +29,8 @@ __all__ = ["GrpcServer", "GrpcService", "ListenError", "public_server"]
 _log = logging.getLogger(__name__)
 
 # Calls served at once; more are refused with RESOURCE_EXHAUSTED rather than queued without bound.
-MAX_CONCURRENT_CALLS = 1_000
+# A watcher holds one for as long as it watches.
+MAX_CONCURRENT_CALLS = 5_000
 # How long a connection lives before its calls are asked to end and the peer to connect anew (seconds).
 MAX_CONNECTION_AGE_SECONDS = 1_800
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -119,14 +121,18 @@ def public_server(
     tls: TlsFiles | None,
     layers: Sequence[Layer] = (),
     interceptors: Iterable[grpc.aio.ServerInterceptor[Any, Any]] = (),
+    checks: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
 ) -> GrpcServer:
     """A server for outsiders: server-only TLS (None: plaintext), no caller list, the same errors and validation.
 
     `layers` run around each call, inside error mapping and before validation, and may raise AmasError (authentication,
-    limits); `interceptors` are plain grpc.aio ones, outermost. Give it to ServiceSpec.servers.
+    limits); `interceptors` are plain grpc.aio ones, outermost; health says SERVING while `checks` pass. Give it to
+    ServiceSpec.servers.
     """
+    readiness = Readiness(checks or {})
+    readiness.accept(True)
     credentials = None if tls is None else server_credentials(tls, require_client_certificate=False)
-    return GrpcServer(listen, services, [*interceptors, public_interceptor(*layers)], credentials)
+    return GrpcServer(listen, services, [*interceptors, public_interceptor(*layers)], credentials, readiness.ready)
 
 
 class _Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]  # the package has no types

@@ -78,8 +78,14 @@ class ServiceSettings(BaseSettings):
         return (init_settings, env_settings)
 
     def tls_files(self) -> TlsFiles:
-        """The files of this service's identity."""
-        return TlsFiles(cert=self.tls_cert_file, key=self.tls_key_file, ca=self.tls_ca_file)
+        """The files of this service's identity; SettingsError if they cannot be read or do not fit together."""
+        files = TlsFiles(cert=self.tls_cert_file, key=self.tls_key_file, ca=self.tls_ca_file)
+        try:
+            files.read()
+        except (OSError, ValueError) as error:
+            variables = " / ".join(_variable(self, f"tls_{name}_file") for name in ("cert", "key", "ca"))
+            raise SettingsError(f"{variables}: {error}") from None
+        return files
 
 
 class DatabaseSettings(BaseModel):

@@ -6,7 +6,8 @@ spans leave the process only if an OTLP endpoint is configured. It must never bl
 
 from __future__ import annotations
 
-from opentelemetry import context as otel_context
+import threading
+
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -24,8 +25,8 @@ __all__ = [
     "tracer",
 ]
 
-# How long shutdown waits for the exporter, so that a dead collector cannot hold up an exit (milliseconds).
-FLUSH_TIMEOUT_MS = 3_000
+# How long shutdown waits for the exporter, so that a dead collector cannot hold up an exit (seconds).
+FLUSH_SECONDS = 3.0
 # Spans waiting for export; more are dropped rather than held in memory.
 MAX_QUEUED_SPANS = 4_096
 
@@ -83,14 +84,17 @@ def context_from_traceparent(value: str) -> Context:
     return _PROPAGATOR.extract({"traceparent": value} if value else {}, context=Context())
 
 
-def detach_from_current() -> Context:
-    """The current context without its span, for work that must begin a trace of its own."""
-    return trace.set_span_in_context(trace.INVALID_SPAN, otel_context.get_current())
-
-
 def shutdown() -> None:
-    """Flush what is waiting, bounded by FLUSH_TIMEOUT_MS, and stop exporting."""
+    """Flush what is waiting and stop exporting; at most FLUSH_SECONDS."""
     provider = trace.get_tracer_provider()
-    if isinstance(provider, TracerProvider):
-        provider.force_flush(FLUSH_TIMEOUT_MS)
+    if not isinstance(provider, TracerProvider):
+        return
+
+    def flush() -> None:
+        provider.force_flush(int(FLUSH_SECONDS * 1_000))
         provider.shutdown()
+
+    # In a thread of its own: the exporter keeps to no bound of ours while it tries again.
+    flushing = threading.Thread(target=flush, name="telemetry-flush", daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_SECONDS)
