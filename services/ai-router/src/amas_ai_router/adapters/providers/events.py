@@ -37,7 +37,8 @@ class EventReader:
                 self._data, self._size = [], 0
         elif line.startswith(b"data:"):
             value = line[6:] if line.startswith(b"data: ") else line[5:]
-            self._size += len(value)
+            # The whole line counts: empty lines of data would grow the list without a bound else.
+            self._size += len(line)
             if self._size > MAX_EVENT_BYTES:
                 raise EventTooLargeError("an event is too large")
             self._data.append(value)

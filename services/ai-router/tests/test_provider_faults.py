@@ -1,0 +1,354 @@
+"""Every fault of a provider, made by a real HTTP server that misbehaves; what the caller sees and what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from amas_ai_router.adapters.key_files import KeyFiles
+from amas_ai_router.adapters.providers.openai_http import OpenAiHttp
+from amas_ai_router.domain.errors import ModelCallError
+from amas_ai_router.domain.records import MODEL_CALLED, MODEL_REFUSED
+
+from .fakes import ListSink, Router, answer, chunk, make_bundle
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BOUND = 256 * 1024
+FOREVER = 3600
+# More than kernels buffer for a connection (bytes): whoever takes so much holds it in memory.
+MUCH = 32 * 1024 * 1024
+SEEN: web.AppKey[list[Any]] = web.AppKey("seen", list)
+
+
+async def good(request: web.Request) -> web.StreamResponse:
+    """A provider that works, streaming or not."""
+    body = await request.json()
+    request.app[SEEN].append((request, body))
+    if not body.get("stream"):
+        return web.Response(body=answer().body, content_type="application/json")
+    response = await _events(request)
+    for data in (chunk(), chunk("hel"), chunk("lo"), chunk("", finish="stop")):
+        await response.write(b"data: " + data + b"\n\n")
+    await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    return response
+
+
+async def reset(request: web.Request) -> web.StreamResponse:
+    """A connection that is reset before any answer."""
+    transport = request.transport
+    assert transport is not None
+    transport.abort()
+    return web.Response()
+
+
+def status(code: int, body: bytes = b'{"error": {"message": "no", "type": "t"}}', **headers: str) -> Handler:
+    """A provider that answers with a status."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=code, body=body, content_type="application/json", headers=headers)
+
+    return handle
+
+
+async def slow_headers(request: web.Request) -> web.StreamResponse:
+    """Nothing comes."""
+    await asyncio.sleep(FOREVER)
+    return web.Response()
+
+
+async def slow_body(request: web.Request) -> web.StreamResponse:
+    """Headers and a beginning come, then nothing."""
+    body = await request.json()
+    if body.get("stream"):
+        response = await _events(request)
+        await response.write(b"data: " + chunk() + b"\n\n")
+    else:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(b'{"choices": ')
+    await asyncio.sleep(FOREVER)
+    return response
+
+
+def raw(body: bytes, content_type: str = "application/json") -> Handler:
+    """Any bytes under 200, as a stream where one was asked for."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        wanted = await request.json()
+        if wanted.get("stream") and content_type == "application/json":
+            return web.Response(body=b"data: " + body + b"\n\n", content_type="text/event-stream")
+        return web.Response(body=body, content_type=content_type)
+
+    return handle
+
+
+async def cut_body(request: web.Request) -> web.StreamResponse:
+    """A body that ends before its declared length; a stream that ends before its first token."""
+    body = await request.json()
+    if body.get("stream"):
+        return await _events(request)
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(answer().body)
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def endless(request: web.Request) -> web.StreamResponse:
+    """A body that never ends; a stream whose first event never ends."""
+    body = await request.json()
+    if body.get("stream"):
+        response = await _events(request)
+        await response.write(b"data: ")
+    else:
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+    piece = b"x" * 65536
+    while True:
+        await response.write(piece)
+
+
+class Server:
+    """A provider on a free port; `handler` may be changed at any time."""
+
+    def __init__(self) -> None:
+        self.handler: Handler = good
+        self.seen: list[tuple[web.Request, Any]] = []
+        self.gone = asyncio.Event()
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self.handler(request)
+        except (asyncio.CancelledError, ConnectionError):
+            self.gone.set()
+            raise
+
+
+@pytest_asyncio.fixture
+async def servers() -> AsyncIterator[tuple[Server, Server]]:
+    """Two providers."""
+    made, runners = [], []
+    for _ in range(2):
+        server = Server()
+        app = web.Application()
+        app[SEEN] = server.seen
+        app.router.add_post("/v1/chat/completions", server.handle)
+        app.router.add_post("/v1/embeddings", server.handle)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        made.append(server)
+        runners.append(runner)
+    yield made[0], made[1]
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def faulty(servers: tuple[Server, Server], tmp_path: Path) -> AsyncIterator[Router]:
+    """The router over HTTP: p0 is the first server, p1 the second; 300 ms to the first token, 600 ms in all."""
+    (tmp_path / "key").write_text("sk-secret\n")
+    providers = OpenAiHttp(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=1.0)
+    bundle = make_bundle([server.url for server in servers], first_token="300ms", total="600ms", keys=["key"])
+    yield await Router(bundle=bundle, providers=providers, max_response_bytes=BOUND).load()
+    await providers.close()
+
+
+FAULTS: dict[str, tuple[Handler, str]] = {
+    "reset": (reset, "CONNECTION_LOST"),
+    "429": (status(429, **{"Retry-After": "3"}), "RATE_LIMITED"),
+    "500": (status(500), "SERVER_ERROR"),
+    "503": (status(503), "SERVER_ERROR"),
+    "408": (status(408), "TIMEOUT"),
+    "401": (status(401), "KEY_REFUSED"),
+    "redirect": (status(307, Location="http://127.0.0.1:1/"), "MODEL_RESPONSE_INVALID"),
+    "slow headers": (slow_headers, "TIMEOUT"),
+    "slow body": (slow_body, "TIMEOUT"),
+    "cut body": (cut_body, "CONNECTION_LOST"),
+    "invalid JSON": (raw(b'{"choices": ['), "MODEL_RESPONSE_INVALID"),
+    "invalid UTF-8": (raw(b'{"choices": ["\xff\xfe"]}'), "MODEL_RESPONSE_INVALID"),
+    "no object": (raw(b"[]"), "MODEL_RESPONSE_INVALID"),
+    "no choices": (raw(b'{"object": "chat.completion"}'), "MODEL_RESPONSE_INVALID"),
+    "wrong content type": (raw(b"<html></html>", "text/html"), "MODEL_RESPONSE_INVALID"),
+    "error inside 200": (raw(b'{"error": {"message": "overloaded"}}'), "SERVER_ERROR"),
+    "endless body": (endless, "MODEL_RESPONSE_TOO_LARGE"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_each_fault_leads_to_the_next_provider(
+    faulty: Router, servers: tuple[Server, Server], fault: str, stream: bool
+) -> None:
+    """The caller gets the second provider's answer, with the fault named, billed once and on record."""
+    servers[0].handler, reason = FAULTS[fault]
+    if stream:
+        sink = ListSink()
+        report = (await faulty.do.stream_complete.run(faulty.request(), sink)).report
+        assert sink.text == "hello"
+    else:
+        body, report = await faulty.do.complete.run(faulty.request())
+        assert body == answer().body
+    assert (report.provider, report.failovers) == ("p1", (f"p0/m: {reason}",))
+    assert [record.report.provider for record in faulty.ledger.calls] == ["p1"]
+    assert faulty.audit.data(MODEL_CALLED)[0]["failovers"] == [f"p0/m: {reason}"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_each_fault_of_all_providers_is_a_typed_error(
+    faulty: Router, servers: tuple[Server, Server], fault: str, stream: bool
+) -> None:
+    """Nothing is billed, audit has a refusal, and no text of the provider or key reaches the caller."""
+    for server in servers:
+        server.handler, reason = FAULTS[fault]
+    call = faulty.do.stream_complete.run(faulty.request(), ListSink()) if stream else None
+    with pytest.raises(ModelCallError) as caught:
+        await (call or faulty.do.complete.run(faulty.request()))
+    assert caught.value.metadata["attempts"] == f"p0/m: {reason}; p1/m: {reason}"
+    assert caught.value.retry_after == (3.0 if fault == "429" else None)
+    shown = f"{caught.value} {caught.value.metadata}"
+    assert "sk-secret" not in shown
+    assert "overloaded" not in shown
+    assert faulty.ledger.calls == []
+    assert len(faulty.audit.data(MODEL_REFUSED)) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_refused_connection_leads_to_the_next_provider(
+    servers: tuple[Server, Server], tmp_path: Path, stream: bool
+) -> None:
+    """Nobody listens: the next one answers."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    providers = OpenAiHttp(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=1.0)
+    router = await Router(bundle=make_bundle([dead, servers[1].url]), providers=providers).load()
+    try:
+        if stream:
+            report = (await router.do.stream_complete.run(router.request(), ListSink())).report
+        else:
+            _, report = await router.do.complete.run(router.request())
+    finally:
+        await providers.close()
+    assert report.failovers == ("p0/m: CONNECT_FAILED",)
+
+
+async def test_a_name_that_does_not_resolve_and_a_server_without_tls(servers: tuple[Server, Server]) -> None:
+    """DNS and TLS failures are failures to connect."""
+    plain = servers[0].url.replace("http://", "https://")
+    providers = OpenAiHttp(KeyFiles(None), max_response_bytes=BOUND, connect_timeout=1.0)
+    bundle = make_bundle(["http://no-such-host.invalid/v1", plain, servers[1].url])
+    router = await Router(bundle=bundle, providers=providers).load()
+    try:
+        _, report = await router.do.complete.run(router.request())
+    finally:
+        await providers.close()
+    assert report.failovers == ("p0/m: CONNECT_FAILED", "p1/m: CONNECT_FAILED")
+
+
+async def test_a_stream_cut_in_the_middle_is_told_as_broken(faulty: Router, servers: tuple[Server, Server]) -> None:
+    """After the first token no other provider takes over; what came is delivered, billed and on record."""
+
+    async def cut(request: web.Request) -> web.StreamResponse:
+        response = await _events(request)
+        await response.write(b"data: " + chunk("half") + b"\n\n")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    servers[0].handler = cut
+    sink = ListSink()
+    end = await faulty.do.stream_complete.run(faulty.request(), sink)
+    assert (end.reason, sink.text) == ("CONNECTION_LOST", "half")
+    assert servers[1].seen == []
+    assert [record.outcome for record in faulty.ledger.calls] == ["broken"]
+
+
+async def test_a_rejected_request_is_passed_on(faulty: Router, servers: tuple[Server, Server]) -> None:
+    """400 is the caller's mistake: no failover, and the provider's error object comes back."""
+    servers[0].handler = status(400)
+    with pytest.raises(ModelCallError) as caught:
+        await faulty.do.complete.run(faulty.request())
+    assert caught.value.reason == "PROVIDER_REJECTED"
+    assert orjson.loads(caught.value.metadata["provider_error"]) == {"message": "no", "type": "t"}
+    assert servers[1].seen == []
+
+
+async def test_the_body_goes_through_with_the_targets_model_and_key(
+    faulty: Router, servers: tuple[Server, Server]
+) -> None:
+    """Unknown fields pass, `model` is the target's, and the key goes in the header alone."""
+    body = orjson.dumps({"model": "default", "messages": [{"role": "user", "content": "é"}], "x_new": {"a": [1]}})
+    await faulty.do.complete.run(faulty.request(body))
+    request, seen = servers[0].seen[0]
+    assert seen == {"model": "m", "messages": [{"role": "user", "content": "é"}], "x_new": {"a": [1]}}
+    assert request.headers["Authorization"] == "Bearer sk-secret"
+
+
+async def test_a_client_that_goes_away_cancels_the_upstream_call(
+    faulty: Router, servers: tuple[Server, Server]
+) -> None:
+    """The provider sees the connection close, so that it stops generating."""
+    reached = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        response = await _events(request)
+        await response.write(b"data: " + chunk("a") + b"\n\n")
+        reached.set()
+        await asyncio.sleep(FOREVER)
+        return response
+
+    servers[0].handler = hang
+    call = asyncio.create_task(faulty.do.stream_complete.run(faulty.request(), ListSink()))
+    await reached.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.wait_for(servers[0].gone.wait(), 5)
+    await faulty.record.drain()
+
+
+async def test_a_slow_reader_slows_the_provider_down(faulty: Router, servers: tuple[Server, Server]) -> None:
+    """What the reader has not taken waits at the provider and in the kernel, not in the router's memory."""
+    sent = 0
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = await _events(request)
+        while True:
+            await response.write(b"data: " + chunk("x" * 60_000) + b"\n\n")
+            sent += 60_000
+
+    async def stuck() -> None:
+        await asyncio.sleep(FOREVER)
+
+    servers[0].handler = flood
+    call = asyncio.create_task(faulty.do.stream_complete.run(faulty.request(), ListSink(stuck)))
+    before = -1
+    # The condition is that nothing moves any more, which only two looks at a distance can tell.
+    while sent < MUCH and (sent == 0 or sent != before):
+        before = sent
+        await asyncio.sleep(0.2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await faulty.record.drain()
+    assert sent < MUCH
