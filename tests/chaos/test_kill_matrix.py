@@ -1,8 +1,8 @@
 """Every process is killed in every phase of the demo run, and the run still ends right (invariants I2, I4, I9).
 
-`kill -9` of one process while the run is in one phase; the supervisor starts it again. After that: the run has succeeded,
-the commit exists exactly once, and the audit trail verifies. Where the commit was under way when the process died, its outcome
-may be unknown: the run then asks a human, who looks at the repository and answers, as the invariant demands.
+`kill -9` of one process while the run is in one phase; the supervisor starts it again. After that: the run has
+succeeded, the commit exists exactly once, and the audit trail verifies. Where the commit was under way when the process
+died, its outcome may be unknown: the run then asks a human, who looks at the repository and answers, as I4 demands.
 """
 
 from __future__ import annotations
