@@ -56,14 +56,21 @@ def up(
 
 
 @guarded
-def down() -> int:
+def down(
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete the state folder too: runs, records, keys, all.")
+    ] = False,
+) -> int:
     """Stop the platform on this machine, and return when nothing of it runs."""
     from amas_cli.local.home import Home
-    from amas_cli.local.starter import stop
+    from amas_cli.local.starter import delete_state, stop
     from amas_cli.output.terminal import line
 
     home = Home.from_environment()
     line("AMAS is stopped" if stop(home) else f"AMAS does not run in {home.root}")
+    if delete:
+        delete_state(home)
+        line(f"{home.root} is deleted")
     return ExitCode.OK
 
 

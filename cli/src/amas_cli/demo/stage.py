@@ -13,8 +13,7 @@ import psutil
 from amas_cli.errors import CliError
 from amas_cli.local.home import TRAVERSABLE_FOLDER, Home
 from amas_cli.local.options import MODEL_VARIABLES, UpOptions
-from amas_cli.local.parts import embedded_postgres
-from amas_cli.local.starter import start_detached, stop
+from amas_cli.local.starter import delete_state, start_detached, stop
 from amas_cli.output.terminal import line
 
 PART_WIDTH = 22
@@ -34,7 +33,7 @@ def temporary_home() -> Iterator[Home]:
         home.create()
         yield home
     finally:
-        shutil.rmtree(embedded_postgres(home, 0).data_dir, ignore_errors=True)
+        delete_state(home)
         shutil.rmtree(root, ignore_errors=True)
         os.environ.pop("AMAS_HOME")
         if before is not None:

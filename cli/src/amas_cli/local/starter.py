@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from .home import Home
 from .lock import holder
 from .log_files import tail
 from .options import MODEL_VARIABLES, UpOptions
+from .parts import embedded_postgres
 from .processes import LAUNCHER
 from .state import load_state
 
@@ -124,6 +126,15 @@ def stop(home: Home) -> bool:
             )
         _wait(lambda: not any(_exists(pid) for pid in pids), KILLED_TIMEOUT_S)
     return True
+
+
+def delete_state(home: Home) -> None:
+    """Delete the state folder of a platform that does not run, and its data wherever that is."""
+    if holder(home.lock) is not None:
+        raise CliError("The platform still runs.", next_step="run `amas down`", exit_code=ExitCode.CONFLICT)
+    for folder in (embedded_postgres(home, 0).data_dir, home.policy_socket.parent, home.root):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
