@@ -16,11 +16,12 @@ from .report import Report
 
 def check(resources: Iterable[Resource], positions: Positions | None = None) -> list[Problem]:
     """Problems between resources; empty when they fit. With `positions` (of LoadResult) each has file and line."""
-    listed = sorted(resources, key=lambda resource: (resource.KIND, resource.metadata.name))
+    given = sorted(resources, key=_key)
+    listed = list({_key(resource): resource for resource in given}.values())
     report = Report(positions)
-    counted = Counter((resource.KIND, resource.metadata.name) for resource in listed)
-    for resource in {(r.KIND, r.metadata.name): r for r in listed}.values():
-        if counted[resource.KIND, resource.metadata.name] > 1:
+    counted = Counter(map(_key, given))
+    for resource in listed:
+        if counted[_key(resource)] > 1:
             report.add(resource, ("metadata", "name"), "is defined more than once")
     catalog = Catalog.of(listed)
     graphs.check_delegation(catalog, report)
@@ -36,3 +37,7 @@ def check(resources: Iterable[Resource], positions: Positions | None = None) -> 
             graphs.check_steps(resource, report)
             expression_types.check_expressions(resource, catalog, report)
     return report.problems
+
+
+def _key(resource: Resource) -> tuple[str, str]:
+    return (resource.KIND, resource.metadata.name)

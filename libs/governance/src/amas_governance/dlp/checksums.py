@@ -12,8 +12,20 @@ _CARD_DIGITS = range(13, 20)
 """Lengths of a primary account number (ISO/IEC 7812-1)."""
 _CARD_GROUPS = 8
 """Groups that people write a card number in at most (4-4-4-4-3 and the like); bounds the work on digit soup."""
-_CARD_PREFIX = re.compile(r"3(?:[47]|0[0-5]|[689]|5)|4|5[0-5]|2[2-7]|6(?:011|4[4-9]|5|2|7|0|3|9)|8[16]")
-"""Issuers in use: American Express, Diners, JCB, Visa, Mastercard, Discover, UnionPay, Maestro."""
+_CARD_NUMBER = re.compile(
+    "|".join(
+        (
+            r"3[47][0-9]{13}",  # American Express
+            r"3(?:0[0-5]|[689])[0-9]{11,16}",  # Diners Club
+            r"35[0-9]{14,17}",  # JCB
+            r"4[0-9]{12}(?:[0-9]{3}){0,2}",  # Visa
+            r"(?:5[1-5]|2[2-7])[0-9]{14}",  # Mastercard
+            r"(?:5[06-9]|6[37])[0-9]{11,17}",  # Maestro
+            r"(?:6011|64[4-9]|65|62|60|81|82)[0-9]{12,17}",  # Discover, UnionPay, RuPay
+        )
+    )
+)
+"""First digits and lengths of the issuers in use; a random number has to meet them besides the check digit."""
 
 # Length of an IBAN by country: SWIFT IBAN registry, release 99.
 _IBAN_LENGTHS = {
@@ -60,7 +72,7 @@ def cards(text: str, start: int, end: int) -> Iterator[Span]:
             digits += text[group_start:group_end]
             if len(digits) >= _CARD_DIGITS.stop:
                 break
-            if len(digits) in _CARD_DIGITS and _CARD_PREFIX.match(digits) and luhn(digits):
+            if len(digits) in _CARD_DIGITS and _CARD_NUMBER.fullmatch(digits) and luhn(digits):
                 longest = (begin, group_end)
         if longest:
             taken_until = longest[1]

@@ -1,0 +1,101 @@
+"""describe and diff: what reviewers and approvers read about a role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amas_governance.describe import describe_role
+from amas_governance.diff import diff_roles
+from amas_governance.resources import AgentRole, parse_manifest
+
+from . import manifests
+
+COMMIT: dict[str, Any] = {
+    "name": "git/git_commit",
+    "arguments": {"properties": {"message": {"pattern": "^docs: "}}},
+    "approval": {"from": ["release-managers"], "expiresIn": "30m"},
+    "limits": {"calls": 1},
+}
+
+
+def role(**spec: Any) -> AgentRole:
+    """A role with these fields."""
+    parsed = parse_manifest(manifests.role(**spec))
+    assert isinstance(parsed, AgentRole)
+    return parsed
+
+
+def test_a_description_says_every_grant_with_its_conditions() -> None:
+    """A reader who knows no YAML sees effect, narrowing, approval and limits."""
+    text = describe_role(role(tools=[{"name": "git/git_log"}, COMMIT]), manifests.parsed(manifests.server()))
+    assert "git/git_log (reads, may be repeated)" in text
+    assert "git/git_commit (writes, is not repeated)" in text
+    assert "only if message matches ^docs: " in text
+    assert "only after one of release-managers agrees, other than whoever asked, within 30m" in text
+    assert "at most 1 call in a step" in text
+    assert "It may call nothing else." in text
+
+
+def test_a_role_without_tools_says_so_and_unknown_effects_are_not_guessed() -> None:
+    """Silence is never mistaken for permission."""
+    assert "It may call no tool." in describe_role(role())
+    assert "effect unknown" in describe_role(role(tools=[COMMIT]))
+
+
+def test_a_description_is_deterministic() -> None:
+    """The same contract gives the same words, whatever the order of the other resources."""
+    servers = manifests.parsed(manifests.server(), manifests.server("other"))
+    contract = role(tools=[COMMIT])
+    assert describe_role(contract, servers) == describe_role(contract, list(reversed(servers)))
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The differences as text."""
+    return [str(change) for change in diff_roles(role(**before), role(**after))]
+
+
+def test_nothing_changed_is_an_empty_diff() -> None:
+    """A diff never cries wolf."""
+    assert changes({"tools": [COMMIT]}, {"tools": [COMMIT]}) == []
+
+
+def test_gains_and_losses_are_told_apart() -> None:
+    """A reviewer sees at once where a role gets more freedom."""
+    assert changes({"tools": []}, {"tools": [COMMIT]}) == ["gains: may call git/git_commit"]
+    assert changes({"tools": [COMMIT]}, {"tools": []}) == ["loses: may call git/git_commit"]
+    assert changes({"delegates": ["a"]}, {"delegates": ["b"]}) == [
+        "gains: may delegate to b",
+        "loses: may delegate to a",
+    ]
+    assert changes({"bounds": {"tokens": 5}}, {"bounds": {"tokens": 6}}) == ["gains: tokens from 5 to 6"]
+    assert changes({"data": {"clearance": "public"}}, {"data": {"clearance": "internal", "categories": ["pii"]}}) == [
+        "gains: clearance from public to internal",
+        "gains: may see pii",
+    ]
+
+
+def test_a_dropped_approval_or_condition_is_a_gain() -> None:
+    """Freedom by leaving something out is shown like freedom by adding."""
+    loose = {key: value for key, value in COMMIT.items() if key == "name"}
+    assert changes({"tools": [COMMIT]}, {"tools": [loose | {"untrusted": "allow"}]}) == [
+        "gains: git/git_commit: no approval is needed any more",
+        "gains: git/git_commit: no longer only if message matches ^docs: ",
+        "gains: git/git_commit: calls in a step from 1 to no bound of its own",
+        "gains: git/git_commit: after untrusted content allow instead of escalate",
+    ]
+
+
+def test_other_changes_are_never_hidden() -> None:
+    """Instructions and schemas are neither more nor less, but a reviewer must look."""
+    assert changes({"version": "1.0.0"}, {"version": "1.1.0", "instructions": "Do. " * 40}) == [
+        "changes: version: 1.0.0 to 1.1.0",
+        "changes: instructions",
+    ]
+
+
+def test_new_and_removed_roles() -> None:
+    """A whole role counts with all its tools."""
+    contract = role(tools=[COMMIT])
+    assert [str(c) for c in diff_roles(None, contract)] == ["gains: the role is new", "gains: may call git/git_commit"]
+    assert str(diff_roles(contract, None)[0]) == "loses: the role is removed"
+    assert diff_roles(None, None) == []
