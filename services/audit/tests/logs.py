@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,11 @@ from amas_audit.domain.model import Event, Submission
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.telemetry import AuditTelemetry
 from amas_chassis.clock import SystemClock
+from amas_chassis.errors import AmasError, ErrorKind
 from prometheus_client import CollectorRegistry
+
+# Tries of a caller that is told to try again, half a second apart.
+ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,18 @@ def event(number: int | str = 1, **fields: Any) -> Event:
 def submission(*events: Event, source: str = "policy-sidecar", fencing_token: int = 0) -> Submission:
     """What one Append asks for."""
     return Submission(events, source, fencing_token, sum(len(one.data) + 512 for one in events))
+
+
+async def append_persistently(wired: WiredLog, one: Event) -> int:
+    """Index of the event, appended as by a caller that does what it is told: try again with the same id."""
+    for _ in range(ATTEMPTS):
+        try:
+            return (await wired.log.append(submission(one)))[0].index
+        except AmasError as error:
+            if error.kind is not ErrorKind.UNAVAILABLE:
+                raise
+            await asyncio.sleep(error.retry_after or 0)
+    raise AssertionError("the log did not come back")
 
 
 def _with_password(url: str, password: str) -> str:
