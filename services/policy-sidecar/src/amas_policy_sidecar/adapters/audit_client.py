@@ -1,0 +1,107 @@
+"""The audit service over gRPC: appends that are acknowledged or fail, and look-ups by id.
+
+It must never treat an append as done without the acknowledgement, and never give up silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import grpc
+from amas.audit.v1 import audit_pb2, audit_pb2_grpc
+from amas_chassis import telemetry
+from amas_chassis.channels import Client
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.rpc_errors import from_rpc_error
+
+from amas_policy_sidecar.domain.errors import unavailable
+from amas_policy_sidecar.domain.model import Event
+from amas_policy_sidecar.ports import AppendAnswer
+
+# Tries of one request, and the pause after the first, in seconds (doubling): a restart of audit fits in between.
+MAX_TRIES = 5
+FIRST_PAUSE = 0.1
+# Seconds that one try may take.
+TIMEOUT = 3.0
+
+_TRANSIENT = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.RESOURCE_EXHAUSTED})
+_Answer = TypeVar("_Answer")
+
+
+class AuditClient:
+    """The audit port on `amas.audit.v1`."""
+
+    def __init__(self, client: Client[audit_pb2_grpc.AuditServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
+        """Return once the events are committed, all or none; raises FAILED_PRECONDITION, reason FENCED."""
+        request = audit_pb2.AppendRequest(events=[_to_wire(event) for event in events], fencing_token=fencing_token)
+        try:
+            answer = await _retried(lambda: self._client.stub.Append(request, timeout=TIMEOUT))
+        except AmasError as error:
+            if error.kind is ErrorKind.ALREADY_EXISTS:
+                return AppendAnswer(recorded=False, duplicate=False)
+            raise
+        return AppendAnswer(recorded=True, duplicate=any(event.duplicate for event in answer.events))
+
+    async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The data of those events that the tenant has in the log, by id."""
+        request = audit_pb2.QueryRequest(tenant=tenant, ids=ids)
+        answer = await _retried(lambda: self._client.stub.Query(request, timeout=TIMEOUT))
+        return {entry.event.id: _data(entry.event.data_json) for entry in answer.entries}
+
+    async def check(self) -> None:
+        """Raise AmasError if audit does not answer."""
+        try:
+            await self._client.stub.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+
+async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    pause = FIRST_PAUSE
+    for remaining in reversed(range(MAX_TRIES)):
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as failure:
+            error = from_rpc_error(failure)
+            if error.kind not in _TRANSIENT:
+                raise error from failure
+            if not remaining:
+                raise unavailable(
+                    "AUDIT_UNAVAILABLE",
+                    "the audit log does not answer: nothing is done without a record",
+                    retry_after=1.0,
+                ) from failure
+        await asyncio.sleep(pause)
+        pause *= 2
+    raise RuntimeError("the last try neither answered nor failed")
+
+
+def _to_wire(event: Event) -> audit_pb2.AuditEvent:
+    context = event.context
+    wire = audit_pb2.AuditEvent(
+        id=event.id,
+        type=event.type,
+        tenant=context.principal.tenant,
+        run_id=context.run_id,
+        step=context.step,
+        trace_id=telemetry.current_trace_id(),
+        span_id=telemetry.current_span_id(),
+        principal=context.principal.subject,
+        role=context.role,
+        role_version=event.role_version,
+        bundle=context.bundle,
+        data_json=json.dumps(event.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+    )
+    wire.time.FromDatetime(event.time)
+    return wire
+
+
+def _data(text: str) -> Mapping[str, Any]:
+    value = json.loads(text) if text else {}
+    return value if isinstance(value, dict) else {}

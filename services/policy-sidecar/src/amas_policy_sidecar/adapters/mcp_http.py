@@ -1,0 +1,71 @@
+"""MCP over Streamable HTTP with a bound on every answer.
+
+The SDK bounds one server-sent event but not a plain JSON answer, hence the transport here. It must never follow a
+redirect to another origin or use a proxy from the environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
+
+from .mcp_stdio import MAX_MESSAGE
+
+Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
+
+# Seconds to connect and to send; reading is bounded by each call's own time-out.
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 300.0
+
+
+@asynccontextmanager
+async def http_streams(url: str, headers: Mapping[str, str]) -> AsyncIterator[Streams]:
+    """A session's streams to the server at `url`; `headers` carry its credentials."""
+    timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=READ_TIMEOUT)
+    transport = BoundedTransport(httpx2.AsyncHTTPTransport(trust_env=False))
+    async with (
+        httpx2.AsyncClient(headers=dict(headers), timeout=timeout, transport=transport, trust_env=False) as client,
+        streamable_http_client(url, http_client=client, max_sse_event_size=MAX_MESSAGE) as streams,
+    ):
+        yield streams
+
+
+class BoundedTransport(httpx2.AsyncBaseTransport):
+    """Cuts an answer that is not an event stream at MAX_MESSAGE bytes, with an error."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Hand the request on and bound what comes back."""
+        response = await self._inner.handle_async_request(request)
+        if response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return response
+        assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - async transports give this
+        response.stream = _BoundedStream(response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._inner:
+            size += len(chunk)
+            if size > MAX_MESSAGE:
+                raise httpx2.ReadError(f"the answer is larger than {MAX_MESSAGE} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

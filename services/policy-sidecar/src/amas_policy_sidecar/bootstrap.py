@@ -1,0 +1,100 @@
+"""All wiring of the policy-sidecar: which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from amas.audit.v1 import audit_pb2_grpc
+from amas.policy.v1 import policy_pb2_grpc
+from amas_chassis.channels import ClientChannels
+from amas_chassis.clock import SystemClock
+from amas_chassis.service import GrpcService, ServiceSpec
+from amas_chassis.settings import load
+
+from .adapters.audit_client import AuditClient
+from .adapters.bundle_store import BundleStore
+from .adapters.mcp_tools import McpToolServers, ToolSurroundings
+from .adapters.redis_quota import RedisQuota
+from .entrypoints.grpc_api import PolicyServicer
+from .ports import PolicyEngine
+from .settings import Settings
+from .telemetry import Instruments
+from .usecases.attempts import Attempts
+from .usecases.call_tool import CallTool
+from .usecases.decide_action import DecideAction
+from .usecases.describe_tool_server import DescribeToolServer
+from .usecases.enforce_action import EnforceAction
+from .usecases.judge_action import JudgeAction
+from .usecases.list_tools import ListTools
+from .usecases.load_bundle import LoadBundle
+from .usecases.record_action import RecordAction
+from .usecases.record_outcome import RecordOutcome
+
+NAME = "policy-sidecar"
+_SERVICE = "amas.policy.v1.PolicyService"
+_ALL = frozenset({"orchestrator", "ai-router"})
+_ORCHESTRATOR = frozenset({"orchestrator"})
+# The ai-router may ask about models, and only that: nothing that leads to a tool.
+CALLERS = {
+    f"/{_SERVICE}/LoadBundle": _ALL,
+    f"/{_SERVICE}/Decide": _ALL,
+    f"/{_SERVICE}/Enforce": _ORCHESTRATOR,
+    f"/{_SERVICE}/ListTools": _ORCHESTRATOR,
+    f"/{_SERVICE}/DescribeToolServer": _ORCHESTRATOR,
+}
+
+
+async def build() -> ServiceSpec:
+    """The service, wired from the environment."""
+    return wire(load(Settings))
+
+
+def wire(settings: Settings) -> ServiceSpec:
+    """The service, wired from settings; nothing connects before it is asked."""
+    clock, instruments, bundles = SystemClock(), Instruments(), BundleStore()
+    channels = ClientChannels(settings.tls_files(), NAME)
+    audit = AuditClient(channels.client(audit_pb2_grpc.AuditServiceAsyncStub, settings.audit_target, "audit"))
+    quota = RedisQuota.connect(settings.redis_dsn())
+    engine = _engine(settings)
+    surroundings = ToolSurroundings(
+        workdir=settings.tools_workdir,
+        environment=settings.tool_environment(),
+        credentials_dir=settings.credentials_dir,
+    )
+    tools = McpToolServers(surroundings, clock, lambda server, well: instruments.started(server, well=well))
+    judge = JudgeAction(bundles, tools, engine, clock)
+    record, attempts = RecordAction(audit, clock), Attempts()
+    outcomes = RecordOutcome(record)
+    enforce = EnforceAction(
+        judge=judge,
+        quota=quota,
+        record=record,
+        outcomes=outcomes,
+        call=CallTool(tools, clock),
+        attempts=attempts,
+        instruments=instruments,
+    )
+    servicer = PolicyServicer(
+        load_bundle=LoadBundle(bundles, engine),
+        decide=DecideAction(bundles=bundles, engine=engine, judge=judge, quota=quota, instruments=instruments),
+        enforce=enforce,
+        list_tools=ListTools(bundles, tools),
+        describe=DescribeToolServer(bundles, tools),
+    )
+    return ServiceSpec(
+        name=NAME,
+        settings=settings,
+        services=[GrpcService(_SERVICE, policy_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)],
+        callers=CALLERS,
+        checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
+        on_drain=[attempts.drain, outcomes.flush],
+        on_stop=[tools.close, quota.close, channels.close],
+    )
+
+
+def _engine(settings: Settings) -> PolicyEngine:
+    if settings.opa_url:
+        from .adapters.opa_engine import OpaEngine
+
+        return OpaEngine(settings.opa_url)
+    from .adapters.wasm_engine import WasmEngine
+
+    return WasmEngine()

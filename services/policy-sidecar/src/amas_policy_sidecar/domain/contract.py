@@ -1,0 +1,134 @@
+"""What the contracts of the acting role, and of those that delegated to it, grant together.
+
+A delegate never holds more than the intersection of what all of them hold: each rule here only ever narrows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from amas_governance.labels import Confidentiality, Label
+from amas_governance.resources import AgentRole, ApprovalRequirement, ToolGrant, ToolServer
+
+from .errors import Denied
+from .model import ActionContext, Requirement, ToolAction
+
+# Strictest first: what one role of a chain denies, no other allows.
+_UNTRUSTED_STRICTNESS = ("deny", "escalate", "allow")
+
+
+class Resources(Protocol):
+    """The part of a bundle that a contract check reads."""
+
+    def role(self, name: str) -> AgentRole | None: ...
+    def tool_server(self, name: str) -> ToolServer | None: ...
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The roles of one context, outermost first; the last one acts."""
+
+    roles: tuple[AgentRole, ...]
+
+    @property
+    def acting(self) -> AgentRole:
+        return self.roles[-1]
+
+    @property
+    def version(self) -> str:
+        return self.acting.spec.version
+
+    @property
+    def clearance(self) -> tuple[Confidentiality, frozenset[str]]:
+        """What every role of the chain may see: the lowest level and the categories that all have."""
+        level = min(role.spec.data.clearance for role in self.roles)
+        categories = frozenset(self.roles[0].spec.data.categories)
+        for role in self.roles[1:]:
+            categories &= frozenset(role.spec.data.categories)
+        return level, categories
+
+
+@dataclass(frozen=True)
+class CallLimit:
+    """How often one role of the chain may call the tool in one run; None means without a bound of its own."""
+
+    role: str
+    calls: int | None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One tool as the whole chain grants it."""
+
+    tool: str
+    server: ToolServer
+    effect: str
+    idempotent: bool
+    narrowings: tuple[Mapping[str, Any], ...]
+    untrusted: str
+    approval: Requirement | None
+    call_limits: tuple[CallLimit, ...]
+    result_label: Label
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a second call does no harm (invariant I4)."""
+        return self.idempotent or self.effect == "read"
+
+
+def resolve_contract(resources: Resources, context: ActionContext) -> Contract:
+    """The chain of roles; raises Denied if one is unknown or was not entitled to delegate to the next."""
+    roles: list[AgentRole] = []
+    for name in (*context.delegated_by, context.role):
+        role = resources.role(name)
+        if role is None:
+            raise Denied("ROLE_UNKNOWN", f"the bundle has no role {name or '(empty)'}")
+        if roles and name not in roles[-1].spec.delegates:
+            raise Denied("DELEGATION_NOT_GRANTED", f"role {roles[-1].metadata.name} may not delegate to {name}")
+        roles.append(role)
+    return Contract(tuple(roles))
+
+
+def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) -> Grant:
+    """The intersection of the chain's grants of one tool; raises Denied if one of the roles lacks it."""
+    granted: list[tuple[AgentRole, ToolGrant]] = []
+    for role in contract.roles:
+        grant = role.spec.grant(action.tool)
+        if grant is None:
+            raise Denied("TOOL_NOT_GRANTED", f"role {role.metadata.name} does not grant {action.tool}")
+        granted.append((role, grant))
+    server = resources.tool_server(action.server)
+    policy = server.spec.tools.get(action.name) if server is not None else None
+    if server is None or policy is None:
+        raise Denied("TOOL_UNKNOWN", f"the bundle has no tool {action.tool}")
+    grants = [grant for _, grant in granted]
+    return Grant(
+        tool=action.tool,
+        server=server,
+        effect=policy.effect,
+        idempotent=policy.idempotent,
+        narrowings=tuple(grant.arguments for grant in grants if grant.arguments is not None),
+        untrusted=min((grant.untrusted for grant in grants), key=_UNTRUSTED_STRICTNESS.index),
+        approval=_strictest([grant.approval for grant in grants if grant.approval is not None]),
+        call_limits=tuple(CallLimit(role.metadata.name, grant.limits.calls) for role, grant in granted),
+        result_label=server.spec.result_label(action.name),
+    )
+
+
+def _strictest(requirements: Sequence[ApprovalRequirement]) -> Requirement | None:
+    """One requirement that satisfies all; raises Denied if no group may answer for all of them."""
+    if not requirements:
+        return None
+    groups = frozenset(requirements[0].from_)
+    for requirement in requirements[1:]:
+        groups &= frozenset(requirement.from_)
+    if not groups:
+        raise Denied("DELEGATION_APPROVAL_CONFLICT", "no group may approve for every role of the delegation chain")
+    return Requirement(
+        groups=tuple(sorted(groups)),
+        quorum=max(requirement.quorum for requirement in requirements),
+        four_eyes=any(requirement.four_eyes for requirement in requirements),
+        expires_in=min(requirement.expires_in for requirement in requirements),
+    )

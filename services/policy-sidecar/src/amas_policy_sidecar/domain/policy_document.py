@@ -1,0 +1,150 @@
+"""The document that is put to the policy engine, and the strict reading of what it answers.
+
+The contract with the policies is fixed here alone. An answer that is not exactly of the agreed shape is a denial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .contract import Contract, Grant
+from .errors import Denied
+from .model import ActionContext, Effect, Principal, Reason, Requirement
+
+_MAX_ENTRIES = 64
+_MAX_TEXT = 2000
+_KEYS = frozenset({"effect", "reasons", "obligations", "approval"})
+
+
+def tool_document(
+    context: ActionContext,
+    contract: Contract,
+    grant: Grant,
+    arguments: Mapping[str, Any],
+    approval: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Input for one tool call. `approval` is what the sidecar itself has verified, or None."""
+    action = {
+        "kind": "tool",
+        "tool": grant.tool,
+        "server": grant.server.metadata.name,
+        "effect": grant.effect,
+        "idempotent": grant.idempotent,
+        "arguments": dict(arguments),
+    }
+    held = {
+        "tool": grant.tool,
+        "untrusted": grant.untrusted,
+        "approval": None if grant.approval is None else requirement_document(grant.approval),
+    }
+    return {**_who(context, contract), "action": action, "grant": held, "approval": approval}
+
+
+def model_document(
+    context: ActionContext, contract: Contract | None, route: str, route_clearance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Input for one model call; without a contract it is a person's direct call."""
+    action = {"kind": "model", "route": route, "routeClearance": dict(route_clearance)}
+    return {**_who(context, contract), "action": action, "grant": None, "approval": None}
+
+
+def requirement_document(requirement: Requirement) -> dict[str, Any]:
+    """JSON form of a requirement; `expiresIn` in seconds."""
+    return {
+        "from": list(requirement.groups),
+        "quorum": requirement.quorum,
+        "fourEyes": requirement.four_eyes,
+        "expiresIn": requirement.expires_in,
+    }
+
+
+def _who(context: ActionContext, contract: Contract | None) -> dict[str, Any]:
+    return {
+        "principal": _principal(context.principal),
+        "run": {
+            "id": context.run_id,
+            "step": context.step,
+            "turn": context.turn,
+            "orchestration": context.orchestration,
+        },
+        "role": None if contract is None else _role(context, contract),
+        "context": {"label": context.label.to_dict()},
+    }
+
+
+def _principal(principal: Principal) -> dict[str, Any]:
+    return {
+        "subject": principal.subject,
+        "issuer": principal.issuer,
+        "tenant": principal.tenant,
+        "roles": sorted(principal.roles),
+        "groups": sorted(principal.groups),
+    }
+
+
+def _role(context: ActionContext, contract: Contract) -> dict[str, Any]:
+    level, categories = contract.clearance
+    return {
+        "name": contract.acting.metadata.name,
+        "version": contract.version,
+        "route": contract.acting.spec.model.route,
+        "clearance": {"confidentiality": level.label, "categories": sorted(categories)},
+        "delegatedBy": list(context.delegated_by),
+    }
+
+
+class Verdict:
+    """A policy decision that has been read strictly."""
+
+    def __init__(self, document: object) -> None:
+        """Read the engine's answer; raises Denied with POLICY_DECISION_INVALID for any other shape."""
+        if not isinstance(document, Mapping) or frozenset(document) != _KEYS:
+            raise _invalid("it has other fields than agreed")
+        try:
+            self.effect = Effect(document["effect"])
+        except ValueError as error:
+            raise _invalid("its effect is unknown") from error
+        self.reasons = tuple(_reason(entry) for entry in _list(document["reasons"], "reasons"))
+        self.obligations = tuple(_text(entry, "obligation") for entry in _list(document["obligations"], "obligations"))
+        approval = document["approval"]
+        self.approval = None if approval is None else read_requirement(approval)
+        if (self.effect is Effect.ESCALATE) != (self.approval is not None):
+            raise _invalid("an escalation, and nothing else, says who may approve")
+
+
+def read_requirement(value: object) -> Requirement:
+    """The requirement of a JSON form; raises Denied for any other shape."""
+    if not isinstance(value, Mapping) or frozenset(value) != {"from", "quorum", "fourEyes", "expiresIn"}:
+        raise _invalid("its approval has other fields than agreed")
+    quorum, four_eyes, expires_in = value["quorum"], value["fourEyes"], value["expiresIn"]
+    if isinstance(quorum, bool) or not isinstance(quorum, int) or quorum < 1:
+        raise _invalid("its quorum is no positive whole number")
+    if not isinstance(four_eyes, bool):
+        raise _invalid("its fourEyes is no boolean")
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < float("inf"):
+        raise _invalid("its expiresIn is no positive number")
+    groups = tuple(_text(entry, "group") for entry in _list(value["from"], "groups"))
+    return Requirement(groups=groups, quorum=quorum, four_eyes=four_eyes, expires_in=float(expires_in))
+
+
+def _reason(value: object) -> Reason:
+    if not isinstance(value, Mapping) or frozenset(value) != {"code", "message"}:
+        raise _invalid("a reason has other fields than agreed")
+    return Reason(_text(value["code"], "reason code"), _text(value["message"], "reason"))
+
+
+def _list(value: object, what: str) -> list[object]:
+    if not isinstance(value, list) or len(value) > _MAX_ENTRIES:
+        raise _invalid(f"its {what} are no list of at most {_MAX_ENTRIES}")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > _MAX_TEXT:
+        raise _invalid(f"a {what} is no text of 1 to {_MAX_TEXT} characters")
+    return value
+
+
+def _invalid(why: str) -> Denied:
+    return Denied("POLICY_DECISION_INVALID", f"the policy engine's answer cannot be used: {why}")

@@ -1,0 +1,62 @@
+"""What one call takes from the quotas, and what the store may answer."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .contract import CallLimit, Grant
+from .model import ActionContext
+
+# Seconds that a call's place in the concurrency bound outlives its time-out, should nobody give it back.
+LEASE_MARGIN = 10.0
+
+
+@dataclass(frozen=True)
+class QuotaClaim:
+    """One call. The same `key` again takes nothing more, so a retry is not counted twice."""
+
+    tenant: str
+    run_id: str
+    tool: str
+    server: str
+    key: str
+    call_limits: tuple[CallLimit, ...]
+    rate_count: int | None
+    rate_per: float
+    concurrency: int
+    lease: float
+
+
+class QuotaAnswer(enum.Enum):
+    """What the store said."""
+
+    GRANTED = "granted"
+    CALLS_EXCEEDED = "calls_exceeded"
+    RATE_EXCEEDED = "rate_exceeded"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True)
+class QuotaVerdict:
+    """The answer; `retry_after` in seconds for the two that pass with time."""
+
+    answer: QuotaAnswer
+    retry_after: float = 0.0
+
+
+def claim_for(context: ActionContext, grant: Grant, key: str, *, repeats: bool) -> QuotaClaim:
+    """The claim of one call; an approved repetition of an unknown outcome is the same call, and takes none again."""
+    limits = grant.server.spec.limits
+    return QuotaClaim(
+        tenant=context.principal.tenant,
+        run_id=context.run_id,
+        tool=grant.tool,
+        server=grant.server.metadata.name,
+        key=key,
+        call_limits=() if repeats else grant.call_limits,
+        rate_count=None if limits.rate is None else limits.rate.count,
+        rate_per=0.0 if limits.rate is None else limits.rate.per,
+        concurrency=limits.concurrency,
+        lease=limits.timeout + LEASE_MARGIN,
+    )

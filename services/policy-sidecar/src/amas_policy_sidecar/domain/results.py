@@ -1,0 +1,76 @@
+"""What becomes of a tool's answer before anyone sees it: redacted, made harmless to a terminal, and cut honestly.
+
+Redaction always comes before the final cut, so that no secret gets through because it was cut in two (invariant I7).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .data_flow import redact_text, redact_value
+from .model import ToolAnswer
+
+# Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: with escapes and the
+# rest of the event both fit into one audit event (1 MiB).
+MAX_RESULT = 240 * 1024
+# What is scanned beyond a cut, in characters, and thrown away: longer than any secret that the detectors know.
+_MARGIN = 64 * 1024
+# Everything of C0 and C1 but tab and newline: a terminal would obey it.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """An answer that may be shown. `structured` is JSON text, or None when there was none or it did not fit."""
+
+    text: str
+    structured: str | None
+    truncated: bool
+
+    @property
+    def json_text(self) -> str:
+        """The structured content, or `{"text": ...}` for a tool that answers text alone."""
+        return _dump({"text": self.text}) if self.structured is None else self.structured
+
+
+def shape(answer: ToolAnswer, response_size: int) -> Shaped:
+    """Redact and bound an answer; `response_size` is the tool server's own bound in bytes."""
+    bound = min(response_size, MAX_RESULT)
+    text, cut = _shape_text(answer.text, bound)
+    structured, dropped = _shape_structured(answer.structured, bound)
+    return Shaped(text=text, structured=structured, truncated=cut or dropped)
+
+
+def _shape_text(text: str, bound: int) -> tuple[str, bool]:
+    total = len(text.encode("utf-8", "replace"))
+    shown = redact_text(text[: bound + _MARGIN])
+    if len(text) > bound + _MARGIN:
+        shown = shown[: max(0, len(shown) - _MARGIN)]
+    shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown.replace("\r\n", "\n"))
+    raw = shown.encode("utf-8", "replace")
+    if total <= bound and len(raw) <= bound:
+        return raw.decode("utf-8"), False
+    kept = raw[:bound].decode("utf-8", "ignore")
+    return f"{kept}\n[truncated: the first {len(kept.encode())} of {total} bytes]", True
+
+
+def _shape_structured(value: Any, bound: int) -> tuple[str | None, bool]:
+    if value is None:
+        return None, False
+    try:
+        whole = _dump(value)
+        if len(whole) > bound:
+            # Half a JSON document is none: the text, which is cut, says what there was.
+            return None, True
+        return _dump(redact_value(value)), False
+    except (ValueError, RecursionError):
+        return None, True
+
+
+def _dump(value: Any) -> str:
+    """JSON text without half surrogates; raises ValueError for what JSON does not know."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode("utf-8")

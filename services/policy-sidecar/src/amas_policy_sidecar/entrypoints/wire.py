@@ -1,0 +1,175 @@
+"""Messages of `amas.policy.v1` to domain types and back.
+
+What a caller leaves unsaid is read as the stricter value: a context without a label counts as restricted and untrusted.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+
+from amas.common.v1 import decision_pb2, label_pb2
+from amas.policy.v1 import policy_pb2
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
+
+from amas_policy_sidecar.domain.model import (
+    ActionContext,
+    ApprovalGrant,
+    Decision,
+    Effect,
+    EnforceCommand,
+    Enforced,
+    GrantedTool,
+    ModelAction,
+    Outcome,
+    Principal,
+    ToolAction,
+)
+
+_EFFECTS = {
+    Effect.ALLOW: decision_pb2.EFFECT_ALLOW,
+    Effect.DENY: decision_pb2.EFFECT_DENY,
+    Effect.ESCALATE: decision_pb2.EFFECT_ESCALATE,
+}
+_OUTCOMES = {
+    Outcome.NOT_CALLED: policy_pb2.OUTCOME_NOT_CALLED,
+    Outcome.SUCCEEDED: policy_pb2.OUTCOME_SUCCEEDED,
+    Outcome.FAILED: policy_pb2.OUTCOME_FAILED,
+    Outcome.UNKNOWN: policy_pb2.OUTCOME_UNKNOWN,
+}
+# The numbers of the contract are those of the lattice.
+_RESTRICTED = Confidentiality.RESTRICTED
+
+
+def read_context(message: policy_pb2.ActionContext) -> ActionContext:
+    """Who acts, where; raises AmasError INVALID_ARGUMENT for a label with an unknown category."""
+    principal = message.principal
+    return ActionContext(
+        principal=Principal(
+            subject=principal.subject,
+            issuer=principal.issuer,
+            tenant=principal.tenant,
+            roles=tuple(principal.roles),
+            groups=tuple(principal.groups),
+        ),
+        bundle=message.bundle,
+        label=read_label(message.context_label),
+        run_id=message.run_id,
+        step=message.step,
+        turn=message.turn,
+        orchestration=message.orchestration,
+        role=message.role,
+        delegated_by=tuple(message.delegated_by),
+    )
+
+
+def read_label(message: label_pb2.Label) -> Label:
+    """The label; what is unspecified is the highest."""
+    unknown = set(message.categories) - CATEGORIES
+    if unknown:
+        raise AmasError(
+            ErrorKind.INVALID_ARGUMENT, "LABEL_INVALID", f"unknown categories: {', '.join(sorted(unknown))}"
+        )
+    try:
+        confidentiality = Confidentiality(message.confidentiality)
+    except ValueError:
+        confidentiality = _RESTRICTED
+    trusted = message.integrity == label_pb2.INTEGRITY_TRUSTED
+    return Label(
+        confidentiality=confidentiality,
+        categories=frozenset(message.categories),
+        integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED,
+    )
+
+
+def read_tool_action(message: policy_pb2.ToolAction) -> ToolAction:
+    return ToolAction(tool=message.tool, arguments_json=message.arguments_json)
+
+
+def read_model_action(message: policy_pb2.ModelAction) -> ModelAction:
+    return ModelAction(route=message.route)
+
+
+def read_command(message: policy_pb2.EnforceRequest) -> EnforceCommand:
+    """One request to enforce."""
+    return EnforceCommand(
+        context=read_context(message.context),
+        action=read_tool_action(message.action),
+        idempotency_key=message.idempotency_key,
+        fencing_token=message.fencing_token,
+        approval=_read_approval(message.approval) if message.HasField("approval") else None,
+    )
+
+
+def _read_approval(message: policy_pb2.ApprovalGrant) -> ApprovalGrant:
+    expires_at = None
+    if message.HasField("expires_at"):
+        expires_at = message.expires_at.ToDatetime(tzinfo=UTC)
+    return ApprovalGrant(
+        approval_id=message.approval_id,
+        action_digest=message.action_digest,
+        bundle=message.bundle,
+        requester=message.requester,
+        approvers=tuple(message.approvers),
+        approver_groups=frozenset(message.approver_groups),
+        expires_at=expires_at,
+        repeats_unknown_outcome=message.repeats_unknown_outcome,
+    )
+
+
+def write_decision(decision: Decision) -> decision_pb2.Decision:
+    """The decision as every service knows it."""
+    message = decision_pb2.Decision(
+        id=decision.id,
+        effect=_EFFECTS[decision.effect],
+        reasons=[decision_pb2.Reason(code=reason.code, message=reason.message) for reason in decision.reasons],
+        obligations=decision.obligations,
+        bundle=decision.bundle,
+        action_digest=decision.action_digest,
+    )
+    if decision.approval is not None:
+        message.approval.quorum = decision.approval.quorum
+        message.approval.four_eyes = decision.approval.four_eyes
+        message.approval.expires_in.FromMilliseconds(round(decision.approval.expires_in * 1000))
+        # `from` is a keyword of Python, so the field is reached by its name.
+        getattr(message.approval, "from").extend(decision.approval.groups)
+    return message
+
+
+def write_enforced(enforced: Enforced) -> policy_pb2.EnforceResponse:
+    """The whole answer of an enforcement."""
+    result = enforced.result
+    return policy_pb2.EnforceResponse(
+        decision=write_decision(enforced.decision),
+        outcome=_OUTCOMES[result.outcome],
+        result_json=result.result_json,
+        result_text=result.result_text,
+        truncated=result.truncated,
+        label=write_label(result.label),
+        duration_ms=round(result.duration * 1000),
+        replayed=enforced.replayed,
+        effect=enforced.effect,
+        idempotent=enforced.idempotent,
+    )
+
+
+def write_label(label: Label) -> label_pb2.Label:
+    """The label, categories sorted."""
+    trusted = label.integrity is Integrity.TRUSTED
+    return label_pb2.Label(
+        confidentiality=label_pb2.Confidentiality.ValueType(label.confidentiality.value),
+        categories=sorted(label.categories),
+        integrity=label_pb2.INTEGRITY_TRUSTED if trusted else label_pb2.INTEGRITY_UNTRUSTED,
+    )
+
+
+def write_tool(tool: GrantedTool) -> policy_pb2.Tool:
+    """A tool for showing to a model."""
+    return policy_pb2.Tool(
+        name=tool.name,
+        description=tool.description,
+        arguments_schema_json=json.dumps(tool.arguments_schema, ensure_ascii=False, separators=(",", ":")),
+        effect=tool.effect,
+        idempotent=tool.idempotent,
+    )

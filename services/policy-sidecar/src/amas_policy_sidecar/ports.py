@@ -1,0 +1,92 @@
+"""What the use cases need from the world: a policy engine, tools, quotas, the audit log, and the bundles at hand.
+
+Every method of a port either does what it says or raises; none answers "perhaps".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from amas_governance.bundle import Bundle, PolicySet
+from amas_governance.resources import ToolServer
+
+from .domain.model import Event, ToolAnswer, ToolDescription
+from .domain.quota import QuotaClaim, QuotaVerdict
+
+
+class PolicyEngine(Protocol):
+    """Evaluates the bundle's policies. Any failure is AmasError UNAVAILABLE, reason POLICY_ENGINE_UNAVAILABLE."""
+
+    async def load(self, bundle: str, policies: PolicySet) -> None:
+        """Make the policies of a bundle ready; idempotent by digest."""
+        ...
+
+    async def decide(self, bundle: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What `data.amas.main.decision` says about the document."""
+        ...
+
+    async def check(self) -> None:
+        """Return if the engine can decide; raise if not."""
+        ...
+
+
+class Bundles(Protocol):
+    """The bundles that this process holds, bounded in number."""
+
+    def get(self, digest: str) -> Bundle:
+        """The bundle; raises AmasError FAILED_PRECONDITION, reason BUNDLE_UNKNOWN."""
+        ...
+
+    def put(self, bundle: Bundle) -> None:
+        """Keep the bundle; the one that was used longest ago makes room."""
+        ...
+
+
+class ToolServers(Protocol):
+    """The live tool servers, one supervised session for each tenant and definition."""
+
+    async def list_tools(self, tenant: str, server: ToolServer) -> Sequence[ToolDescription]:
+        """What the server offers now; raises AmasError UNAVAILABLE, reason TOOL_SERVER_UNAVAILABLE."""
+        ...
+
+    async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        """Call once, never repeat; raises ToolFailed, which says whether the request may have reached the tool."""
+        ...
+
+
+class Quota(Protocol):
+    """Counts in a store that all replicas share. When it cannot answer: AmasError UNAVAILABLE, QUOTA_UNAVAILABLE."""
+
+    async def peek(self, claim: QuotaClaim) -> QuotaVerdict:
+        """What `take` would say, without taking."""
+        ...
+
+    async def take(self, claim: QuotaClaim) -> QuotaVerdict:
+        """Count the call, all of its bounds at once or none."""
+        ...
+
+    async def give_back(self, claim: QuotaClaim) -> None:
+        """End the call's place in the concurrency bound; never raises, since the place ends by itself in time."""
+        ...
+
+
+@dataclass(frozen=True)
+class AppendAnswer:
+    """Whether the events stand in the log as sent. False: one of the ids stands there with other content."""
+
+    recorded: bool
+    duplicate: bool
+
+
+class AuditLog(Protocol):
+    """The append-only log. When it cannot answer: AmasError UNAVAILABLE, reason AUDIT_UNAVAILABLE."""
+
+    async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
+        """Return once the events are committed, all or none; raises FAILED_PRECONDITION, reason FENCED."""
+        ...
+
+    async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The data of those events that the tenant has in the log, by id."""
+        ...

@@ -1,0 +1,54 @@
+"""This service's own instruments, beside those that the chassis has for every gRPC server.
+
+Labels come from closed sets: effects, reason codes of ours, outcomes, names of tool servers in bundles. Never
+arguments, principals or runs.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from .domain.contract import Grant
+from .domain.model import CallResult, Decision
+
+# Seconds: from a file read to a slow external service at its time-out.
+_CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Instruments:
+    """Counts decisions and calls, and times the calls."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self._decisions = Counter(
+            "amas_policy_decisions", "Decisions by effect.", ("effect", "asked_by"), registry=registry
+        )
+        self._calls = Counter(
+            "amas_policy_tool_calls", "Tool calls by outcome.", ("server", "outcome"), registry=registry
+        )
+        self._seconds = Histogram(
+            "amas_policy_tool_call_seconds",
+            "Time of a tool call.",
+            ("server",),
+            registry=registry,
+            buckets=_CALL_BUCKETS,
+        )
+        self._starts = Counter(
+            "amas_policy_tool_server_starts",
+            "Sessions begun with tool servers.",
+            ("server", "result"),
+            registry=registry,
+        )
+
+    def decided(self, decision: Decision, asked_by: str) -> None:
+        """One decision; `asked_by` is enforce, decide_tool or decide_model."""
+        self._decisions.labels(decision.effect.value, asked_by).inc()
+
+    def called(self, grant: Grant, result: CallResult) -> None:
+        """One call that came to an end."""
+        server = grant.server.metadata.name
+        self._calls.labels(server, result.outcome.value).inc()
+        self._seconds.labels(server).observe(result.duration)
+
+    def started(self, server: str, *, well: bool) -> None:
+        """One try to begin a session with a tool server."""
+        self._starts.labels(server, "ok" if well else "failed").inc()

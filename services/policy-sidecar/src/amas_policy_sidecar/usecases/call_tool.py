@@ -1,0 +1,58 @@
+"""The call itself, and what becomes of the answer: redaction, bounds, labels.
+
+Called only by enforcement, after the intent stands on the record. An outcome that nobody can know is said to be
+unknown: a call that may do harm twice is never repeated (invariant I4).
+"""
+
+from __future__ import annotations
+
+from amas_chassis.clock import Clock
+
+from amas_policy_sidecar.domain.case import Case
+from amas_policy_sidecar.domain.errors import ToolFailed
+from amas_policy_sidecar.domain.model import CallResult, Outcome, ToolAnswer
+from amas_policy_sidecar.domain.results import Shaped, shape
+from amas_policy_sidecar.ports import ToolServers
+
+# Calls of one attempt: the second one only where the first cannot have had an effect, or where two do no harm.
+MAX_CALLS = 2
+_AGAIN = frozenset({"TOOL_SERVER_UNAVAILABLE"})
+
+
+class CallTool:
+    """Calls a tool once in effect, and shapes the answer."""
+
+    def __init__(self, tools: ToolServers, clock: Clock) -> None:
+        self._tools = tools
+        self._clock = clock
+
+    async def __call__(self, case: Case) -> tuple[CallResult, Shaped]:
+        """The result; a failure of the tool is a result too, never an exception."""
+        started = self._clock.monotonic()
+        answer, outcome = await self._attempt(case)
+        shaped = shape(answer, case.grant.server.spec.limits.response_size)
+        result = CallResult(
+            outcome=outcome,
+            label=case.context.label.join(case.grant.result_label),
+            result_json=shaped.json_text,
+            result_text=shaped.text,
+            truncated=shaped.truncated,
+            duration=self._clock.monotonic() - started,
+        )
+        return result, shaped
+
+    async def _attempt(self, case: Case) -> tuple[ToolAnswer, Outcome]:
+        grant = case.grant
+        for call in range(1, MAX_CALLS + 1):
+            try:
+                answer = await self._tools.call(
+                    case.context.principal.tenant, grant.server, case.action.name, case.arguments or {}
+                )
+            except ToolFailed as failure:
+                harmless = grant.repeatable or not failure.sent
+                if harmless and failure.code in _AGAIN and call < MAX_CALLS:
+                    continue
+                outcome = Outcome.FAILED if harmless else Outcome.UNKNOWN
+                return ToolAnswer(text=f"{failure.code}: {failure.message}", structured=None, is_error=True), outcome
+            return answer, Outcome.FAILED if answer.is_error else Outcome.SUCCEEDED
+        raise RuntimeError("the last call neither answered nor failed")

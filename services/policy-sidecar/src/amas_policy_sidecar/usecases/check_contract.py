@@ -1,0 +1,40 @@
+"""The first check: the action is within the contract of the role, and of every role that delegated to it."""
+
+from __future__ import annotations
+
+from amas_governance.actions import action_digest
+from amas_governance.bundle import Bundle
+from amas_governance.canonical import JsonRefused
+
+from amas_policy_sidecar.domain.arguments import check_arguments, parse_arguments
+from amas_policy_sidecar.domain.case import Case
+from amas_policy_sidecar.domain.contract import resolve_contract, resolve_grant
+from amas_policy_sidecar.domain.errors import Denied
+from amas_policy_sidecar.ports import ToolServers
+
+from .pinned_tools import accepted_tools
+
+
+async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None:
+    """Fill in contract, grant, arguments and digest; raises Denied, or AmasError if the tool server is away."""
+    context, action = case.context, case.action
+    case.contract = resolve_contract(bundle, context)
+    case.granted = resolve_grant(bundle, case.contract, action)
+    arguments = parse_arguments(action.arguments_json)
+    try:
+        case.digest = action_digest(
+            tenant=context.principal.tenant,
+            run_id=context.run_id,
+            step=context.step,
+            role=context.role,
+            tool=action.tool,
+            arguments=arguments,
+        )
+    except JsonRefused as error:
+        raise Denied("ARGUMENTS_MALFORMED", f"the arguments have no canonical form: {error}") from error
+    case.arguments = arguments
+    live = await accepted_tools(tools, context.principal.tenant, case.granted.server)
+    tool = live.get(action.name)
+    if tool is None:
+        raise Denied("TOOL_NOT_OFFERED", f"the tool server does not offer {action.tool}")
+    check_arguments(arguments, tool.input_schema, case.granted.narrowings)

@@ -1,0 +1,39 @@
+"""The checks that do nothing to the world, in their order: contract, policy, labels and DLP.
+
+Enforcing and dry runs share it, so that a dry run cannot say anything else than enforcement would.
+"""
+
+from __future__ import annotations
+
+from amas_chassis.clock import Clock
+
+from amas_policy_sidecar.domain.case import Case
+from amas_policy_sidecar.domain.errors import Denied
+from amas_policy_sidecar.domain.model import Decision, Effect
+from amas_policy_sidecar.ports import Bundles, PolicyEngine, ToolServers
+
+from .check_contract import check_contract
+from .check_data import check_data
+from .consult_policy import consult_policy
+
+
+class JudgeAction:
+    """Decides about one tool call; what it finds out on the way stays in the case."""
+
+    def __init__(self, bundles: Bundles, tools: ToolServers, engine: PolicyEngine, clock: Clock) -> None:
+        self._bundles = bundles
+        self._tools = tools
+        self._engine = engine
+        self._clock = clock
+
+    async def __call__(self, case: Case) -> Decision:
+        """The decision; raises AmasError only if a check could not be made at all (fail closed)."""
+        bundle = self._bundles.get(case.context.bundle)
+        try:
+            await check_contract(case, bundle, self._tools)
+            verdict = await consult_policy(case, self._engine, self._clock)
+            # Also of an escalation: nobody is asked about what would be refused anyway.
+            check_data(case)
+        except Denied as denied:
+            return case.decide(Effect.DENY, denied.reasons)
+        return case.decide(verdict.effect, verdict.reasons, verdict.approval)

@@ -1,0 +1,63 @@
+"""What a role may call: its grants, as the live servers describe them, with the contract's narrowing merged in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.narrowing import merge_argument_schema
+
+from amas_policy_sidecar.domain.contract import Contract, Grant, resolve_contract, resolve_grant
+from amas_policy_sidecar.domain.errors import Denied
+from amas_policy_sidecar.domain.model import ActionContext, GrantedTool, ToolAction
+from amas_policy_sidecar.ports import Bundles, ToolServers
+
+from .pinned_tools import accepted_tools
+
+
+class ListTools:
+    """Lists the tools of a role, by name."""
+
+    def __init__(self, bundles: Bundles, tools: ToolServers) -> None:
+        self._bundles = bundles
+        self._tools = tools
+
+    async def __call__(self, context: ActionContext) -> Sequence[GrantedTool]:
+        """All tools that the whole delegation chain grants.
+
+        Raises AmasError FAILED_PRECONDITION with the reason if a server's tools are held (TOOL_PIN_MISMATCH,
+        TOOL_NOT_ACCEPTED): an agent that silently misses a tool would do something else instead.
+        """
+        bundle = self._bundles.get(context.bundle)
+        try:
+            contract = resolve_contract(bundle, context)
+            grants = [resolve_grant(bundle, contract, ToolAction(name, "{}")) for name in _common_tools(contract)]
+            return [await self._describe(context, grant) for grant in grants]
+        except Denied as denied:
+            reason = denied.reasons[0]
+            raise AmasError(ErrorKind.FAILED_PRECONDITION, reason.code, reason.message) from denied
+
+    async def _describe(self, context: ActionContext, grant: Grant) -> GrantedTool:
+        live = await accepted_tools(self._tools, context.principal.tenant, grant.server)
+        tool = live.get(grant.tool.partition("/")[2])
+        if tool is None:
+            raise Denied("TOOL_NOT_OFFERED", f"the tool server does not offer {grant.tool}")
+        schema = dict(tool.input_schema)
+        for narrowing in grant.narrowings:
+            schema = merge_argument_schema(schema, narrowing)
+        return GrantedTool(
+            name=grant.tool,
+            description=tool.description,
+            arguments_schema=schema,
+            effect=grant.effect,
+            idempotent=grant.idempotent,
+        )
+
+
+def _common_tools(contract: Contract) -> list[str]:
+    """Names that every role of the chain grants, in the order of the acting role's contract."""
+    return [
+        grant.name
+        for grant in contract.acting.spec.tools
+        if all(role.spec.grant(grant.name) is not None for role in contract.roles)
+    ]
