@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -40,6 +41,7 @@ def make_bundle(
     first_token: str = "2s",
     total: str = "5s",
     keys: Sequence[str] = (),
+    model: str = "m",
 ) -> Bundle:
     """A bundle with the route `default` over one provider for each URL: p0/m, p1/m."""
     prices = [{"from": "2020-01-01", "inputPerMillion": "1", "outputPerMillion": "2", "currency": "USD"}]
@@ -53,13 +55,13 @@ def make_bundle(
                 "api": "openai",
                 "baseUrl": url,
                 "keys": [{"file": key} for key in keys],
-                "models": {"m": {"prices": prices}},
+                "models": {model: {"prices": prices}},
             },
         }
         for index, url in enumerate(base_urls)
     ]
     timeout = {"firstToken": first_token, "total": total}
-    targets = [{"provider": f"p{index}", "model": "m", "timeout": timeout} for index in range(len(base_urls))]
+    targets = [{"provider": f"p{index}", "model": model, "timeout": timeout} for index in range(len(base_urls))]
     route = {
         **head,
         "kind": "ModelRoute",
@@ -99,7 +101,7 @@ class FakeStream:
 
     def __init__(self, steps: Sequence[Any]) -> None:
         self._steps = list(steps)
-        self.closed = False
+        self.ended = asyncio.Event()
 
     async def next(self) -> bytes | None:
         while self._steps:
@@ -113,7 +115,12 @@ class FakeStream:
         return None
 
     async def close(self) -> None:
-        self.closed = True
+        self.ended.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the router gave it up."""
+        return self.ended.is_set()
 
 
 class FakeProviders:
