@@ -13,6 +13,7 @@ from .ports import LOOPBACK
 from .readiness import http_ok
 from .state import PlatformState, ProcessState, load_state
 
+KIB = 1024
 MIB = 1024 * 1024
 
 
@@ -25,7 +26,8 @@ class PartStatus:
     state: str
     restarts: int
     rss_mb: float
-    """Resident memory of the part and of what it started, in MiB; memory that processes share is counted in each."""
+    """Resident memory of the part and of what it started, in MiB. Memory that several processes share (libraries,
+    Postgres's buffers) is divided among them, so that the sum counts it once."""
     uptime_s: float
 
 
@@ -123,5 +125,17 @@ def _memory(pid: int, *, recursive: bool) -> float:
         process = psutil.Process(pid)
         for one in [process, *(process.children(recursive=True) if recursive else [])]:
             with contextlib.suppress(psutil.Error):
-                total += one.memory_info().rss
+                total += resident(one)
     return round(total / MIB, 1)
+
+
+def resident(process: psutil.Process) -> int:
+    """Proportional set size in bytes (proc(5), smaps_rollup); the plain resident size where the kernel hides it."""
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup") as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * KIB
+    except OSError:
+        pass
+    return int(process.memory_info().rss)

@@ -135,7 +135,7 @@ class Supervisor:
             ports={**public, **internal},
             certificates={},
             workspace=workspace,
-            policy_dir=repository_root() / "policies" / "build",
+            policy_dir=repository_root() / "policies",
         )
         model = write_model_resources(self._home, wiring.url("scripted-model") + "/v1", self._options.model_environment)
         self._state.model = model.name
