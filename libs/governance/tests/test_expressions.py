@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 SCOPE: dict[str, Any] = {
     "input": {"path": "a.md", "count": 3, "list": [{"name": "x"}, {"name": "y"}], "nothing": None, "ratio": 0.5},
-    "steps": {"draft": {"output": {"changed": True, "markdown": "# Notes"}}},
-    "run": {"id": "r1", "orchestration": "flow", "bundle": "sha256:0"},
+    "steps": {
+        "draft": {"output": {"changed": True, "markdown": "# Notes"}, "state": "succeeded"},
+        "skipped": {"output": None, "state": "skipped"},
+    },
+    "run": {"id": "r1", "orchestration": "flow", "tenant": "acme"},
     "principal": {"subject": "developer", "tenant": "acme", "roles": ["developer"], "groups": []},
 }
 
@@ -46,6 +49,11 @@ def test_values(value: Any, expected: Any) -> None:
     result = evaluate(value, SCOPE)
     assert result == expected
     assert type(result) is type(expected)
+
+
+def test_what_a_skipped_step_did_not_give_is_absent() -> None:
+    """The output of a run may name steps that its branches did not take."""
+    assert evaluate({"a": "${steps.skipped.output.text}", "b": "${steps.draft.state}"}, SCOPE) == {"b": "succeeded"}
 
 
 def test_an_absent_optional_field_leaves_its_entry_out() -> None:

@@ -51,6 +51,13 @@ class Written:
     sha256: str
 
 
+@dataclass(frozen=True)
+class _Before:
+    bytes: int
+    mode: int
+    same: bool
+
+
 class Workspace:
     """The files below one folder. Writes take turns, so that two of them cannot both use the last of a quota."""
 
@@ -104,14 +111,14 @@ class Workspace:
             raise Refused("the content is not valid Unicode") from error
         if len(data) > self._limits.max_file_bytes:
             raise Refused(f"a file has at most {self._limits.max_file_bytes} bytes, this one has {len(data)}")
+        digest = hashlib.sha256(data).hexdigest()
         with self._writing:
-            before = self._before(parts)
-            digest = hashlib.sha256(data).hexdigest()
-            if before is not None and before[0] == data:
+            before = self._before(parts, data)
+            if before is not None and before.same:
                 return Written("/".join(parts), len(data), changed=False, created=False, sha256=digest)
-            self._refuse_over_quota(len(data), None if before is None else len(before[0]))
+            self._refuse_over_quota(len(data), None if before is None else before.bytes)
             with self._jail.folder(parts[:-1], create=True) as folder:
-                _replace(folder, parts[-1], data, _NEW_FILE_MODE if before is None else before[1])
+                _replace(folder, parts[-1], data, _NEW_FILE_MODE if before is None else before.mode)
         return Written("/".join(parts), len(data), changed=True, created=before is None, sha256=digest)
 
     def delete(self, path: str) -> None:
@@ -132,12 +139,14 @@ class Workspace:
             raise Refused(f"the file is larger than {limit} bytes")
         return content
 
-    def _before(self, parts: tuple[str, ...]) -> tuple[bytes, int] | None:
-        """Content and permissions of what would be replaced; None if there is nothing."""
+    def _before(self, parts: tuple[str, ...], data: bytes) -> _Before | None:
+        """What would be replaced by `data`; None if there is nothing."""
         try:
             with self._jail.file(parts) as descriptor:
-                mode = os.fstat(descriptor).st_mode & _PERMISSIONS
-                return self._content(descriptor), mode
+                status = os.fstat(descriptor)
+                # Read only if it could be the same, so that a file of any size can be replaced.
+                same = status.st_size == len(data) and self._content(descriptor) == data
+                return _Before(status.st_size, status.st_mode & _PERMISSIONS, same)
         except PathRefused as refused:
             if isinstance(refused.__cause__, FileNotFoundError):
                 return None

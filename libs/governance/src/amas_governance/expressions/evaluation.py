@@ -103,6 +103,8 @@ def _select(source: str, scope: Mapping[str, Any]) -> Any:
     """A plain chain of fields needs no CEL, and its absent end is told apart from a failure."""
     value: Any = scope
     for part in source.split("."):
+        if value is None:
+            return _ABSENT  # a step that was skipped has no output
         if not isinstance(value, Mapping):
             raise ExpressionError(f"${{{source}}} failed: nothing has a field {part} there")
         if part not in value:

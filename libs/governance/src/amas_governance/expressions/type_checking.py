@@ -1,7 +1,7 @@
 """Checks expressions against the schemas when resources are applied, so that a misspelt field is found before a run.
 
-The scope at run time has the same names: `input`, `steps.<name>.output`, `run`, `principal`, and `item` and `index`
-inside a step with `forEach`.
+The scope at run time has the same names: `input`, `steps.<name>.output` and `.state`, `run`, `principal`, and `item`
+and `index` inside a step with `forEach`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXTS: Mapping[str, Any] = {"type": "array", "items": _TEXT}
 RUN_SCHEMA: Mapping[str, Any] = {
     "type": "object",
-    "properties": {"id": _TEXT, "orchestration": _TEXT, "bundle": _TEXT},
-    "required": ["id", "orchestration", "bundle"],
+    "properties": {"id": _TEXT, "orchestration": _TEXT, "tenant": _TEXT},
+    "required": ["id", "orchestration", "tenant"],
 }
 PRINCIPAL_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -53,7 +53,7 @@ class TypeEnvironment:
         self._steps = frozenset(steps)
         properties: dict[str, Any] = {
             "input": input_schema,
-            "steps": _object({name: _object({"output": schema}) for name, schema in steps.items()}),
+            "steps": _object({name: _object({"output": schema, "state": _TEXT}) for name, schema in steps.items()}),
             "run": RUN_SCHEMA,
             "principal": PRINCIPAL_SCHEMA,
         }
