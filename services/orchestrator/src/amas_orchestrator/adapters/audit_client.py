@@ -1,0 +1,86 @@
+"""The audit log. AuditLog over gRPC: waits for the acknowledgement, and never takes an event for written without it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+from amas.audit.v1 import audit_pb2, audit_pb2_grpc
+from amas_chassis.channels import Client
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.canonical import canonical_json
+
+from amas_orchestrator.domain.events import AuditRecord
+from amas_orchestrator.domain.model import Principal, Run
+
+from .bundle_push import called
+
+if TYPE_CHECKING:
+    from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
+
+
+def make_stub(channel: grpc.aio.Channel) -> AuditServiceAsyncStub:
+    """The stub on an asynchronous channel."""
+    return audit_pb2_grpc.AuditServiceStub(channel)
+
+
+_log = logging.getLogger(__name__)
+
+APPEND_SECONDS = 10.0
+MAX_EVENTS = 256
+
+
+class AuditClient:
+    """AuditLog."""
+
+    def __init__(self, client: Client[AuditServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def append(self, run: Run, records: Sequence[AuditRecord], fencing_token: int) -> None:
+        """See AuditLog."""
+        events = [_event(record, run.principal, run.bundle, run) for record in records]
+        for start in range(0, len(events), MAX_EVENTS):
+            await self._append(events[start : start + MAX_EVENTS], fencing_token)
+
+    async def append_for_tenant(self, principal: Principal, record: AuditRecord, bundle: str) -> None:
+        """See AuditLog."""
+        await self._append([_event(record, principal, bundle, None)], 0)
+
+    async def _append(self, events: list[audit_pb2.AuditEvent], fencing_token: int) -> None:
+        try:
+            await self._send(events, fencing_token)
+        except AmasError as error:
+            if error.kind is not ErrorKind.ALREADY_EXISTS:
+                raise
+            if len(events) == 1:
+                # The first to write an id is right; only a time or a name of another version can differ.
+                _log.warning("an audit event stands in the log with other content", extra={"event": events[0].id})
+                return
+            for event in events:
+                await self._append([event], fencing_token)
+
+    async def _send(self, events: list[audit_pb2.AuditEvent], fencing_token: int) -> None:
+        request = audit_pb2.AppendRequest(events=events, fencing_token=fencing_token)
+        response = await called(lambda: self._client.stub.Append(request, timeout=APPEND_SECONDS))
+        if [event.id for event in response.events] != [event.id for event in events]:
+            raise AmasError(ErrorKind.INTERNAL, "AUDIT_ANSWER_ODD", "audit acknowledged other events than were sent")
+
+
+def _event(record: AuditRecord, principal: Principal, bundle: str, run: Run | None) -> audit_pb2.AuditEvent:
+    message = audit_pb2.AuditEvent(
+        id=record.id,
+        type=record.type,
+        tenant=principal.tenant,
+        run_id=run.id if run else "",
+        step=record.step,
+        trace_id=run.trace_id if run else "",
+        principal=principal.subject,
+        role=record.role,
+        role_version=record.role_version,
+        bundle=bundle,
+        data_json=canonical_json(record.data).decode(),
+    )
+    message.time.FromDatetime(record.time)
+    return message

@@ -1,0 +1,128 @@
+"""The service's own connections to Postgres, and its errors in our words: a database that is away is UNAVAILABLE.
+
+No error text of the database leaves this module: it may hold values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import orjson
+from amas_chassis.errors import AmasError, ErrorKind
+
+CONNECTIONS = 8
+COMMAND_TIMEOUT_SECONDS = 10.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+START_PAUSE_SECONDS = 0.25
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+
+class Database:
+    """A bounded pool."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, connections: int = CONNECTIONS) -> Database:
+        """Connects; raises AmasError UNAVAILABLE when the database is not there."""
+        async with _mapped():
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=connections,
+                command_timeout=COMMAND_TIMEOUT_SECONDS,
+                timeout=CONNECT_TIMEOUT_SECONDS,
+                init=_set_codecs,
+                server_settings={"application_name": "amas_orchestrator"},
+            )
+        return cls(pool)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit."""
+        async with _mapped(), self._pool.acquire(timeout=COMMAND_TIMEOUT_SECONDS) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def check(self, revision: str) -> None:
+        """Raises unless the database answers and its schema is at the revision."""
+        async with self.connection() as connection:
+            found = await connection.fetchval("SELECT version_num FROM orchestrator.alembic_version")
+        if found != revision:
+            raise AmasError(
+                ErrorKind.FAILED_PRECONDITION,
+                "SCHEMA_MISMATCH",
+                f"the schema is at revision {found}, this code needs {revision}: run `migrate`",
+            )
+
+    async def close(self) -> None:
+        """Closes all connections, at once if they do not end by themselves."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+def utc(value: datetime) -> datetime:
+    """Postgres answers in UTC; the same moment with the one name that all of our code uses."""
+    return value.astimezone(UTC)
+
+
+def json_text(value: Any) -> str:
+    """JSON that jsonb takes: it has no place for the character NUL, which becomes a replacement character."""
+    return orjson.dumps(value).decode().replace("\\u0000", "\\ufffd")
+
+
+@asynccontextmanager
+async def _mapped() -> AsyncIterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise AmasError(ErrorKind.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database is away") from error
+    except _AGAIN as error:
+        raise AmasError(ErrorKind.ABORTED, "DATABASE_CONFLICT", "two transactions met; ask again") from error
+
+
+async def wait_for_database(dsn: str, revision: str, seconds: float) -> Database:
+    """The database, once it is there with the schema that this code needs; raises what is wrong after `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        database: Database | None = None
+        try:
+            database = await Database.open(dsn)
+            await database.check(revision)
+            return database
+        except (AmasError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            if database is not None:
+                await database.close()
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(START_PAUSE_SECONDS)
+
+
+async def _set_codecs(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=json_text, decoder=orjson.loads, schema="pg_catalog")

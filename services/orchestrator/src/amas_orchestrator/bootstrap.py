@@ -1,0 +1,209 @@
+"""Wires the orchestrator. Everything is made here and nowhere else, and only when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+from amas.orchestrator.v1 import orchestrator_pb2_grpc
+from amas_chassis.channels import ClientChannels
+from amas_chassis.clock import SystemClock
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.service import GrpcService, ServiceSpec
+from amas_chassis.settings import SettingsError, load
+from amas_governance.bundle import PolicySet
+from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+
+from amas_orchestrator.adapters import audit_client, policy_client, router_client
+from amas_orchestrator.adapters.approval_store import PostgresApprovals
+from amas_orchestrator.adapters.bundle_store import PostgresBundles
+from amas_orchestrator.adapters.dbos_engine import DbosEngine, EngineLimits
+from amas_orchestrator.adapters.executor_store import PostgresExecutors
+from amas_orchestrator.adapters.lease import Lease, repeat
+from amas_orchestrator.adapters.migrate import migrate, newest_revision
+from amas_orchestrator.adapters.notifications import Notifications
+from amas_orchestrator.adapters.policy_files import PolicyFilesError, read_policies
+from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
+from amas_orchestrator.adapters.run_store import PostgresRuns
+from amas_orchestrator.adapters.step_gate import StepGate
+from amas_orchestrator.entrypoints.grpc_api import CALLERS, SERVICE, OrchestratorApi, UseCases
+from amas_orchestrator.settings import OrchestratorSettings
+from amas_orchestrator.telemetry import OrchestratorTelemetry
+from amas_orchestrator.usecases.apply_resources import ApplyResources
+from amas_orchestrator.usecases.ask_human import AskHuman
+from amas_orchestrator.usecases.cancel_run import CancelRun
+from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.patience import Patience
+from amas_orchestrator.usecases.read_approvals import ReadApprovals
+from amas_orchestrator.usecases.read_resources import ReadResources
+from amas_orchestrator.usecases.read_runs import ReadRuns
+from amas_orchestrator.usecases.run_action import ActionRunner
+from amas_orchestrator.usecases.run_orchestration import RunOrchestration
+from amas_orchestrator.usecases.run_step import StepRunner
+from amas_orchestrator.usecases.run_turn import TurnRunner
+from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.start_run import StartRun
+from amas_orchestrator.usecases.take_over import TakeOver
+from amas_orchestrator.usecases.watch_run import WatchRun
+from amas_orchestrator.usecases.write_record import Recorder
+
+NAME = "orchestrator"
+# Seconds between looks at what may have been forgotten, and between readings of the queue for its metrics.
+REMIND_SECONDS = 1.0
+QUEUE_METRICS_SECONDS = 5.0
+ORPHANS_SECONDS = 20.0
+# A run that has been queued for longer than this may have no queue entry (seconds); so many are looked after at once.
+FORGOTTEN_SECONDS = 10.0
+FORGOTTEN_BATCH = 64
+
+
+async def build() -> ServiceSpec:
+    """The service, once its database is there and fits it."""
+    settings = load(OrchestratorSettings)
+    policies = _policies(settings)
+    # Without parameters, which are the contents of runs. The package has no types.
+    AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
+    database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
+    service = _Service(settings, policies, database)
+    await service.lease.register()
+    await service.engine.launch(service.orchestration.run, service.orchestration.run_spawned)
+    return service.spec()
+
+
+def run_migrations() -> None:
+    """Bring both schemas to what this code works with, as their owner."""
+    settings = load(OrchestratorSettings)
+    migrate(settings.owner_dsn(), settings.dbos_schema)
+
+
+def _policies(settings: OrchestratorSettings) -> PolicySet:
+    try:
+        return read_policies(settings.policy_dir)
+    except PolicyFilesError as error:
+        raise SettingsError(f"AMAS_ORCHESTRATOR_POLICY_DIR: {error}") from error
+
+
+class _Service:
+    """All parts of the process."""
+
+    def __init__(self, settings: OrchestratorSettings, policies: PolicySet, database: Database) -> None:
+        clock = SystemClock()
+        self.settings, self.database = settings, database
+        self.telemetry = OrchestratorTelemetry()
+        self.runs, self.approvals = PostgresRuns(database), PostgresApprovals(database)
+        self.bundles, self.executors = PostgresBundles(database), PostgresExecutors(database)
+        self.notifications = Notifications(settings.service_dsn())
+        self.gate = StepGate(clock)
+        # New for each process: one that starts again must not pass for the one that died.
+        executor_id = f"executor-{uuid.uuid4()}"
+        limits = EngineLimits(settings.run_concurrency, settings.tenant_concurrency, settings.queue_poll_seconds)
+        self.engine = DbosEngine(settings.service_dsn(), settings.dbos_schema, executor_id, self.gate, limits)
+        self.lease = Lease(self.executors, self.gate, clock, executor_id, settings.lease_seconds)
+        self.channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
+        self.clock = clock
+        self._clients()
+        patience = Patience(clock, self.telemetry)
+        recorder = Recorder(self.audit, self.runs, patience)
+        human = AskHuman(self.approvals, recorder, patience, clock)
+        actions = ActionRunner(self.policy, human, recorder, patience, clock, self.telemetry)
+        turns = TurnRunner(self.router, self.policy, actions, recorder, patience, clock, self.telemetry)
+        self.orchestration = RunOrchestration(
+            self.runs,
+            self.approvals,
+            self.bundles,
+            StepRunner(turns, actions, clock, self.telemetry),
+            recorder,
+            patience,
+            self.notifications,
+            clock,
+            self.telemetry,
+        )
+        self.wakes = SendWakes(self.approvals, self.engine)
+        self.sweep = TakeOver(self.executors, self.runs, self.audit, self.engine, patience, clock, self.telemetry)
+        self.api = OrchestratorApi(self._use_cases(policies))
+
+    def _clients(self) -> None:
+        settings, channels = self.settings, self.channels
+        policy = channels.client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
+        router = channels.client(router_client.make_stub, settings.ai_router_target, "ai-router")
+        audit = channels.client(audit_client.make_stub, settings.audit_target, "audit")
+        self.policy = policy_client.PolicyClient(policy, self._bundle_content)
+        self.router = router_client.RouterClient(router, self._bundle_content)
+        self.audit = audit_client.AuditClient(audit)
+
+    async def _bundle_content(self, tenant: str, digest: str) -> bytes:
+        found = await self.bundles.get(tenant, digest)
+        if found is None:
+            raise AmasError(ErrorKind.NOT_FOUND, "BUNDLE_NOT_FOUND", "there is no such bundle")
+        return found[1].content
+
+    def _use_cases(self, policies: PolicySet) -> UseCases:
+        clock = self.clock
+        return UseCases(
+            start_run=StartRun(self.runs, self.bundles, self.engine, clock),
+            read_runs=ReadRuns(self.runs),
+            watch_run=WatchRun(self.runs, self.notifications),
+            cancel_run=CancelRun(self.runs, self.wakes, clock),
+            decide_approval=DecideApproval(self.approvals, self.wakes, clock),
+            read_approvals=ReadApprovals(self.approvals),
+            apply_resources=ApplyResources(self.bundles, policies, self.audit, clock),
+            read_resources=ReadResources(self.bundles, self.policy),
+        )
+
+    def spec(self) -> ServiceSpec:
+        """How the process lives."""
+        revision = newest_revision()
+
+        async def database_answers() -> None:
+            await self.database.check(revision)
+
+        async def listen() -> None:
+            await self.notifications.listen(self.runs.to_cancel)
+
+        async def take_over() -> None:
+            await self.lease.take_over(self.sweep)
+
+        return ServiceSpec(
+            name=NAME,
+            settings=self.settings,
+            services=[GrpcService(SERVICE, orchestrator_pb2_grpc.add_OrchestratorServiceServicer_to_server, self.api)],
+            callers=CALLERS,
+            checks={"database": database_answers},
+            background=[
+                self.lease.keep,
+                take_over,
+                listen,
+                lambda: repeat("wakes", REMIND_SECONDS, self.wakes),
+                lambda: repeat("forgotten runs", FORGOTTEN_SECONDS, self._remember),
+                lambda: repeat("orphans", ORPHANS_SECONDS, lambda: self.sweep.orphans(self.lease.executor_id)),
+                lambda: repeat("queue metrics", QUEUE_METRICS_SECONDS, self._measure_queue),
+            ],
+            on_drain=[self._drain],
+            on_stop=[self._stop],
+        )
+
+    async def _remember(self) -> None:
+        cutoff = self.clock.now() - timedelta(seconds=FORGOTTEN_SECONDS)
+        for run in await self.runs.queued_before(cutoff, FORGOTTEN_BATCH):
+            await self.engine.enqueue(run)
+
+    async def _measure_queue(self) -> None:
+        self.telemetry.queue(*await self.runs.queue())
+
+    async def _drain(self) -> None:
+        """Lets bodies that run come to their end, as long as the drain lasts; nothing new begins."""
+        self.gate.drain()
+        self.notifications.close()
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout):
+                await self.gate.idle()
+        except TimeoutError:
+            # What is cut is done again by whoever takes the run over, under the same keys.
+            return
+
+    async def _stop(self) -> None:
+        await self.engine.stop()
+        await self.lease.release()
+        await self.channels.close()
+        await self.database.close()

@@ -1,0 +1,183 @@
+"""amas.orchestrator.v1 over gRPC: translates, hands to one use case, translates back. For the gateway alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from amas.common.v1 import resource_pb2, run_pb2
+from amas.orchestrator.v1 import orchestrator_pb2 as pb
+from amas.orchestrator.v1 import orchestrator_pb2_grpc
+from amas_chassis import telemetry
+from amas_governance.canonical import canonical_json
+from amas_governance.loader import SourceFile
+
+from amas_orchestrator.usecases.apply_resources import ApplyResources, Change
+from amas_orchestrator.usecases.cancel_run import CancelRun
+from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.read_approvals import ReadApprovals
+from amas_orchestrator.usecases.read_resources import ReadResources
+from amas_orchestrator.usecases.read_runs import ReadRuns
+from amas_orchestrator.usecases.start_run import StartRun
+from amas_orchestrator.usecases.watch_run import WatchRun
+
+from .approval_wire import (
+    approval_message,
+    approval_state_of,
+    bundle_message,
+    principal_of,
+    problem_message,
+    resource_message,
+)
+from .run_wire import event_message, run_message, run_state_of
+
+SERVICE = "amas.orchestrator.v1.OrchestratorService"
+_METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["OrchestratorService"].methods]
+CALLERS = {f"/{SERVICE}/{name}": frozenset({"gateway"}) for name in _METHODS}
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """What the API can do."""
+
+    start_run: StartRun
+    read_runs: ReadRuns
+    watch_run: WatchRun
+    cancel_run: CancelRun
+    decide_approval: DecideApproval
+    read_approvals: ReadApprovals
+    apply_resources: ApplyResources
+    read_resources: ReadResources
+
+
+class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
+    """The servicer."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use = use_cases
+
+    async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:  # noqa: N802 - named by the contract
+        """Starts a run."""
+        run, existed = await self._use.start_run(
+            principal_of(request.principal),
+            request.orchestration,
+            request.input_json,
+            request.idempotency_key,
+            telemetry.traceparent(),
+        )
+        return pb.StartRunResponse(run=run_message(run), existed=existed)
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:  # noqa: N802 - named by the contract
+        """Shows a run."""
+        run = await self._use.read_runs.get(principal_of(request.principal), request.run_id)
+        return pb.GetRunResponse(run=run_message(run))
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:  # noqa: N802 - named by the contract
+        """Shows a page of runs."""
+        runs, token = await self._use.read_runs.page(
+            principal_of(request.principal),
+            request.orchestration,
+            run_state_of(request.state),
+            request.page_size,
+            request.page_token,
+        )
+        return pb.ListRunsResponse(runs=[run_message(run) for run in runs], next_page_token=token)
+
+    async def CancelRun(self, request: pb.CancelRunRequest, context: Any) -> pb.CancelRunResponse:  # noqa: N802 - named by the contract
+        """Cancels a run."""
+        run = await self._use.cancel_run(principal_of(request.principal), request.run_id, request.reason)
+        return pb.CancelRunResponse(run=run_message(run))
+
+    async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[run_pb2.RunEvent]:  # noqa: N802 - named by the contract
+        """Streams a run's events."""
+        principal = principal_of(request.principal)
+        run = await self._use.read_runs.get(principal, request.run_id)
+        async for event in self._use.watch_run(principal, request.run_id, request.after_sequence):
+            yield event_message(event, run.trace_id)
+
+    async def GetApproval(self, request: pb.GetApprovalRequest, context: Any) -> pb.GetApprovalResponse:  # noqa: N802 - named by the contract
+        """Shows an approval."""
+        approval = await self._use.read_approvals.get(principal_of(request.principal), request.approval_id)
+        return pb.GetApprovalResponse(approval=approval_message(approval))
+
+    async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Any) -> pb.ListApprovalsResponse:  # noqa: N802 - named by the contract
+        """Shows a page of approvals."""
+        approvals, token = await self._use.read_approvals.page(
+            principal_of(request.principal),
+            request.run_id,
+            approval_state_of(request.state),
+            request.page_size,
+            request.page_token,
+        )
+        return pb.ListApprovalsResponse(
+            approvals=[approval_message(approval) for approval in approvals], next_page_token=token
+        )
+
+    async def DecideApproval(self, request: pb.DecideApprovalRequest, context: Any) -> pb.DecideApprovalResponse:  # noqa: N802 - named by the contract
+        """Takes a human's answer."""
+        approval = await self._use.decide_approval(
+            principal_of(request.principal),
+            request.approval_id,
+            approve=request.approve,
+            reason=request.reason,
+            shown_digest=request.action_digest,
+        )
+        return pb.DecideApprovalResponse(approval=approval_message(approval))
+
+    async def ApplyResources(self, request: pb.ApplyResourcesRequest, context: Any) -> pb.ApplyResourcesResponse:  # noqa: N802 - named by the contract
+        """Applies resources."""
+        applied = await self._use.apply_resources(
+            principal_of(request.principal),
+            [SourceFile(file.name, file.content) for file in request.files],
+            [(ref.kind, ref.name) for ref in request.delete],
+            dry_run=request.dry_run,
+        )
+        return pb.ApplyResourcesResponse(
+            bundle=bundle_message(applied.bundle),
+            changes=[_change(change) for change in applied.changes],
+            problems=[problem_message(problem) for problem in applied.problems],
+        )
+
+    async def ListResources(self, request: pb.ListResourcesRequest, context: Any) -> pb.ListResourcesResponse:  # noqa: N802 - named by the contract
+        """Shows a page of resources."""
+        resources, token, info = await self._use.read_resources.page(
+            principal_of(request.principal), request.kind, request.name, request.page_size, request.page_token
+        )
+        return pb.ListResourcesResponse(
+            resources=[resource_message(resource) for resource in resources],
+            next_page_token=token,
+            bundle=bundle_message(info),
+        )
+
+    async def GetBundle(self, request: pb.GetBundleRequest, context: Any) -> pb.GetBundleResponse:  # noqa: N802 - named by the contract
+        """Answers a bundle with its content."""
+        info, bundle = await self._use.read_resources.bundle(request.tenant, request.digest)
+        return pb.GetBundleResponse(bundle=bundle_message(info), content=bundle.content)
+
+    async def DescribeToolServer(  # noqa: N802 - named by the contract
+        self, request: pb.DescribeToolServerRequest, context: Any
+    ) -> pb.DescribeToolServerResponse:
+        """Shows what a live tool server offers."""
+        tools, pin, accepted = await self._use.read_resources.describe_tool_server(
+            principal_of(request.principal), request.server
+        )
+        described = [
+            pb.ToolDescription(
+                name=tool.name,
+                description=tool.description,
+                arguments_schema_json=canonical_json(tool.schema).decode(),
+            )
+            for tool in tools
+        ]
+        return pb.DescribeToolServerResponse(tools=described, pin=pin, accepted_pin=accepted)
+
+
+def _change(change: Change) -> resource_pb2.ResourceChange:
+    return resource_pb2.ResourceChange(
+        kind=change.kind,
+        name=change.name,
+        change=resource_pb2.ResourceChangeKind.Value(f"RESOURCE_CHANGE_KIND_{change.change.upper()}"),
+        before_json=canonical_json(change.before).decode() if change.before else "",
+        after_json=canonical_json(change.after).decode() if change.after else "",
+    )

@@ -1,0 +1,232 @@
+"""One tool call that a model proposed: handed to the enforcer, its result shown, humans asked where policy says so.
+
+The enforcer decides; this module only carries the question there and the answer back. It must never call a tool by any
+other way, and never repeat a call under another key unless a human said so.
+"""
+
+from __future__ import annotations
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.canonical import canonical_json
+from amas_governance.labels import Label
+
+from amas_orchestrator.domain import ids
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Requirement
+from amas_orchestrator.domain.conversation import Call, error_text
+from amas_orchestrator.domain.events import NewEvent, preview
+from amas_orchestrator.domain.model import Json, Reason
+from amas_orchestrator.ports import Decision, Enforced, Enforcer, Grant, Metrics
+
+from .ask_human import AskHuman, decided_at, grant_of, rejection
+from .patience import Cancelled, OutOfTime, Patience
+from .step_job import StepJob, StepProgress, Workplace
+from .write_record import Recorder
+
+MAX_INTERNAL_RETRIES = 2
+"""How often a call that the enforcer could not make sense of is put to it again, under the same key."""
+UNKNOWN = Reason("OUTCOME_UNKNOWN", "the call was begun and nobody knows how it ended; it was not repeated")
+
+
+class ActionRunner:
+    """Tool calls of one process."""
+
+    def __init__(
+        self,
+        enforcer: Enforcer,
+        human: AskHuman,
+        recorder: Recorder,
+        patience: Patience,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._enforcer = enforcer
+        self._human = human
+        self._recorder = recorder
+        self._patience = patience
+        self._clock = clock
+        self._metrics = metrics
+
+    async def attempt(
+        self,
+        progress: StepProgress,
+        place: Workplace,
+        call: Call,
+        *,
+        label: Label,
+        grant: Grant | None = None,
+    ) -> tuple[Json, list[NewEvent]]:
+        """Hands one call to the enforcer; what came of it, and the events that say so.
+
+        `status`: done (also when denied or failed; `reply` says so), escalated or unknown (an approval is open).
+        """
+        if place.cancel.is_set():
+            raise Cancelled
+        job, turn = progress.job, progress.turn
+        where: tuple[str | int, ...] = (turn, call.index)
+        if grant is not None:
+            where = (*where, f"approved-{grant.approval_id}")
+        key = ids.place_key(job.run.id, job.path, *where)
+        enforced = await self._enforce(progress, place, call, label, key, grant)
+        self._metrics.tool_called(enforced.decision.effect)
+        event = _tool_called(job, call, where, enforced, self._clock)
+        if enforced.decision.effect == "escalate":
+            return await self._escalate(job, place, call, where, enforced.decision, event)
+        if enforced.outcome == "unknown":
+            return await self._unknown(job, place, call, where, event)
+        denied = enforced.decision.effect != "allow"
+        reply = error_text(_first(enforced.decision)) if denied else enforced.text
+        result: Json = {"status": "done", "reply": reply, "bytes_in": len(reply.encode())}
+        if not denied:
+            result["label"] = enforced.label.to_dict()
+        return result, [event]
+
+    async def effect(self, progress: StepProgress, place: Workplace, call: Call) -> Json:
+        """The body of a durable step for one call; what came of it, with its events written."""
+        result, events = await self.attempt(progress, place, call, label=progress.label)
+        await self._recorder.events(progress.job.run, events, place.cancel)
+        return {**result, "at": self._clock.now().isoformat(), "calls": {call.tool: 1}}
+
+    async def answered(self, progress: StepProgress, place: Workplace, call: Call | None, approval_id: str) -> Json:
+        """The body of a durable step after a human was waited for: does what was approved, or says why not."""
+        approval = await self._human.close(progress.job, place, approval_id)
+        if approval.state is ApprovalState.PENDING:
+            return {"status": "pending", "at": self._clock.now().isoformat()}
+        result: Json
+        events: list[NewEvent] = []
+        if approval.state is ApprovalState.CANCELLED:
+            result = {"status": "cancelled"}
+        elif approval.state is not ApprovalState.APPROVED:
+            result = _not_approved(approval)
+        elif call is None:
+            result = {"status": "extended"}
+        else:
+            result, events = await self.attempt(progress, place, call, label=progress.label, grant=grant_of(approval))
+        await self._recorder.events(progress.job.run, events, place.cancel)
+        waited = max(0.0, (decided_at(approval) - approval.requested_at).total_seconds())
+        return {**result, "at": self._clock.now().isoformat(), "waited": waited}
+
+    async def bound(self, progress: StepProgress, place: Workplace, reason: Reason) -> Json:
+        """The body of a durable step that asks whether a step may go on beyond its bounds."""
+        job = progress.job
+        approval = await self._human.open(
+            job,
+            place,
+            ApprovalKind.BOUND,
+            ("bound", progress.spent.allowance),
+            tool=f"bounds/{job.role.metadata.name}",
+            arguments={"reached": reason.code, "times": progress.spent.allowance},
+            reasons=(reason,),
+            requirement=Requirement.of(job.escalation),
+        )
+        return _open_result("escalated", approval, self._clock)
+
+    async def _enforce(
+        self, progress: StepProgress, place: Workplace, call: Call, label: Label, key: str, grant: Grant | None
+    ) -> Enforced:
+        actor = progress.job.actor(progress.turn, label)
+        # An effect that has begun is waited for: cutting it would only lose its outcome.
+        cancel = place.cancel if call.repeatable_read else None
+        until, late = progress.deadline()
+        for attempt in range(MAX_INTERNAL_RETRIES + 1):
+            try:
+                return await self._patience.ask(
+                    "policy",
+                    lambda: self._enforcer.enforce(actor, call.tool, call.arguments, key, grant),
+                    until=until,
+                    cancel=cancel,
+                )
+            except OutOfTime as error:
+                raise OutOfTime(error.last or AmasError(ErrorKind.UNAVAILABLE, late.code, late.message)) from error
+            except AmasError as error:
+                if error.kind is not ErrorKind.INTERNAL:
+                    return _not_enforced(progress.job, error, "not_called")
+                if attempt == MAX_INTERNAL_RETRIES:
+                    return _not_enforced(progress.job, error, "failed" if call.repeatable_read else "unknown")
+        raise AssertionError("the loop returns or raises")
+
+    async def _escalate(
+        self,
+        job: StepJob,
+        place: Workplace,
+        call: Call,
+        where: tuple[str | int, ...],
+        decision: Decision,
+        event: NewEvent,
+    ) -> tuple[Json, list[NewEvent]]:
+        await self._recorder.events(job.run, [event], place.cancel)
+        approval = await self._human.open(
+            job,
+            place,
+            ApprovalKind.ACTION,
+            where,
+            tool=call.tool,
+            arguments=call.arguments,
+            reasons=decision.reasons,
+            requirement=decision.requirement or Requirement.of(job.escalation),
+        )
+        return _open_result("escalated", approval, self._clock), []
+
+    async def _unknown(
+        self, job: StepJob, place: Workplace, call: Call, where: tuple[str | int, ...], event: NewEvent
+    ) -> tuple[Json, list[NewEvent]]:
+        await self._recorder.events(job.run, [event], place.cancel)
+        approval = await self._human.open(
+            job,
+            place,
+            ApprovalKind.UNKNOWN_OUTCOME,
+            (*where, "unknown"),
+            tool=call.tool,
+            arguments=call.arguments,
+            reasons=(UNKNOWN,),
+            requirement=_requirement_for(job, call.tool),
+        )
+        return _open_result("unknown", approval, self._clock), []
+
+
+def _requirement_for(job: StepJob, tool: str) -> Requirement:
+    """Whoever must approve the action is asked about its repetition too; else whom the step or the default names."""
+    grant = job.role.spec.grant(tool)
+    return Requirement.of((grant.approval if grant else None) or job.escalation)
+
+
+def _open_result(status: str, approval: Approval, clock: Clock) -> Json:
+    return {
+        "status": status,
+        "at": clock.now().isoformat(),
+        "approval": {"id": approval.id, "expires_at": approval.expires_at.isoformat()},
+    }
+
+
+def _not_approved(approval: Approval) -> Json:
+    if approval.kind is ApprovalKind.UNKNOWN_OUTCOME:
+        # A human may have found out that the effect did happen; the model is told exactly what is known.
+        return {"status": "done", "reply": error_text(UNKNOWN)}
+    return {"status": "rejected", "reason": rejection(approval).to_dict()}
+
+
+def _not_enforced(job: StepJob, error: AmasError, outcome: str) -> Enforced:
+    """What the enforcer refused to look at or could not do, in the form of a decision."""
+    effect = "deny" if outcome == "not_called" else "allow"
+    decision = Decision("", effect, (Reason(error.reason, error.message),), (), job.run.bundle, "")
+    return Enforced(decision, outcome, text=error_text(Reason(error.reason, error.message)))
+
+
+def _first(decision: Decision) -> Reason:
+    return decision.reasons[0] if decision.reasons else Reason("DENIED", "policy denied the action")
+
+
+def _tool_called(job: StepJob, call: Call, where: tuple[str | int, ...], enforced: Enforced, clock: Clock) -> NewEvent:
+    called = enforced.decision.effect == "allow" and enforced.outcome != "not_called"
+    payload = {
+        "tool": call.tool,
+        "arguments_json": canonical_json(call.arguments).decode(),
+        "action_digest": enforced.decision.action_digest,
+        "decision": enforced.decision.to_dict(),
+        "result_preview": preview(enforced.text) if called else "",
+        "is_error": enforced.outcome in ("failed", "unknown") or enforced.decision.effect == "deny",
+        "label": enforced.label.to_dict() if called else None,
+        "duration_ms": enforced.duration_ms,
+    }
+    key = "/".join([job.path, *(str(part) for part in where), "tool"])
+    return NewEvent(key, "tool_called", clock.now(), payload, job.path)

@@ -1,0 +1,199 @@
+"""One run from its start to its end: the graph is walked, and the end is on the record before anybody sees it.
+
+This is the body of the run's durable workflow. It must be deterministic: what it decides depends on the bundle, the
+input and checkpoints alone, so that a replay after a crash or by another executor takes the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
+from amas_governance.bundle import Bundle
+from amas_governance.expressions import ExpressionError, evaluate
+from amas_governance.resources import Orchestration
+
+from amas_orchestrator.domain.errors import OwnershipLost
+from amas_orchestrator.domain.events import AuditRecord, run_state_changed
+from amas_orchestrator.domain.model import Json, Reason, Run, RunState, StepResult, StepState, Usage
+from amas_orchestrator.ports import ApprovalStore, BundleStore, Cancellations, Durable, Metrics, RunStore
+
+from .patience import Patience
+from .run_step import StepRunner
+from .step_job import Pending, Workplace
+from .walk_graph import Walk, spawned_job
+from .write_record import Recorder
+
+_log = logging.getLogger(__name__)
+
+
+class RunOrchestration:
+    """Runs of one process."""
+
+    def __init__(
+        self,
+        runs: RunStore,
+        approvals: ApprovalStore,
+        bundles: BundleStore,
+        steps: StepRunner,
+        recorder: Recorder,
+        patience: Patience,
+        cancellations: Cancellations,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._runs = runs
+        self._approvals = approvals
+        self._bundles = bundles
+        self._steps = steps
+        self._recorder = recorder
+        self._patience = patience
+        self._cancellations = cancellations
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self, run_id: str, durable: Durable) -> Json:
+        """The workflow of a run."""
+        run = await self._begin(run_id)
+        if run is None or run.state.ended:
+            return {}
+        with self._cancellations.watch(run.id) as cancel:
+            if run.cancel:
+                cancel.set()
+            pending = Pending([_run_started(run)])
+            place = Workplace(durable, cancel)
+            try:
+                outcome = await self._walk(run, place, pending)
+                await durable.step("end", lambda: self._finish(run, place, pending, outcome))
+            except AmasError as error:
+                outcome = _Outcome(RunState.FAILED, _started(run), Reason(error.reason, error.message))
+                await self._finish(run, place, pending, outcome)
+            except Exception:
+                # Whatever it is, a run must not hang for ever in a state that says it is being worked on.
+                _log.exception("a run failed by our own fault", extra={"run_id": run.id})
+                reason = Reason("INTERNAL", "the run failed because of an internal error")
+                await self._finish(run, place, pending, _Outcome(RunState.FAILED, _started(run), reason))
+        return {}
+
+    async def run_spawned(self, arguments: Json, durable: Durable) -> Json:
+        """The workflow of one step that runs beside others; answers a StepResult."""
+        run = await self._begin(arguments["run_id"])
+        if run is None or run.state.ended:
+            raise OwnershipLost(f"the run {arguments['run_id']} has ended")
+        bundle, orchestration = await self._pinned(run)
+        with self._cancellations.watch(run.id) as cancel:
+            if run.cancel:
+                cancel.set()
+            pending = Pending()
+            job = spawned_job(run, bundle, orchestration, arguments)
+            result = await self._steps.run(job, Workplace(durable, cancel), pending)
+            await self._recorder.flush(run, pending, cancel)
+        return result.to_dict()
+
+    async def _begin(self, run_id: str) -> Run | None:
+        now = self._clock.now()
+        return await self._patience.record("database", lambda: self._runs.begin(run_id, now))
+
+    async def _pinned(self, run: Run) -> tuple[Bundle, Orchestration]:
+        found = await self._patience.record("database", lambda: self._bundles.get(run.tenant, run.bundle))
+        orchestration = found[1].orchestration(run.orchestration) if found else None
+        if found is None or orchestration is None:
+            raise LookupError(f"the bundle {run.bundle} of the run {run.id} is gone")
+        return found[1], orchestration
+
+    async def _walk(self, run: Run, place: Workplace, pending: Pending) -> _Outcome:
+        bundle, orchestration = await self._pinned(run)
+        walk = Walk(run, bundle, orchestration, place, pending, self._steps, self._recorder)
+        results = await walk.go(on_stop=lambda: self._stop_siblings(run, place))
+        usage = Usage()
+        for result in results.values():
+            usage += result.usage
+        at = max((result.ended_at for result in results.values()), default=_started(run))
+        stopped = walk.first_stop(results)
+        if stopped is not None:
+            state, reason = _stopped(orchestration, *stopped)
+            return _Outcome(state, at, reason, usage=usage)
+        if place.cancel.is_set() and len(results) < len(orchestration.spec.steps):
+            return _Outcome(RunState.CANCELLED, at, _cancelled(run), usage=usage)
+        try:
+            output = evaluate(orchestration.spec.output, walk.scope(results))
+        except ExpressionError as error:
+            return _Outcome(RunState.FAILED, at, Reason("OUTPUT_EXPRESSION_FAILED", str(error)), usage=usage)
+        return _Outcome(RunState.SUCCEEDED, at, output=json.dumps(output, ensure_ascii=False), usage=usage)
+
+    async def _stop_siblings(self, run: Run, place: Workplace) -> None:
+        """Stops what runs beside a step that ended the run; those that wait for humans are woken by the reminder."""
+        place.cancel.set()
+        await self._patience.record("database", lambda: self._approvals.cancel_pending(run.id))
+
+    async def _finish(self, run: Run, place: Workplace, pending: Pending, outcome: _Outcome) -> Json:
+        """The last durable step: the end is acknowledged by audit, and only then shown."""
+        reason = outcome.reason
+        if outcome.state is RunState.CANCELLED:
+            reason = _cancelled(await self._begin(run.id) or run)
+        data = {
+            "state": outcome.state.value,
+            "reason": reason.to_dict() if reason else None,
+            "usage": outcome.usage.to_dict(),
+            "orchestration": run.orchestration,
+        }
+        pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
+        pending.events.append(
+            run_state_changed(
+                "ended", outcome.at, outcome.state, reason=reason, output_json=outcome.output, usage=outcome.usage
+            )
+        )
+        await self._recorder.flush(run, pending, None)
+        seconds = (self._clock.now() - run.created_at).total_seconds()
+        self._metrics.run_ended(outcome.state.value, seconds)
+        return {"at": self._clock.now().isoformat()}
+
+
+class _Outcome:
+    """How a run ends. `at` is the time of its last checkpoint, so that a repetition says the same."""
+
+    def __init__(
+        self,
+        state: RunState,
+        at: datetime,
+        reason: Reason | None = None,
+        *,
+        output: str = "",
+        usage: Usage | None = None,
+    ) -> None:
+        self.state, self.at, self.reason = state, at, reason
+        self.output, self.usage = output, usage or Usage()
+
+
+def _stopped(orchestration: Orchestration, name: str, result: StepResult) -> tuple[RunState, Reason | None]:
+    """State and reason of a run that a step ended."""
+    step = orchestration.spec.step(name)
+    if result.state is StepState.CANCELLED:
+        return RunState.CANCELLED, result.reason
+    if result.state is StepState.REJECTED and step is not None and step.on_rejected == "end":
+        return RunState.REJECTED, result.reason
+    reason = result.reason or Reason("STEP_FAILED", "the step failed")
+    return RunState.FAILED, Reason(reason.code, f"step {name}: {reason.message}")
+
+
+def _cancelled(run: Run) -> Reason:
+    by, why = (run.cancel or {}).get("by", ""), (run.cancel or {}).get("reason", "")
+    said = f"{by} cancelled the run" if by else "the run was cancelled"
+    return Reason("RUN_CANCELLED", f"{said}: {why}" if why else said)
+
+
+def _started(run: Run) -> datetime:
+    return run.started_at or run.created_at
+
+
+def _run_started(run: Run) -> AuditRecord:
+    data = {
+        "orchestration": run.orchestration,
+        "orchestration_version": run.orchestration_version,
+        "input_bytes": len(run.input_json.encode()),
+        "requester": run.principal.subject,
+    }
+    return AuditRecord(f"run-started:{run.id}", "dev.amas.run.started", _started(run), data=data)

@@ -1,0 +1,246 @@
+"""The agent loop: turns and effects until the output satisfies the role's schema, a bound is hit or a human says no.
+
+What happens is decided by checkpoints alone, so that a replay after a crash takes the same way. One durable step is one
+turn or one effect, never less (docs/adr/0003-durable-engine.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from amas_chassis.clock import Clock
+from amas_governance import json_schemas
+
+from amas_orchestrator.domain import conversation
+from amas_orchestrator.domain.conversation import Call
+from amas_orchestrator.domain.events import step_record, step_state_changed
+from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
+from amas_orchestrator.ports import Metrics
+
+from .patience import Cancelled, OutOfTime
+from .run_action import ActionRunner
+from .run_turn import TurnRunner, over_limit
+from .step_job import Pending, StepJob, StepProgress, Workplace
+
+MAX_QUESTIONS = 3
+"""How often humans are asked about one call: for the action, and for a repetition of an unknown outcome."""
+MAX_WAKES = 64
+"""How often a waiting step may be woken before its approval is decided."""
+EXPIRY_SLACK = timedelta(seconds=1)
+CANCELLED = Reason("RUN_CANCELLED", "the run was ended before the step was done")
+
+
+class _Ended(Exception):  # noqa: N818 - control flow: the step has come to its end
+    def __init__(self, state: StepState, reason: Reason | None = None, output: object = None) -> None:
+        super().__init__(state)
+        self.state, self.reason, self.output = state, reason, output
+
+
+class StepRunner:
+    """Steps of one process."""
+
+    def __init__(self, turns: TurnRunner, actions: ActionRunner, clock: Clock, metrics: Metrics) -> None:
+        self._turns = turns
+        self._actions = actions
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(
+        self, job: StepJob, place: Workplace, pending: Pending, parent: StepProgress | None = None
+    ) -> StepResult:
+        """Works until the step has ended. What the end says about itself is left in `pending`."""
+        progress = StepProgress(
+            job, job.started_at, job.label, conversation.opening(job.role, job.input), pending, parent
+        )
+        name = job.role.metadata.name
+        started = {"orchestration": job.run.orchestration, "input_bytes": len(progress.messages[1]["content"])}
+        pending.take_in(
+            step_record(job.run, "started", job.path, job.started_at, job.role_names, started),
+            step_state_changed(job.path, "running", job.started_at, StepState.RUNNING, name),
+        )
+        try:
+            self._check_input(job)
+            await self._loop(progress, place)
+            raise AssertionError("the loop ends by raising")
+        except _Ended as end:
+            return self._end(progress, end)
+
+    async def _loop(self, progress: StepProgress, place: Workplace) -> None:
+        while True:
+            await self._within_bounds(progress, place)
+            checkpoint = await self._durable(
+                progress, place, f"{progress.job.path}/{progress.turn}", lambda: self._turns.turn(progress, place)
+            )
+            kind = checkpoint["kind"]
+            if kind == "stop":
+                raise _Ended(StepState.FAILED, Reason.from_dict(checkpoint["reason"]))
+            if kind == "final":
+                raise _Ended(StepState.SUCCEEDED, output=checkpoint["output"])
+            progress.messages.append(checkpoint["message"])
+            if kind == "invalid":
+                self._mistake(progress, Reason(checkpoint["error"]["code"], checkpoint["error"]["message"]))
+                progress.messages.append({"role": "user", "content": _correction(checkpoint["error"]["message"])})
+            else:
+                await self._calls(progress, place, checkpoint)
+            progress.turn += 1
+
+    async def _calls(self, progress: StepProgress, place: Workplace, checkpoint: Json) -> None:
+        replies: list[Json] = list(checkpoint["replies"])
+        opened = checkpoint["opened"]
+        for raw in checkpoint["rest"]:
+            call = Call.from_dict(raw)
+            if call.delegate:
+                text = await self._delegate(progress, place, call)
+            else:
+                text = await self._effect(progress, place, call, opened)
+            replies.append(conversation.tool_reply(call.id, text))
+            opened = None
+        progress.messages += replies
+        if checkpoint["refused"] and not checkpoint["rest"] and not checkpoint["calls"]:
+            self._mistake(progress, Reason("PROPOSALS_REFUSED", "the model proposed nothing that can be done"))
+        else:
+            progress.mistakes = 0
+
+    async def _effect(self, progress: StepProgress, place: Workplace, call: Call, opened: Json | None) -> str:
+        """One call with a durable step of its own, humans asked as often as it takes; what the model is told."""
+        limit = over_limit(progress, call, {}) if opened is None else None
+        if limit is not None:
+            told = Reason("TOOL_CALLS_EXHAUSTED", f"{call.tool} may be called {limit} times in a step")
+            return conversation.error_text(told)
+        place_name = f"{progress.job.path}/{progress.turn}/{call.index}"
+        result = opened
+        if result is None:
+            result = await self._durable(
+                progress, place, place_name, lambda: self._actions.effect(progress, place, call)
+            )
+        for _ in range(MAX_QUESTIONS):
+            if result["status"] == "done":
+                return str(result["reply"])
+            result = await self._ask(progress, place, call, result)
+        told = Reason("TOO_MANY_QUESTIONS", "humans were asked about this call too often")
+        return conversation.error_text(told)
+
+    async def _ask(self, progress: StepProgress, place: Workplace, call: Call | None, opened: Json) -> Json:
+        """Waits for humans and does what they said; ends the step when they said no."""
+        approval_id = opened["approval"]["id"]
+        expires = datetime.fromisoformat(opened["approval"]["expires_at"]) + EXPIRY_SLACK
+        for wake in range(MAX_WAKES):
+            left = max(0.0, (expires - self._clock.now()).total_seconds())
+            await place.durable.receive(approval_id, left)
+            result = await self._durable(
+                progress,
+                place,
+                f"{approval_id}/{wake}",
+                lambda: self._actions.answered(progress, place, call, approval_id),
+            )
+            if result["status"] == "rejected":
+                raise _Ended(StepState.REJECTED, Reason.from_dict(result["reason"]))
+            if result["status"] == "cancelled":
+                raise _Ended(StepState.CANCELLED, CANCELLED)
+            if result["status"] != "pending":
+                return result
+        raise _Ended(StepState.FAILED, Reason("TOO_MANY_WAKES", "the step was woken too often without an answer"))
+
+    async def _delegate(self, progress: StepProgress, place: Workplace, call: Call) -> str:
+        """Hands a sub-task to another role as if it were a tool: same checks, within what is left of these bounds."""
+        job = progress.job
+        role = job.bundle.role(call.delegate)
+        if role is None:
+            return conversation.error_text(Reason("ROLE_UNKNOWN", f"there is no role {call.delegate}"))
+        sub = StepJob(
+            run=job.run,
+            bundle=job.bundle,
+            role=role,
+            path=f"{job.path}/{call.delegate}[{progress.turn}.{call.index}]",
+            input=call.arguments,
+            label=progress.label,
+            started_at=progress.at,
+            escalation=job.escalation,
+            delegated_by=(*job.delegated_by, job.role.metadata.name),
+        )
+        result = await self.run(sub, place, progress.pending, parent=progress)
+        progress.at = result.ended_at
+        if result.label:
+            progress.label = progress.label.join(type(progress.label).from_dict(result.label))
+        if result.state is StepState.SUCCEEDED:
+            return json.dumps(result.output, ensure_ascii=False)
+        if result.state in (StepState.REJECTED, StepState.CANCELLED):
+            raise _Ended(result.state, result.reason)
+        return conversation.error_text(result.reason or Reason("DELEGATE_FAILED", "the delegate failed"))
+
+    async def _within_bounds(self, progress: StepProgress, place: Workplace) -> None:
+        reason = progress.bound_reached()
+        if reason is None:
+            return
+        own = progress.job.role.spec.on_bound == "escalate" and progress.parent is None
+        if not own:
+            raise _Ended(StepState.FAILED, reason)
+        name = f"{progress.job.path}/bound/{progress.spent.allowance}"
+        opened = await self._durable(progress, place, name, lambda: self._actions.bound(progress, place, reason))
+        await self._ask(progress, place, None, opened)
+        progress.spent.allowance += 1
+
+    async def _durable(
+        self, progress: StepProgress, place: Workplace, name: str, body: Callable[[], Awaitable[Json]]
+    ) -> Json:
+        """A durable step whose checkpoint is taken in; a body that was cancelled or out of time ends the step."""
+
+        async def guarded() -> Json:
+            try:
+                return await body()
+            except Cancelled:
+                return {"ended": "cancelled", "at": self._clock.now().isoformat()}
+            except OutOfTime as late:
+                _, reason = progress.deadline()
+                why = f"; last: {late.last.reason}" if late.last else ""
+                told = Reason(reason.code, reason.message + why)
+                return {"ended": "failed", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
+
+        checkpoint = await place.durable.step(name, guarded)
+        progress.pending.clear()
+        progress.apply(checkpoint)
+        if checkpoint.get("ended") == "cancelled":
+            raise _Ended(StepState.CANCELLED, CANCELLED)
+        if checkpoint.get("ended") == "failed":
+            raise _Ended(StepState.FAILED, Reason.from_dict(checkpoint["reason"]))
+        return checkpoint
+
+    def _mistake(self, progress: StepProgress, reason: Reason) -> None:
+        progress.mistakes += 1
+        if progress.mistakes > progress.job.role.spec.bounds.repairs:
+            raise _Ended(StepState.FAILED, reason)
+
+    def _check_input(self, job: StepJob) -> None:
+        problems = json_schemas.findings(job.role.spec.input.schema_, job.input)
+        if problems:
+            where, message = problems[0]
+            place = ".".join(map(str, where)) or "input"
+            text = f"the step's input breaks the role's schema: {place}: {message}"
+            raise _Ended(StepState.FAILED, Reason("STEP_INPUT_INVALID", text))
+
+    def _end(self, progress: StepProgress, end: _Ended) -> StepResult:
+        job = progress.job
+        result = StepResult(
+            end.state, progress.at, end.output, end.reason, progress.spent.usage, progress.label.to_dict()
+        )
+        data = {
+            "state": end.state.value,
+            "reason": end.reason.to_dict() if end.reason else None,
+            "usage": result.usage.to_dict(),
+            "turns": progress.turn + 1,
+        }
+        output = json.dumps(end.output, ensure_ascii=False) if end.state is StepState.SUCCEEDED else ""
+        progress.pending.take_in(
+            step_record(job.run, "ended", job.path, progress.at, job.role_names, data),
+            step_state_changed(
+                job.path, "ended", progress.at, end.state, job.role.metadata.name, reason=end.reason, output_json=output
+            ),
+        )
+        self._metrics.step_ended(end.state.value)
+        return result
+
+
+def _correction(problem: str) -> str:
+    return f"That answer cannot be used: {problem}\nAnswer again with one JSON value that satisfies the schema."

@@ -1,0 +1,71 @@
+"""Starts a run: checks what is asked, stores the run pinned to the active bundle, and queues its durable workflow.
+
+The stored row is the promise; the queue entry follows and is made again by a repetition with the same key, or by the
+reminder if this process dies in between.
+"""
+
+from __future__ import annotations
+
+from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
+from amas_governance import json_schemas
+from amas_governance.canonical import JsonRefused, canonical_json, digest, parse_json
+from amas_governance.problems import field_path
+
+from amas_orchestrator.domain.errors import invalid
+from amas_orchestrator.domain.ids import new_run_id
+from amas_orchestrator.domain.model import Principal, Run, RunState
+from amas_orchestrator.ports import BundleStore, Engine, RunStore
+
+MAX_INPUT_BYTES = 1024 * 1024
+"""Bytes of a run's input; larger things belong into a tool's reach."""
+
+
+class StartRun:
+    """Starts runs."""
+
+    def __init__(self, runs: RunStore, bundles: BundleStore, engine: Engine, clock: Clock) -> None:
+        self._runs = runs
+        self._bundles = bundles
+        self._engine = engine
+        self._clock = clock
+
+    async def __call__(
+        self, principal: Principal, orchestration: str, input_json: str, key: str, traceparent: str
+    ) -> tuple[Run, bool]:
+        """The run, and whether it existed; raises AmasError that names each field that is wrong."""
+        active = await self._bundles.active(principal.tenant)
+        found = active[1].orchestration(orchestration) if active else None
+        if active is None or found is None:
+            raise AmasError(
+                ErrorKind.NOT_FOUND, "ORCHESTRATION_NOT_FOUND", f"there is no orchestration {orchestration}"
+            )
+        value = _read(input_json)
+        problems = json_schemas.findings(found.spec.input.schema_, value)
+        if problems:
+            violations = [FieldViolation(field_path(("input", *path)), message) for path, message in problems]
+            raise invalid("INPUT_INVALID", "the input breaks the orchestration's schema", violations)
+        now = self._clock.now()
+        run = Run(
+            id=new_run_id(now),
+            principal=principal,
+            orchestration=orchestration,
+            orchestration_version=found.spec.version,
+            bundle=active[0].digest,
+            state=RunState.QUEUED,
+            traceparent=traceparent,
+            input_json=canonical_json(value).decode(),
+            created_at=now,
+        )
+        request = digest({"orchestration": orchestration, "input": value})
+        stored, existed = await self._runs.create(run, key, request)
+        if stored.state is RunState.QUEUED:
+            await self._engine.enqueue(stored)
+        return stored, existed
+
+
+def _read(input_json: str) -> object:
+    try:
+        return parse_json(input_json, max_bytes=MAX_INPUT_BYTES)
+    except JsonRefused as error:
+        raise invalid("INPUT_INVALID", "the input is not JSON", [FieldViolation("input", str(error))]) from error

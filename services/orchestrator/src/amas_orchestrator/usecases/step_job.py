@@ -1,0 +1,154 @@
+"""One step of a run while it is being worked on: what is fixed about it, and what its checkpoints have brought so far.
+
+Everything in `StepProgress` is rebuilt from checkpoints after a crash, so it may only change by what a checkpoint says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from amas_governance.bundle import Bundle
+from amas_governance.labels import Label
+from amas_governance.resources import AgentRole, ApprovalRequirement
+
+from amas_orchestrator.domain import bounds
+from amas_orchestrator.domain.events import AuditRecord, NewEvent
+from amas_orchestrator.domain.model import Json, Reason, Run, Usage
+from amas_orchestrator.ports import Actor, CancelSignal, Durable
+
+MAX_DELEGATION_DEPTH = 4
+"""How many roles may stand behind one another; the deepest is offered no delegates."""
+
+
+@dataclass
+class Pending:
+    """Records and events that are to be written before the next thing happens. Emptied by whoever wrote them."""
+
+    records: list[AuditRecord] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+
+    def take_in(self, record: AuditRecord | None, event: NewEvent | None) -> None:
+        """Adds what is not None."""
+        if record is not None:
+            self.records.append(record)
+        if event is not None:
+            self.events.append(event)
+
+    def clear(self) -> None:
+        """All of it is written."""
+        self.records.clear()
+        self.events.clear()
+
+
+@dataclass(frozen=True)
+class StepJob:
+    """What a step is: its place, its role, its input and under which run."""
+
+    run: Run
+    bundle: Bundle
+    role: AgentRole
+    path: str
+    input: Any
+    label: Label
+    started_at: datetime
+    timeout: float | None = None
+    escalation: ApprovalRequirement | None = None
+    delegated_by: tuple[str, ...] = ()
+
+    @property
+    def role_names(self) -> tuple[str, str]:
+        """Name and version of the role."""
+        return self.role.metadata.name, self.role.spec.version
+
+    @property
+    def delegates(self) -> list[AgentRole]:
+        """The roles that may be asked for help here."""
+        if len(self.delegated_by) >= MAX_DELEGATION_DEPTH:
+            return []
+        found = (self.bundle.role(name) for name in self.role.spec.delegates)
+        return [role for role in found if role is not None]
+
+    def actor(self, turn: int, label: Label) -> Actor:
+        """Who acts, for policy and router."""
+        return Actor(
+            principal=self.run.principal,
+            bundle=self.run.bundle,
+            run_id=self.run.id,
+            orchestration=self.run.orchestration,
+            step=self.path,
+            role=self.role.metadata.name,
+            turn=turn,
+            fencing_token=self.run.fencing_token,
+            delegated_by=self.delegated_by,
+            label=label,
+        )
+
+
+@dataclass
+class StepProgress:
+    """How far a step has come. `at` is the time of its newest checkpoint."""
+
+    job: StepJob
+    at: datetime
+    label: Label
+    messages: list[Json]
+    pending: Pending
+    parent: StepProgress | None = None
+    spent: bounds.Spent = field(default_factory=bounds.Spent)
+    turn: int = 0
+    mistakes: int = 0
+    """Turns in a row that brought nothing usable."""
+
+    def charge(self, spent: bounds.Spent) -> None:
+        """Takes usage into account here and with everybody who delegated."""
+        self.spent.add(spent)
+        for tool, count in spent.calls.items():
+            self.spent.calls[tool] = self.spent.calls.get(tool, 0) + count
+        holder = self.parent
+        while holder is not None:
+            holder.spent.add(spent)
+            holder = holder.parent
+
+    def bound_reached(self) -> Reason | None:
+        """The first bound that leaves no room, the role's own or that of one who delegated."""
+        holder: StepProgress | None = self
+        while holder is not None:
+            reason = bounds.reached(holder.job.role.spec.bounds, holder.spent)
+            if reason is not None:
+                return reason
+            holder = holder.parent
+        return None
+
+    def deadline(self) -> tuple[datetime, Reason]:
+        """When this step must have ended: the earliest of its own deadline and those of who delegated."""
+        earliest = bounds.deadline(self.job.started_at, self.job.role.spec.bounds, self.spent, self.job.timeout)
+        if self.parent is not None:
+            earliest = min(earliest, self.parent.deadline(), key=lambda pair: pair[0])
+        return earliest
+
+    def apply(self, checkpoint: Json) -> None:
+        """Takes in what every checkpoint of a step says: its time, and what was spent and learnt."""
+        self.at = datetime.fromisoformat(checkpoint["at"])
+        if checkpoint.get("label"):
+            self.label = self.label.join(Label.from_dict(checkpoint["label"]))
+        self.charge(
+            bounds.Spent(
+                steps=1,
+                model_calls=checkpoint.get("model_calls", 0),
+                usage=Usage.from_dict(checkpoint["usage"]) if checkpoint.get("usage") else Usage(),
+                bytes_in=checkpoint.get("bytes_in", 0),
+                bytes_out=checkpoint.get("bytes_out", 0),
+                waited=timedelta(seconds=checkpoint.get("waited", 0.0)),
+                calls=dict(checkpoint.get("calls", {})),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a step is worked on: its workflow, and the signal that its run is to be cancelled."""
+
+    durable: Durable
+    cancel: CancelSignal
