@@ -99,6 +99,16 @@ async def test_without_audit_there_is_no_answer(router: Router) -> None:
     assert (caught.value.kind, caught.value.reason) == (ErrorKind.UNAVAILABLE, "AUDIT_UNAVAILABLE")
 
 
+async def test_a_failure_that_cannot_be_recorded_is_no_invitation_to_repeat(router: Router) -> None:
+    """Providers were asked, so the error is still one that nobody repeats blindly."""
+    router.audit.away = True
+    for target in ("p0/m", "p1/m"):
+        router.providers.will(target, lost())
+    with pytest.raises(ModelCallError) as caught:
+        await router.do.complete.run(router.request())
+    assert caught.value.reason == "AUDIT_UNAVAILABLE"
+
+
 async def test_without_policy_no_provider_is_asked(router: Router) -> None:
     """Fail closed: no answer from policy is a no."""
     router.policy.away = True

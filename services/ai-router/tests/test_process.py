@@ -235,3 +235,25 @@ async def test_only_its_callers_get_in(platform: Platform) -> None:
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_a_migration_without_a_database_says_so(platform: Platform, tmp_path: Path) -> None:
+    """A sentence and exit code 1: no traceback and no password."""
+    secret = "not-for-anybodys-eyes"
+    password_file = tmp_path / "owner"
+    password_file.write_text(secret)
+    platform.environment["AMAS_AI_ROUTER_MIGRATION_DATABASE_PASSWORD_FILE"] = str(password_file)
+    platform.environment["AMAS_AI_ROUTER_MIGRATION_DATABASE_URL"] = "postgresql://amas_ai_router_owner@127.0.0.1:1/amas"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "amas_ai_router",
+        "migrate",
+        env=os.environ | platform.environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"cannot be migrated" in said
+    assert b"Traceback" not in said
+    assert secret.encode() not in said

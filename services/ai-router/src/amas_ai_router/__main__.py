@@ -7,8 +7,10 @@ import sys
 from amas_chassis.service import main
 from amas_chassis.settings import SettingsError
 
+from amas_ai_router.adapters.migrate import MigrationError
 from amas_ai_router.bootstrap import NAME, build, run_migrations
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 
@@ -22,6 +24,9 @@ def run(arguments: list[str]) -> int:
         except SettingsError as error:
             print(error, file=sys.stderr)
             return EXIT_USAGE
+        except MigrationError as error:
+            print(error, file=sys.stderr)
+            return EXIT_FAILED
         return 0
     print(f"usage: python -m amas_ai_router [migrate]; got {' '.join(arguments)!r}", file=sys.stderr)
     return EXIT_USAGE

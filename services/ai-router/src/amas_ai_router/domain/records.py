@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from .model import CallContext, CallReport, Operation, Target, Usage
+from .model import CallContext, CallReport, Operation, Usage
 
 MODEL_CALLED = "dev.amas.model.called"
 MODEL_REFUSED = "dev.amas.model.refused"
@@ -144,7 +144,7 @@ def called_data(
 
 
 def refused_data(
-    operation: Operation, route: str, reason: str, failovers: Sequence[str], decision_id: str, target: Target | None
+    operation: Operation, route: str, reason: str, failovers: Sequence[str], decision_id: str
 ) -> dict[str, Any]:
     """The data of a call that was not answered."""
     return {
@@ -153,7 +153,6 @@ def refused_data(
         "reason": reason,
         "failovers": list(failovers),
         "decision": decision_id,
-        "target": target.name if target is not None else "",
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from amas_chassis.clock import Clock
-from amas_chassis.errors import AmasError
 from opentelemetry.trace import Span
 
 from amas_ai_router.domain.bodies import estimate, finish_reason, reported_tokens
@@ -60,7 +59,7 @@ class CallModel:
         try:
             asked = await self._targets.run(admission, failovers)
         except ModelCallError as error:
-            await self._record_refusal(admission, error, failovers)
+            await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)
@@ -71,12 +70,6 @@ class CallModel:
         digests = {"request": bytes_digest(request.body), "response": bytes_digest(asked.answer.body)}
         given = await self._record.answered(admission, report, asked.answer.body, digests, finish=finish)
         return given.body, given.report
-
-    async def _record_refusal(self, admission: Admission, error: ModelCallError, failovers: list[str]) -> None:
-        try:
-            await self._record.refused(admission, error.reason, failovers)
-        except AmasError as unrecorded:
-            raise ModelCallError(unrecorded.kind, unrecorded.reason, unrecorded.message) from error
 
     def _report(
         self, request: ModelRequest, admission: Admission, asked: Asked, failovers: list[str], begun: float

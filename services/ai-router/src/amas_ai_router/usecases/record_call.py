@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 
-from amas_ai_router.domain.errors import FENCED, after_provider, key_reused
-from amas_ai_router.domain.model import CallContext, CallReport, Target
+from amas_ai_router.domain.errors import FENCED, ModelCallError, after_provider, key_reused
+from amas_ai_router.domain.model import CallContext, CallReport
 from amas_ai_router.domain.records import (
     MODEL_CALLED,
     MODEL_REFUSED,
@@ -119,14 +119,19 @@ class RecordCall:
         event = self._event(f"model-started:{uuid.uuid4().hex}", STREAM_STARTED, admission, data)
         await self._audit.append(event, admission.context.fencing_token)
 
-    async def refused(
-        self, admission: Admission, reason: str, failovers: Sequence[str] = (), target: Target | None = None
-    ) -> None:
+    async def refused(self, admission: Admission, reason: str, failovers: Sequence[str] = ()) -> None:
         """Puts on record that a call got no answer."""
         self._telemetry.refused(reason)
-        data = refused_data(admission.operation, admission.route.name, reason, failovers, admission.decision.id, target)
+        data = refused_data(admission.operation, admission.route.name, reason, failovers, admission.decision.id)
         event = self._event(f"model-refused:{uuid.uuid4().hex}", MODEL_REFUSED, admission, data)
         await self._to_the_end(self._audit.append(event))
+
+    async def failed(self, admission: Admission, error: ModelCallError, failovers: Sequence[str]) -> None:
+        """Puts on record that providers were asked in vain. Raises ModelCallError if that cannot be recorded."""
+        try:
+            await self.refused(admission, error.reason, failovers)
+        except AmasError as unrecorded:
+            raise after_provider(unrecorded) from error
 
     def abandoned(self, admission: Admission, failovers: Sequence[str]) -> None:
         """The client went away before an answer: recorded in the background, since nobody waits."""

@@ -84,7 +84,7 @@ class StreamComplete:
         try:
             opened = await self._opener.run(request, admission, fields, failovers, usage_wanted=usage_wanted)
         except ModelCallError as error:
-            await self._record.refused(admission, error.reason, failovers)
+            await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)

@@ -42,6 +42,8 @@ class OpenAiHttp:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Nobody asked for compression; whoever sends it all the same sends no JSON.
+            auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
             trust_env=False,
         )
