@@ -40,7 +40,7 @@ class Instruments:
             registry=registry,
         )
         self.limits_degraded_requests = Counter(
-            "amas_gateway_limits_degraded_total", "Requests limited without Redis.", registry=registry
+            "amas_gateway_limits_without_redis_total", "Requests limited without Redis.", registry=registry
         )
         self.key_fetches = Counter(
             "amas_gateway_key_fetches_total",

@@ -26,6 +26,8 @@ _EC_ALGORITHMS = {"P-256": frozenset({"ES256"})}
 # Without `alg` an RSA key is for RS256, which is what RFC 9068 makes mandatory; PS256 must be said.
 _RSA_ALGORITHMS = frozenset({"RS256", "PS256"})
 _RSA_DEFAULT = frozenset({"RS256"})
+# What makes the key; pinning to an algorithm and a use is done here and not by the library.
+_PUBLIC_MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e"})
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -79,7 +81,9 @@ def _usable(entry: dict[str, object]) -> VerificationKey | None:
 
 
 def _imported(entry: dict[str, object]) -> tuple[Key, frozenset[str], frozenset[str]]:
-    plain: dict[str, str | list[str]] = {name: value for name, value in entry.items() if isinstance(value, str)}
+    plain: dict[str, str | list[str]] = {
+        name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS and isinstance(value, str)
+    }
     curve = plain.get("crv", "")
     match entry.get("kty"):
         case "OKP" if curve == "Ed25519":

@@ -29,6 +29,9 @@ VERSION = "1.0.0"
 HEARTBEAT_SECONDS = 15.0
 # Seconds that one readiness check may take.
 CHECK_TIMEOUT_SECONDS = 2.0
+# Most violations of one answer, and most characters of a field's path or description.
+MAX_VIOLATIONS = 50
+MAX_FIELD = 256
 _HTTP_REASONS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "REQUEST_INVALID"}
 _HTTP_SENTENCES = {404: "There is nothing at this path.", 405: "This path does not answer that method."}
 
@@ -77,7 +80,10 @@ def _add_errors(app: FastAPI, access: Access) -> None:
         if not isinstance(error, RequestValidationError):
             raise error
         # `input` and `ctx` of pydantic's errors repeat what the client sent: left out.
-        violations = [FieldViolation(_path(problem["loc"]), str(problem["msg"])) for problem in error.errors()]
+        violations = [
+            FieldViolation(_path(problem)[:MAX_FIELD], str(problem["msg"])[:MAX_FIELD])
+            for problem in error.errors()[:MAX_VIOLATIONS]
+        ]
         return answer(request, HttpError(422, "REQUEST_INVALID", "The request is not valid.", violations))
 
     async def http(request: Request, error: Exception) -> Response:
@@ -94,8 +100,11 @@ def _add_errors(app: FastAPI, access: Access) -> None:
     app.add_exception_handler(HTTPException, http)
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(problem: Mapping[str, Any]) -> str:
     """`('body', 'files', 0, 'name')` as `files[0].name`."""
+    if problem["type"] == "json_invalid":
+        return "body"
+    location: tuple[int | str, ...] = problem["loc"]
     text = ""
     for part in location[1:] or location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)

@@ -67,6 +67,7 @@ class HttpServer:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level=logging.WARNING,
             access_log=False,
             server_header=False,
             date_header=True,
