@@ -163,10 +163,10 @@ async def servers() -> AsyncIterator[tuple[Server, Server]]:
 
 @pytest_asyncio.fixture
 async def faulty(servers: tuple[Server, Server], tmp_path: Path) -> AsyncIterator[Router]:
-    """The router over HTTP: p0 is the first server, p1 the second; 300 ms to the first token, 600 ms in all."""
+    """The router over HTTP: p0 is the first server, p1 the second; 800 ms to the first token, 1 s in all."""
     (tmp_path / "key").write_text("sk-secret\n")
     providers = OpenAiHttp(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=1.0)
-    bundle = make_bundle([server.url for server in servers], first_token="300ms", total="600ms", keys=["key"])
+    bundle = make_bundle([server.url for server in servers], first_token="800ms", total="1s", keys=["key"])
     yield await Router(bundle=bundle, providers=providers, max_response_bytes=BOUND).load()
     await providers.close()
 
