@@ -100,6 +100,17 @@ def test_loops_are_bounded() -> None:
         evaluate("${input.all(a, input.all(b, input.all(c, true)))}", {"input": list(range(1000))})
 
 
+def test_deep_and_huge_values_are_refused_and_do_not_end_the_process() -> None:
+    """A model's nonsense cannot crash the evaluator, whose converter is native code."""
+    deep: dict[str, Any] = {}
+    for _ in range(20_000):
+        deep = {"a": deep}
+    for value in (deep, [0] * 200_001):
+        with pytest.raises(ExpressionError, match="at most"):
+            evaluate("${size(input)}", {"input": value})
+    assert evaluate("${size(principal)}", {"input": deep, "principal": {}}) == 0
+
+
 def test_names_are_the_steps_that_are_referred_to() -> None:
     """Texts inside an expression are no references, and fields called `steps` are none either."""
     value = {"a": "${steps.one.output}", "b": ["x ${steps . two.output + 'steps.none.x' + input.steps.four}"]}

@@ -12,7 +12,7 @@ from typing import Any
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # ships no py.typed
 
-from amas_governance.canonical import MAX_SAFE_INTEGER
+from amas_governance.canonical import MAX_DEPTH, MAX_SAFE_INTEGER
 
 from .templates import Expression, ExpressionError, split, without_strings
 
@@ -20,11 +20,16 @@ SCOPE = ("input", "steps", "run", "principal", "item", "index")
 """Names that an expression may use; `item` and `index` only inside a step with `forEach`."""
 MAX_COMPREHENSIONS = 3
 """Macros (`all`, `exists`, `exists_one`, `map`, `filter`) in one expression: each multiplies the cost."""
+MAX_SCOPE_DEPTH = MAX_DEPTH + 8
+"""A JSON document, and the names that lead to it."""
+MAX_SCOPE_NODES = 200_000
+"""Values in all that an expression names."""
 MAX_RESULT_CHARS = 1_000_000
 COMPILED_EXPRESSIONS = 1_024
 
 _MACRO = re.compile(r"\.\s*(all|exists|exists_one|map|filter|transformList|transformMap)\s*\(")
 _SELECTION = re.compile(r"(?:input|steps|run|principal|item|index)(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_WORD = re.compile(r"[a-z]+")
 _ABSENT = object()
 
 
@@ -83,7 +88,9 @@ def _run(source: str, scope: Mapping[str, Any]) -> Any:
     if _SELECTION.fullmatch(source):
         return _select(source, scope)
     program = _program(source)
-    data = {name: scope.get(name) for name in SCOPE}
+    words = set(_WORD.findall(source))
+    data = {name: scope.get(name) if name in words else None for name in SCOPE}
+    _refuse_unbounded(data)
     try:
         answer = program.eval(data=data)
         kind = answer.type()
@@ -97,6 +104,23 @@ def _run(source: str, scope: Mapping[str, Any]) -> Any:
 def selection(source: str) -> list[str] | None:
     """The parts of a plain chain of fields (`steps.draft.output`); None for any other expression."""
     return source.split(".") if _SELECTION.fullmatch(source) else None
+
+
+def _refuse_unbounded(data: Mapping[str, Any]) -> None:
+    """CEL's converter recurses in native code, where too deep a value would end the process."""
+    nodes = 0
+    pending: list[tuple[Any, int]] = [(data, 0)]
+    while pending:
+        value, depth = pending.pop()
+        nodes += 1
+        if depth > MAX_SCOPE_DEPTH or nodes > MAX_SCOPE_NODES:
+            raise ExpressionError(
+                f"an expression works on at most {MAX_SCOPE_NODES} values, nested {MAX_SCOPE_DEPTH} deep"
+            )
+        if isinstance(value, Mapping):
+            pending.extend((child, depth + 1) for child in value.values())
+        elif isinstance(value, list | tuple):
+            pending.extend((child, depth + 1) for child in value)
 
 
 def _select(source: str, scope: Mapping[str, Any]) -> Any:
