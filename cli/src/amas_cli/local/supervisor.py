@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
@@ -25,10 +26,10 @@ from .model_resources import write_model_resources
 from .options import UpOptions
 from .orphans import adopt_orphans, end_orphans
 from .parts import STOP_ORDER
-from .platform_plan import PlatformPlan, repository_root
+from .platform_plan import RUN_PART, PlatformPlan, repository_root
 from .ports import internal_ports, public_ports, require_free
 from .processes import ManagedProcess, PartFailedError, ProcessSpec
-from .startup import run_steps
+from .startup import Step, run_steps
 from .state import PlatformState, load_state
 
 HOUSEKEEPING_S = 5.0
@@ -36,16 +37,28 @@ LOG_LINES_SHOWN = 12
 MIN_FREE_BYTES = 300 * 1024 * 1024
 """A new database, its log and some room; less than this and the start would end half-way."""
 
+
+class Plan(Protocol):
+    """What is started."""
+
+    def steps(self) -> list[Step]: ...
+
+
+MAKE_PLAN = Callable[[Wiring, RUN_PART], Plan]
+
 _log = logging.getLogger(__name__)
 
 
 class Supervisor:
     """One start of the platform, from the lock to the last process stopped."""
 
-    def __init__(self, home: Home, options: UpOptions, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self, home: Home, options: UpOptions, report: Callable[[Event], None], make_plan: MAKE_PLAN = PlatformPlan
+    ) -> None:
         self._home = home
         self._options = options
         self._report = report
+        self._make_plan = make_plan
         self._lock = SupervisorLock(home.lock)
         self._state = PlatformState()
         self._processes: dict[str, ManagedProcess] = {}
@@ -116,7 +129,7 @@ class Supervisor:
                 details=lines,
             ) from error
 
-    def _plan(self) -> PlatformPlan:
+    def _plan(self) -> Plan:
         """Choose ports, write the model's resources, wire the parts. Starts nothing."""
         self._require_space()
         put_aside(self._home.logs, keep="supervisor")
@@ -140,7 +153,7 @@ class Supervisor:
         model = write_model_resources(self._home, wiring.url("scripted-model") + "/v1", self._options.model_environment)
         self._state.model = model.name
         self._save()
-        return PlatformPlan(wiring, self._run_part)
+        return self._make_plan(wiring, self._run_part)
 
     def _require_space(self) -> None:
         free = shutil.disk_usage(self._home.root).free
