@@ -11,7 +11,6 @@ from amas_chassis.settings import SettingsError, load
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
 from amas_audit.adapters.group_commit import GroupCommit
-from amas_audit.adapters.migrate import migrate, newest_revision
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
@@ -44,7 +43,7 @@ async def build() -> ServiceSpec:
         connections=settings.database_connections,
         start_timeout=settings.start_timeout,
     )
-    await wait_for_tables(pool, newest_revision(), start_timeout=settings.start_timeout)
+    await wait_for_tables(pool, start_timeout=settings.start_timeout)
     telemetry = AuditTelemetry()
     log = PostgresLog(pool, signer, origin=settings.origin, telemetry=telemetry)
     await log.open()
@@ -54,6 +53,9 @@ async def build() -> ServiceSpec:
 
 def run_migrations() -> None:
     """Bring the schema to the newest revision, as its owner."""
+    # Imported here: alembic and sqlalchemy cost a serving process 0.2 s and 20 MB that it never uses.
+    from amas_audit.adapters.migrate import migrate
+
     migrate(load(AuditSettings).owner_dsn())
 
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from amas_audit.adapters.migrate import migrate, newest_revision
 from amas_audit.adapters.postgres_pool import Pool, open_pool
-from amas_audit.adapters.postgres_start import TABLES, wait_for_tables
+from amas_audit.adapters.postgres_start import REVISION, TABLES, wait_for_tables
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import NoteSigner
 
@@ -59,7 +59,7 @@ async def test_a_role_that_could_change_the_log_may_not_serve(log_database: LogD
     pool = await open_pool(log_database.owner_dsn, connections=2, start_timeout=10)
     try:
         with pytest.raises(NotReadyError, match="may change the log"):
-            await wait_for_tables(pool, newest_revision(), start_timeout=1)
+            await wait_for_tables(pool, start_timeout=1)
     finally:
         await pool.close()
 
@@ -69,8 +69,13 @@ async def test_migrating_twice_changes_nothing(log_database: LogDatabase, pool: 
     wired = await open_log(pool, signer)
     await wired.log.append(submission(event(1)))
     migrate(log_database.owner_dsn)
-    await wait_for_tables(pool, newest_revision(), start_timeout=1)
+    await wait_for_tables(pool, start_timeout=1)
     assert (await wired.log.append(submission(event(2))))[0].index == 1
+
+
+def test_the_code_works_with_the_newest_revision() -> None:
+    """A migration without the code that it is for, or the other way round, does not get through."""
+    assert newest_revision() == REVISION
 
 
 async def test_without_its_tables_the_service_does_not_start(database: Callable[[str], Any]) -> None:
@@ -79,7 +84,7 @@ async def test_without_its_tables_the_service_does_not_start(database: Callable[
     pool = await open_pool(made.service_dsn, connections=2, start_timeout=10)
     try:
         with pytest.raises(NotReadyError, match="run `python -m amas_audit migrate`"):
-            await wait_for_tables(pool, newest_revision(), start_timeout=0.3)
+            await wait_for_tables(pool, start_timeout=0.3)
     finally:
         await pool.close()
 

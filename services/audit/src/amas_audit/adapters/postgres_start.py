@@ -13,6 +13,8 @@ from amas_audit.domain.errors import NotReadyError
 
 _LOG = logging.getLogger(__name__)
 
+# The newest of adapters/migrations/versions, which a test holds it against.
+REVISION = "0001"
 TABLES = ("entry", "tile", "checkpoint", "fence")
 # Privileges with which the service's role could change or drop what is acknowledged.
 FORBIDDEN = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
@@ -24,13 +26,13 @@ WHERE has_table_privilege('audit.' || t.name, p.name)
 """
 
 
-async def wait_for_tables(pool: Pool, revision: str, *, start_timeout: float) -> None:
-    """Wait until the schema is at `revision`. NotReadyError after `start_timeout` s, or if the role may change rows."""
+async def wait_for_tables(pool: Pool, *, start_timeout: float) -> None:
+    """Wait until the schema is at REVISION. NotReadyError after `start_timeout` s, or if the role may change rows."""
     deadline = asyncio.get_running_loop().time() + start_timeout
-    while (found := await _revision(pool)) != revision:
+    while (found := await _revision(pool)) != REVISION:
         if asyncio.get_running_loop().time() >= deadline:
             raise NotReadyError(
-                f"the schema audit is at revision {found or 'none'}, not {revision}: run `python -m amas_audit migrate`"
+                f"the schema audit is at revision {found or 'none'}, not {REVISION}: run `python -m amas_audit migrate`"
             )
         await asyncio.sleep(START_PAUSE)
     excessive = [row[0] for row in await pool.fetch(_EXCESSIVE, TABLES, FORBIDDEN)]
