@@ -209,14 +209,15 @@ async def platform(database: Any, certificates: Any, folder: Path) -> AsyncItera
     (policies / "build" / "policy.wasm").write_bytes(b"\0asm")
     (policies / "access.rego").write_text("package amas\n")
     servers, targets = [], {}
-    for name, full_name, add, servicer in (
-        ("audit", "amas.audit.v1.AuditService", audit_pb2_grpc.add_AuditServiceServicer_to_server, FakeAudit(fakes)),
-        ("policy-sidecar", "amas.policy.v1.PolicyService", policy_pb2_grpc.add_PolicyServiceServicer_to_server, FakePolicy(fakes)),
-        ("ai-router", "amas.router.v1.RouterService", router_pb2_grpc.add_RouterServiceServicer_to_server, FakeRouter(fakes)),
-    ):  # fmt: skip
-        service = {"audit": audit_pb2, "policy-sidecar": policy_pb2, "ai-router": router_pb2}[name]
-        methods = [m.name for m in service.DESCRIPTOR.services_by_name[full_name.rpartition(".")[2]].methods]
-        callers = {f"/{full_name}/{method}": frozenset({"orchestrator"}) for method in methods}
+    neighbours = (
+        ("audit", audit_pb2, audit_pb2_grpc.add_AuditServiceServicer_to_server, FakeAudit(fakes)),
+        ("policy-sidecar", policy_pb2, policy_pb2_grpc.add_PolicyServiceServicer_to_server, FakePolicy(fakes)),
+        ("ai-router", router_pb2, router_pb2_grpc.add_RouterServiceServicer_to_server, FakeRouter(fakes)),
+    )
+    for name, contract, add, servicer in neighbours:
+        service = next(iter(contract.DESCRIPTOR.services_by_name.values()))
+        full_name = service.full_name
+        callers = {f"/{full_name}/{method.name}": frozenset({"orchestrator"}) for method in service.methods}
         server = GrpcServer(
             "127.0.0.1:0",
             [GrpcService(full_name, add, servicer)],

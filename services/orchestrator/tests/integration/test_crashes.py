@@ -1,0 +1,122 @@
+"""Processes that die, stop or restart in the middle of runs (invariant I4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import Any
+
+import pytest
+from amas.common.v1 import run_pb2
+from amas.policy.v1 import policy_pb2
+
+from .fake_services import calls, echo, says
+from .platform import Platform
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_killed_process_is_followed_by_one_that_goes_on(amas: Platform) -> None:
+    """After kill -9 in the second step, a new process goes on there: no step that completed runs again."""
+    stuck = asyncio.Event()
+
+    async def brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if json.loads(messages[1]["content"])["topic"] == "a!" and not stuck.is_set():
+            stuck.set()
+            await asyncio.sleep(3600)
+        return echo(messages)
+
+    amas.fakes.brain = brain
+    first = await amas.start()
+    await amas.apply(first)
+    run_id = await amas.run(first, "sequence")
+    await amas.until(stuck.is_set, "the second step")
+    await first.kill()
+    second = await amas.start()
+    run = await amas.ended(second, run_id)
+    assert (run.state, run.output_json) == (run_pb2.RUN_STATE_SUCCEEDED, '"a!!!"'), run
+    assert amas.fakes.model_calls == [f"{run_id}/first/0", f"{run_id}/second/0", f"{run_id}/third/0"]
+    types = amas.fakes.event_types(run_id)
+    assert types.count("step.started") == types.count("step.ended") == 3
+    assert types.count("run.taken_over") == 1
+    events = await amas.events(second, run_id)
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert sum(event.HasField("run_taken_over") for event in events) == 1
+
+
+async def test_a_late_executor_can_do_nothing(amas: Platform) -> None:
+    """A process that was stopped, taken over and woken again does no effect and leaves by itself."""
+    reached, release = asyncio.Event(), asyncio.Event()
+
+    async def delay(request: policy_pb2.EnforceRequest) -> None:
+        if request.fencing_token == 1:
+            reached.set()
+            await release.wait()
+
+    amas.fakes.tool_delay = delay
+    amas.fakes.brain = _reader_then_writer
+    late = await amas.start()
+    await amas.apply(late)
+    run_id = await amas.run(late, "single")
+    await amas.until(reached.is_set, "the effect of the first executor")
+    late.signal(signal.SIGSTOP)
+    other = await amas.start()
+    approval = await amas.approval(other, run_id)
+    late.signal(signal.SIGCONT)
+    release.set()
+    assert await late.wait() == 1
+    await amas.decide(other, approval, approve=True)
+    run = await amas.ended(other, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
+    assert len([key for key in amas.fakes.effects if "approved" in key]) == 1
+    events = await amas.events(other, run_id)
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_a_waiting_approval_survives_a_restart(amas: Platform) -> None:
+    """A run that waits for a human is handed over on SIGTERM at once, and the answer reaches it."""
+    amas.fakes.brain = _reader_then_writer
+    first = await amas.start(LEASE_SECONDS="60")
+    await amas.apply(first)
+    run_id = await amas.run(first, "single")
+    approval = await amas.approval(first, run_id)
+    first.signal(signal.SIGTERM)
+    assert await first.wait() == 0
+    second = await amas.start(LEASE_SECONDS="60")
+    await amas.decide(second, approval, approve=True)
+    run = await amas.ended(second, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
+    assert len([key for key in amas.fakes.effects if "approved" in key]) == 1
+
+
+async def test_parallel_steps_survive_a_kill(amas: Platform) -> None:
+    """A run whose steps are workflows of their own goes on with all of them."""
+    stuck = asyncio.Event()
+
+    async def brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if json.loads(messages[1]["content"])["topic"] == "a!" and not stuck.is_set():
+            stuck.set()
+            await asyncio.sleep(3600)
+        return echo(messages)
+
+    amas.fakes.brain = brain
+    first = await amas.start()
+    await amas.apply(first)
+    run_id = await amas.run(first, "diamond")
+    await amas.until(stuck.is_set, "one side of the diamond")
+    await first.kill()
+    second = await amas.start()
+    run = await amas.ended(second, run_id)
+    assert (run.state, run.output_json) == (run_pb2.RUN_STATE_SUCCEEDED, '"a!!+a!!!"'), run
+    assert sorted(amas.fakes.model_calls) == sorted(f"{run_id}/{step}/0" for step in ("top", "left", "right", "bottom"))
+
+
+def _reader_then_writer(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Reads, then proposes a write, then is done."""
+    results = [message for message in messages if message["role"] == "tool"]
+    if not results:
+        return calls(("notes__read", {"text": "x"}))
+    if len(results) == 1:
+        return calls(("notes__write", {"text": "hello"}))
+    return says({"text": results[-1]["content"]})
