@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from amas.audit.v1 import audit_pb2_grpc
 from amas.policy.v1 import policy_pb2_grpc
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import SystemClock
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
 
-from .adapters.audit_client import AuditClient
+from .adapters.audit_client import AuditClient, make_stub
 from .adapters.bundle_store import BundleStore
 from .adapters.mcp_tools import McpToolServers, ToolSurroundings
 from .adapters.redis_quota import RedisQuota
@@ -51,7 +50,7 @@ def wire(settings: Settings) -> ServiceSpec:
     """The service, wired from settings; nothing connects before it is asked."""
     clock, instruments, bundles = SystemClock(), Instruments(), BundleStore()
     channels = ClientChannels(settings.tls_files(), NAME)
-    audit = AuditClient(channels.client(audit_pb2_grpc.AuditServiceAsyncStub, settings.audit_target, "audit"))
+    audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
     engine = _engine(settings)
     surroundings = ToolSurroundings(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -21,6 +21,9 @@ from amas_policy_sidecar.domain.errors import unavailable
 from amas_policy_sidecar.domain.model import Event
 from amas_policy_sidecar.ports import AppendAnswer
 
+if TYPE_CHECKING:
+    from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
+
 # Tries of one request, and the pause after the first, in seconds (doubling): a restart of audit fits in between.
 MAX_TRIES = 5
 FIRST_PAUSE = 0.1
@@ -31,10 +34,15 @@ _TRANSIENT = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, Erro
 _Answer = TypeVar("_Answer")
 
 
+def make_stub(channel: grpc.aio.Channel) -> AuditServiceAsyncStub:
+    """The stub on an asynchronous channel; the generated class is typed for both kinds."""
+    return audit_pb2_grpc.AuditServiceStub(channel)
+
+
 class AuditClient:
     """The audit port on `amas.audit.v1`."""
 
-    def __init__(self, client: Client[audit_pb2_grpc.AuditServiceAsyncStub]) -> None:
+    def __init__(self, client: Client[AuditServiceAsyncStub]) -> None:
         self._client = client
 
     async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
