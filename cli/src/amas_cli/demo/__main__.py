@@ -45,8 +45,6 @@ def main(arguments: list[str]) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
-    except TimeoutError:
-        return fail(CliError("The run took too long.", exit_code=ExitCode.UNAVAILABLE))
     line(AFTERWARDS)
     return int(ExitCode.OK)
 
@@ -61,11 +59,26 @@ def _play(home: Home, repo: Path, answer: Answer) -> None:
     try:
         with platform(home):
             asyncio.run(Demo(home, copy, answer).play())
-    except (CliError, TimeoutError):
-        kept = Path(tempfile.mkdtemp(prefix="amas-demo-logs-"))
-        shutil.copytree(home.logs, kept, dirs_exist_ok=True)
-        line(f"the logs are kept in {kept}")
-        raise
+    except CliError as error:
+        raise CliError(
+            error.message,
+            next_step=f"read the logs, which are kept in {_keep_logs(home)}",
+            exit_code=error.exit_code,
+            details=error.details,
+        ) from error
+    except TimeoutError as error:
+        raise CliError(
+            "The run took too long.",
+            next_step=f"read the logs, which are kept in {_keep_logs(home)}",
+            exit_code=ExitCode.UNAVAILABLE,
+        ) from error
+
+
+def _keep_logs(home: Home) -> Path:
+    """Copy the logs to where they outlive the demo."""
+    kept = Path(tempfile.mkdtemp(prefix="amas-demo-logs-"))
+    shutil.copytree(home.logs, kept, dirs_exist_ok=True)
+    return kept
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

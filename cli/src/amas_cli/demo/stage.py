@@ -66,15 +66,15 @@ def tear_down(home: Home) -> None:
         stop(home)
         left = leftovers(home)
         if left:
-            raise CliError(f"These processes of the demo still run: {', '.join(map(str, left))}.")
+            raise CliError(f"These processes of the demo still run: {', '.join(left)}.")
         line("  nothing of it runs any more")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def leftovers(home: Home) -> list[int]:
-    """Pids of processes that name the demo's folder or work in it."""
+def leftovers(home: Home) -> list[str]:
+    """Processes that name the demo's folder or work in it: pid and name."""
     place = str(home.root)
     found = []
     for process in psutil.process_iter():
@@ -84,7 +84,7 @@ def leftovers(home: Home) -> list[int]:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
             if any(place in argument for argument in process.cmdline()) or process.cwd().startswith(place):
-                found.append(process.pid)
+                found.append(f"{process.pid} ({process.name()})")
         except psutil.Error:
             continue
     return found

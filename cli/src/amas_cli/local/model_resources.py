@@ -9,7 +9,7 @@ from amas_cli.exit_codes import ExitCode
 
 from .home import Home, write_private
 
-SCRIPTED_MODEL = "scripted-1"
+SCRIPTED_MODEL = "scripted"
 SCRIPTED_INPUT_PRICE = "0.25"
 SCRIPTED_CACHED_PRICE = "0.025"
 SCRIPTED_OUTPUT_PRICE = "2.00"

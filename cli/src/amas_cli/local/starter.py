@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import psutil
+
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
@@ -114,7 +116,8 @@ def stop(home: Home) -> bool:
     if current is None:
         return False
     state = load_state(home)
-    pids = [part.pid for part in state.processes.values() if part.pid] if state else []
+    # The supervisor gives up the lock a moment before it ends; killed, so do its parts.
+    pids = [current.pid, *(part.pid for part in (state.processes.values() if state else ()) if part.pid)]
     _signal(current.pid, signal.SIGTERM)
     if not _wait(lambda: holder(home.lock) is None, DOWN_TIMEOUT_S):
         # The kernel ends its children with it: see launch.py.
@@ -124,7 +127,7 @@ def stop(home: Home) -> bool:
                 f"The supervisor (process {current.pid}) cannot be stopped.",
                 next_step=f"read {home.log('supervisor')}",
             )
-        _wait(lambda: not any(_exists(pid) for pid in pids), KILLED_TIMEOUT_S)
+    _wait(lambda: not any(_runs(pid) for pid in pids), KILLED_TIMEOUT_S)
     return True
 
 
@@ -143,14 +146,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _exists(pid: int) -> bool:
+def _runs(pid: int) -> bool:
+    """Whether it is there and has not ended (a zombie has)."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _wait(condition: Callable[[], bool], timeout: float) -> bool:

@@ -41,7 +41,8 @@ def money(cost: Any) -> str:
     except InvalidOperation:
         return ""
     currency = str(cost.get("currency", ""))
-    return f"${amount:f}" if currency == "USD" else f"{amount:f} {currency}".rstrip()
+    # Nothing has been paid yet where there is no currency.
+    return f"${amount:f}" if currency in {"USD", ""} else f"{amount:f} {currency}"
 
 
 def tokens(usage: Any) -> str:
