@@ -6,8 +6,10 @@ redirect to another origin or use a proxy from the environment.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
@@ -18,16 +20,21 @@ from .mcp_stdio import MAX_MESSAGE
 
 Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
-# Seconds to connect and to send; reading is bounded by each call's own time-out.
+# Seconds to connect and to send.
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 300.0
 
 
 @asynccontextmanager
-async def http_streams(url: str, headers: Mapping[str, str]) -> AsyncIterator[Streams]:
-    """A session's streams to the server at `url`; `headers` carry its credentials."""
-    timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=READ_TIMEOUT)
-    transport = BoundedTransport(httpx2.AsyncHTTPTransport(trust_env=False))
+async def http_streams(
+    url: str, headers: Mapping[str, str], *, ca_file: Path | None, read_timeout: float
+) -> AsyncIterator[Streams]:
+    """A session's streams to the server at `url`; `headers` carry its credentials.
+
+    `ca_file` replaces the machine's authorities; `read_timeout` (seconds) bounds a silence within an answer.
+    """
+    timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=read_timeout)
+    verify = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else True
+    transport = BoundedTransport(httpx2.AsyncHTTPTransport(verify=verify, trust_env=False))
     async with (
         httpx2.AsyncClient(headers=dict(headers), timeout=timeout, transport=transport, trust_env=False) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=MAX_MESSAGE) as streams,

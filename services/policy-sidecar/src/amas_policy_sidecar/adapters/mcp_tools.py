@@ -28,7 +28,8 @@ from .mcp_stdio import Launch, stdio_streams
 
 # Sessions at once; an idle one makes room for a new one.
 MAX_SESSIONS = 64
-# Failures that the server's definition explains: asking again does not help, but the caller may after a change.
+# Seconds that an HTTP server may be silent beyond a call's time-out, which always ends first.
+READ_MARGIN = 5.0
 _Started = Callable[[str, bool], None]
 
 
@@ -94,8 +95,12 @@ class McpToolServers:
             # Read at each start, so that a rotated credential needs no restart of ours.
             credentials = read_credentials(server, self._surroundings.credentials_dir)
             self._credentials[key] = credentials
-            if server.spec.transport.http is not None:
-                async with http_streams(server.spec.transport.http.url, credentials.headers) as streams:
+            http = server.spec.transport.http
+            if http is not None:
+                ca_file = self._ca_file(http.tls.ca_file if http.tls else None)
+                async with http_streams(
+                    http.url, credentials.headers, ca_file=ca_file, read_timeout=limits.timeout + READ_MARGIN
+                ) as streams:
                     yield streams
                 return
             async with stdio_streams(self._launch(server, credentials), on_end) as pipes:
@@ -109,6 +114,13 @@ class McpToolServers:
             clock=self._clock,
             on_start=lambda well: self._on_start(name, well),
         )
+
+    def _ca_file(self, name: str | None) -> Path | None:
+        if name is None:
+            return None
+        if self._surroundings.credentials_dir is None:
+            raise ToolFailed("TOOL_CREDENTIAL_MISSING", f"the authority {name} cannot be read", sent=False)
+        return self._surroundings.credentials_dir / name
 
     def _launch(self, server: ToolServer, credentials: Credentials) -> Launch:
         name, stdio = server.metadata.name, server.spec.transport.stdio

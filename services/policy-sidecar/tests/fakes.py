@@ -1,0 +1,318 @@
+"""In-memory twins of the ports, and a world in which enforcement is wired as in production but for them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from amas_chassis.clock import ManualClock
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.bundle import Bundle, PolicySet
+from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_governance.pins import tool_list_pin
+from amas_governance.resources import ToolServer, parse_manifest
+from amas_policy_sidecar.adapters.bundle_store import BundleStore
+from amas_policy_sidecar.domain.errors import unavailable
+from amas_policy_sidecar.domain.model import (
+    ActionContext,
+    ApprovalGrant,
+    EnforceCommand,
+    Event,
+    Principal,
+    ToolAction,
+    ToolAnswer,
+    ToolDescription,
+)
+from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
+from amas_policy_sidecar.ports import AppendAnswer
+from amas_policy_sidecar.telemetry import Instruments
+from amas_policy_sidecar.usecases.attempts import Attempts
+from amas_policy_sidecar.usecases.call_tool import CallTool
+from amas_policy_sidecar.usecases.decide_action import DecideAction
+from amas_policy_sidecar.usecases.enforce_action import EnforceAction
+from amas_policy_sidecar.usecases.judge_action import JudgeAction
+from amas_policy_sidecar.usecases.list_tools import ListTools
+from amas_policy_sidecar.usecases.record_action import RecordAction
+from amas_policy_sidecar.usecases.record_outcome import RecordOutcome
+from prometheus_client import CollectorRegistry
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+API = "amas.dev/v1alpha1"
+TRUSTED = Label(Confidentiality.INTERNAL, frozenset(), Integrity.TRUSTED)
+ALLOW: Mapping[str, Any] = {
+    "effect": "allow",
+    "reasons": [{"code": "TOOL_GRANTED", "message": "granted"}],
+    "obligations": ["redact"],
+    "approval": None,
+}
+DENY: Mapping[str, Any] = {**ALLOW, "effect": "deny", "reasons": [{"code": "NOT_TODAY", "message": "not today"}]}
+REQUIREMENT = {"from": ["release-managers"], "quorum": 1, "fourEyes": True, "expiresIn": 1800}
+
+LOG_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}, "count": {"type": "integer"}}}
+COMMIT_SCHEMA = {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}
+OFFERED = (
+    ToolDescription("log", "Shows the log.", LOG_SCHEMA, {"name": "log", "inputSchema": LOG_SCHEMA}),
+    ToolDescription("commit", "Commits.", COMMIT_SCHEMA, {"name": "commit", "inputSchema": COMMIT_SCHEMA}),
+)
+PIN = tool_list_pin([tool.definition for tool in OFFERED])
+
+
+def role(name: str, tools: Sequence[Mapping[str, Any]], **spec: Any) -> dict[str, Any]:
+    """The manifest of a role with these grants."""
+    return {
+        "apiVersion": API,
+        "kind": "AgentRole",
+        "metadata": {"name": name},
+        "spec": {
+            "version": "1.0.0",
+            "purpose": "A test.",
+            "model": {"route": "default"},
+            "instructions": "Do it.",
+            "input": {"schema": {"type": "object"}},
+            "output": {"schema": {"type": "object"}},
+            "tools": list(tools),
+            **spec,
+        },
+    }
+
+
+def tool_server(**spec: Any) -> dict[str, Any]:
+    """The manifest of the server `git`, with a read and a write tool."""
+    return {
+        "apiVersion": API,
+        "kind": "ToolServer",
+        "metadata": {"name": "git"},
+        "spec": {
+            "transport": {"stdio": {"command": ["git-server"]}},
+            "tools": {"log": {"effect": "read", "idempotent": True}, "commit": {"effect": "write"}},
+            "pin": PIN,
+            **spec,
+        },
+    }
+
+
+ROUTE = {
+    "apiVersion": API,
+    "kind": "ModelRoute",
+    "metadata": {"name": "default"},
+    "spec": {
+        "targets": [{"provider": "local", "model": "small"}],
+        "clearance": {"confidentiality": "internal"},
+    },
+}
+COMMIT = {
+    "name": "git/commit",
+    "arguments": {"properties": {"message": {"type": "string", "maxLength": 80, "pattern": "^docs: "}}},
+}
+PUBLISHER = role("publisher", [{"name": "git/log"}, COMMIT])
+
+
+def bundle(*manifests: Mapping[str, Any]) -> Bundle:
+    """A bundle of these resources and a route, without policies."""
+    return Bundle.build([parse_manifest(manifest) for manifest in (*manifests, ROUTE)], PolicySet())
+
+
+class FakeEngine:
+    """Answers what it is told to; `answer` may be a function of the document."""
+
+    def __init__(self) -> None:
+        self.answer: Any = ALLOW
+        self.away = False
+        self.documents: list[Mapping[str, Any]] = []
+
+    async def load(self, bundle: str, policies: PolicySet) -> None:
+        return None
+
+    async def decide(self, bundle: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.documents.append(document)
+        if self.away:
+            raise unavailable("POLICY_ENGINE_UNAVAILABLE", "the policy engine cannot decide")
+        return self.answer(document) if callable(self.answer) else self.answer  # type: ignore[no-any-return]
+
+    async def check(self) -> None:
+        return None
+
+
+def escalating(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Escalates until a verified approval is there, as the shipped policies do."""
+    if document["approval"] and document["approval"]["valid"]:
+        return ALLOW
+    return {
+        "effect": "escalate",
+        "reasons": [{"code": "APPROVAL_REQUIRED", "message": "an approval is required"}],
+        "obligations": [],
+        "approval": REQUIREMENT,
+    }
+
+
+class FakeTools:
+    """A tool server that answers, fails or waits as told, and remembers each call."""
+
+    def __init__(self) -> None:
+        self.offered: Sequence[ToolDescription] = OFFERED
+        self.away = False
+        self.answer = ToolAnswer(text="done", structured=None, is_error=False)
+        self.failures: list[Exception] = []
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.before: Callable[[], None] = lambda: None
+        self.gate: asyncio.Event | None = None
+        self.begun = asyncio.Event()
+
+    async def list_tools(self, tenant: str, server: ToolServer) -> Sequence[ToolDescription]:
+        if self.away:
+            raise unavailable("TOOL_SERVER_UNAVAILABLE", "tool server git does not answer")
+        return self.offered
+
+    async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        self.before()
+        self.calls.append((tool, arguments))
+        self.begun.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.answer
+
+
+class FakeQuota:
+    """Counts calls as the real store does; rates and places are answered as told."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.counted: dict[tuple[str, str, str], set[str]] = {}
+        self.verdicts: list[QuotaVerdict] = []
+        self.given_back: list[str] = []
+
+    async def peek(self, claim: QuotaClaim) -> QuotaVerdict:
+        return self._check(claim)
+
+    async def take(self, claim: QuotaClaim) -> QuotaVerdict:
+        verdict = self._check(claim)
+        if verdict.answer is QuotaAnswer.GRANTED:
+            for limit in claim.call_limits:
+                self.counted.setdefault((claim.run_id, limit.role, claim.tool), set()).add(claim.key)
+        return verdict
+
+    async def give_back(self, claim: QuotaClaim) -> None:
+        self.given_back.append(claim.key)
+
+    def _check(self, claim: QuotaClaim) -> QuotaVerdict:
+        if self.away:
+            raise unavailable("QUOTA_UNAVAILABLE", "the quota store does not answer")
+        for limit in claim.call_limits:
+            counted = self.counted.get((claim.run_id, limit.role, claim.tool), set())
+            if limit.calls is not None and claim.key not in counted and len(counted) >= limit.calls:
+                return QuotaVerdict(QuotaAnswer.CALLS_EXCEEDED)
+        return self.verdicts.pop(0) if self.verdicts else QuotaVerdict(QuotaAnswer.GRANTED)
+
+
+class FakeAudit:
+    """A log with the semantics of the audit service: idempotent by id and content, fenced by run."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Event] = {}
+        self.order: list[str] = []
+        self.away: set[str] = set()
+        """Types that cannot be appended now; "find" for look-ups."""
+        self.loses_answer_of: set[str] = set()
+        """Types that are committed, but whose acknowledgement gets lost."""
+        self.fence = 0
+
+    async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
+        types = {event.type for event in events}
+        if types & self.away:
+            raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
+        if fencing_token and fencing_token < self.fence:
+            raise AmasError(ErrorKind.FAILED_PRECONDITION, "FENCED", "another executor went on with the run")
+        known = [event for event in events if event.id in self.events]
+        if any(self.events[event.id] != event for event in known):
+            return AppendAnswer(recorded=False, duplicate=False)
+        for event in events:
+            if event.id not in self.events:
+                self.events[event.id] = copy.deepcopy(event)
+                self.order.append(event.type)
+        if types & self.loses_answer_of:
+            raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
+        return AppendAnswer(recorded=True, duplicate=bool(known))
+
+    async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        if "find" in self.away:
+            raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
+        found = [self.events[event_id] for event_id in ids if event_id in self.events]
+        return {event.id: event.data for event in found if event.context.principal.tenant == tenant}
+
+    def data(self, event_type: str) -> Mapping[str, Any]:
+        """Data of the only event of that type."""
+        (event,) = [event for event in self.events.values() if event.type == event_type]
+        return event.data
+
+
+@dataclass
+class World:
+    """Everything that one enforcement needs."""
+
+    bundle: Bundle = field(default_factory=lambda: bundle(PUBLISHER, tool_server()))
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    tools: FakeTools = field(default_factory=FakeTools)
+    quota: FakeQuota = field(default_factory=FakeQuota)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: all memory is lost, the log and the quotas are not."""
+        bundles = BundleStore()
+        bundles.put(self.bundle)
+        instruments = Instruments(CollectorRegistry())
+        judge = JudgeAction(bundles, self.tools, self.engine, self.clock)
+        record = RecordAction(self.audit, self.clock)
+        self.attempts = Attempts()
+        self.enforce = EnforceAction(
+            judge=judge,
+            quota=self.quota,
+            record=record,
+            outcomes=RecordOutcome(record),
+            call=CallTool(self.tools, self.clock),
+            attempts=self.attempts,
+            instruments=instruments,
+        )
+        self.decide = DecideAction(
+            bundles=bundles, engine=self.engine, judge=judge, quota=self.quota, instruments=instruments
+        )
+        self.list_tools = ListTools(bundles, self.tools)
+
+    def context(self, **changes: Any) -> ActionContext:
+        values: dict[str, Any] = {
+            "principal": Principal("developer", "http://issuer.test", "acme", ("developer",)),
+            "bundle": self.bundle.digest,
+            "label": TRUSTED,
+            "run_id": "run-1",
+            "step": "publish",
+            "turn": 1,
+            "orchestration": "release-notes",
+            "role": "publisher",
+        }
+        return ActionContext(**{**values, **changes})
+
+    def command(
+        self,
+        tool: str = "git/commit",
+        arguments: str = '{"message":"docs: notes"}',
+        key: str = "run-1/publish/1/0",
+        approval: ApprovalGrant | None = None,
+        fencing_token: int = 0,
+        **context: Any,
+    ) -> EnforceCommand:
+        return EnforceCommand(
+            context=self.context(**context),
+            action=ToolAction(tool, arguments),
+            idempotency_key=key,
+            fencing_token=fencing_token,
+            approval=approval,
+        )

@@ -1,0 +1,124 @@
+"""Labels and DLP: data goes only where its label allows, and no secret leaves or comes back (invariants I1, I6, I7)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
+from amas_policy_sidecar.domain.results import MAX_RESULT, shape
+
+from .fakes import PUBLISHER, TRUSTED, World, bundle, role, tool_server
+
+# Shaped like a real token, and nobody's.
+TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+async def test_a_secret_in_arguments_is_denied_and_not_recorded() -> None:
+    """I1: a secret does not leave in arguments; the record of the denial does not hold it either."""
+    world = World()
+    answer = await world.enforce(world.command(arguments=json.dumps({"message": f"docs: {TOKEN}"})))
+    assert answer.decision.effect is Effect.DENY
+    assert answer.decision.reasons[0].code == "SECRET_IN_ARGUMENTS"
+    assert world.tools.calls == []
+    data = world.audit.data("dev.amas.action.denied")
+    assert data["argumentsRedacted"] is True
+    assert TOKEN not in json.dumps(data)
+    assert TOKEN not in repr(answer)
+
+
+async def test_a_secret_in_a_nested_argument_or_a_key_is_found() -> None:
+    """Depth hides nothing, and neither does standing in a key."""
+    for arguments in ({"path": "a", "more": [{"x": [TOKEN]}]}, {"path": "a", TOKEN: 1}):
+        world = World()
+        answer = await world.enforce(world.command(tool="git/log", arguments=json.dumps(arguments)))
+        assert answer.decision.reasons[0].code == "SECRET_IN_ARGUMENTS"
+
+
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [
+        (Label(Confidentiality.CONFIDENTIAL, frozenset(), Integrity.TRUSTED), "CLEARANCE_EXCEEDED"),
+        (Label(Confidentiality.INTERNAL, frozenset({"phi"}), Integrity.TRUSTED), "CATEGORY_NOT_CLEARED"),
+    ],
+)
+async def test_a_context_above_the_roles_clearance_is_denied(label: Label, code: str) -> None:
+    """I6: also where a policy would let it pass, no role acts on data that it may not see."""
+    world = World()
+    answer = await world.enforce(world.command(label=label))
+    assert answer.decision.reasons[0].code == code
+    assert world.tools.calls == []
+
+
+async def test_a_result_above_the_roles_clearance_is_not_fetched() -> None:
+    """I6: what the role may not see is not asked for."""
+    server = tool_server(results={"confidentiality": "restricted"})
+    world = World(bundle=bundle(PUBLISHER, server))
+    answer = await world.enforce(world.command(tool="git/log", arguments="{}"))
+    assert answer.decision.reasons[0].code == "CLEARANCE_EXCEEDED"
+    assert world.tools.calls == []
+
+
+async def test_the_label_of_a_result_is_the_join() -> None:
+    """I6: labels only rise: what comes back carries the context's label and the tool's."""
+    server = tool_server(
+        results={"confidentiality": "public", "integrity": "trusted"},
+        tools={
+            "log": {"effect": "read", "results": {"confidentiality": "public", "categories": ["pii"]}},
+            "commit": {"effect": "write"},
+        },
+    )
+    reader = role("publisher", [{"name": "git/log"}], data={"clearance": "internal", "categories": ["pii"]})
+    world = World(bundle=bundle(reader, server))
+    answer = await world.enforce(world.command(tool="git/log", arguments="{}", label=TRUSTED))
+    assert answer.result.label == Label(Confidentiality.INTERNAL, frozenset({"pii"}), Integrity.UNTRUSTED)
+
+
+async def test_secrets_in_results_are_redacted_in_answer_and_record() -> None:
+    """I7: neither the model nor the log sees a secret that a tool gave away, in text or in structure."""
+    world = World()
+    world.tools.answer = ToolAnswer(f"key: {TOKEN}", {"keys": [{"value": TOKEN}], TOKEN: 1}, is_error=False)
+    answer = await world.enforce(world.command())
+    assert answer.result.outcome is Outcome.SUCCEEDED
+    assert TOKEN not in repr(answer)
+    assert TOKEN not in repr(list(world.audit.events.values()))
+    assert "[redacted:" in answer.result.result_text
+    assert json.loads(answer.result.result_json)["keys"][0]["value"].startswith("[redacted:")
+
+
+class TestShape:
+    """What becomes of an answer before anyone sees it."""
+
+    def test_a_long_answer_is_cut_and_says_so(self) -> None:
+        """Honest truncation: the bound holds, and the reader is told how much there was."""
+        shaped = shape(ToolAnswer("é" * 5000, None, is_error=False), 1024)
+        assert shaped.truncated
+        body, notice = shaped.text.rsplit("\n", 1)
+        assert body == "é" * 512
+        assert notice == "[truncated: the first 1024 of 10000 bytes]"
+
+    def test_megabytes_are_bounded_whatever_the_server_allows(self) -> None:
+        """An answer always fits into one audit event."""
+        shaped = shape(ToolAnswer("x" * 8_000_000, {"a": "y" * 8_000_000}, is_error=False), 64 * 1024 * 1024)
+        assert len(shaped.text) < MAX_RESULT + 100
+        assert shaped.structured is None
+        assert shaped.truncated
+
+    @pytest.mark.parametrize("offset", range(-45, 5, 5))
+    def test_no_secret_gets_through_at_the_cut(self, offset: int) -> None:
+        """I7: a secret that lies across the cut is found, since redaction comes before it."""
+        bound = 2048
+        text = "." * (bound + offset - 1) + " " + TOKEN + " " + "." * 200_000
+        shaped = shape(ToolAnswer(text, None, is_error=False), bound)
+        assert "ghp_a" not in shaped.text
+
+    def test_control_characters_are_made_visible(self) -> None:
+        """A terminal that shows a result must not obey it."""
+        shaped = shape(ToolAnswer("a\x1b[2Jb\x07\r\n\tc", None, is_error=False), 1024)
+        assert shaped.text == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}\n\tc"
+
+    def test_what_json_cannot_carry_is_dropped_and_said(self) -> None:
+        """NaN and half surrogates would make a record that nobody can read."""
+        assert shape(ToolAnswer("x", {"a": float("nan")}, is_error=False), 1024).truncated
+        assert shape(ToolAnswer("a\ud800", {"b": "\ud800"}, is_error=False), 1024).json_text == '{"b":"?"}'

@@ -1,0 +1,131 @@
+"""Policy: its word binds, and what is not exactly a decision is a denial (invariant I1, fail closed)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from amas_chassis.errors import AmasError
+from amas_policy_sidecar.domain.model import Effect, Outcome
+
+from .fakes import ALLOW, DENY, REQUIREMENT, World, escalating
+
+ESCALATE = {**ALLOW, "effect": "escalate", "approval": REQUIREMENT}
+
+
+async def test_a_denial_of_policy_is_recorded_and_nothing_is_called() -> None:
+    """I1: no effect against policy; the record has the whole input, for the replay (I10)."""
+    world = World()
+    world.engine.answer = DENY
+    answer = await world.enforce(world.command())
+    assert (answer.decision.effect, answer.result.outcome) == (Effect.DENY, Outcome.NOT_CALLED)
+    assert [reason.code for reason in answer.decision.reasons] == ["NOT_TODAY"]
+    assert world.tools.calls == []
+    data = world.audit.data("dev.amas.action.denied")
+    assert data["input"] == world.engine.documents[0]
+    assert data["decision"]["reasons"] == [{"code": "NOT_TODAY", "message": "not today"}]
+
+
+async def test_an_escalation_says_who_may_approve_and_calls_nothing() -> None:
+    """I3: an escalated action waits; digest, bundle and requirement go back for the approval."""
+    world = World()
+    world.engine.answer = escalating
+    answer = await world.enforce(world.command())
+    assert answer.decision.effect is Effect.ESCALATE
+    assert answer.decision.approval is not None
+    assert answer.decision.approval.groups == ("release-managers",)
+    assert answer.decision.bundle == world.bundle.digest
+    assert answer.decision.action_digest.startswith("sha256:")
+    assert world.tools.calls == []
+    assert world.audit.order == ["dev.amas.action.escalated"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        {},
+        [],
+        "allow",
+        {"effect": "allow"},
+        {**ALLOW, "effect": "ALLOW"},
+        {**ALLOW, "effect": True},
+        {**ALLOW, "extra": 1},
+        {**ALLOW, "reasons": "because"},
+        {**ALLOW, "reasons": [{"code": "A"}]},
+        {**ALLOW, "reasons": [{"code": "A", "message": 1}]},
+        {**ALLOW, "obligations": [1]},
+        {**ALLOW, "obligations": None},
+        {**ALLOW, "approval": REQUIREMENT},
+        {**ESCALATE, "approval": None},
+        {**ESCALATE, "approval": {**REQUIREMENT, "quorum": 0}},
+        {**ESCALATE, "approval": {**REQUIREMENT, "quorum": True}},
+        {**ESCALATE, "approval": {**REQUIREMENT, "expiresIn": float("inf")}},
+        {**ESCALATE, "approval": {**REQUIREMENT, "fourEyes": "yes"}},
+        {**ESCALATE, "approval": {**REQUIREMENT, "from": "release-managers"}},
+        {**ESCALATE, "approval": {"from": ["x"]}},
+    ],
+)
+async def test_nonsense_of_the_engine_is_a_denial(nonsense: Any) -> None:
+    """I1: an answer that is not exactly of the agreed shape never allows and never escalates."""
+    world = World()
+    world.engine.answer = nonsense
+    answer = await world.enforce(world.command())
+    assert answer.decision.effect is Effect.DENY
+    assert answer.decision.reasons[0].code == "POLICY_DECISION_INVALID"
+    assert world.tools.calls == []
+    assert world.audit.order == ["dev.amas.action.denied"]
+
+
+async def test_an_engine_that_is_away_stops_the_action() -> None:
+    """I2: if policy cannot answer, nothing happens, and the caller may try again."""
+    world = World()
+    world.engine.away = True
+    with pytest.raises(AmasError) as error:
+        await world.enforce(world.command())
+    assert error.value.reason == "POLICY_ENGINE_UNAVAILABLE"
+    assert world.tools.calls == []
+
+
+async def test_the_input_is_the_agreed_document() -> None:
+    """The policies are written against this document: every field, and nothing else."""
+    world = World()
+    await world.enforce(world.command())
+    assert world.engine.documents == [
+        {
+            "action": {
+                "kind": "tool",
+                "tool": "git/commit",
+                "server": "git",
+                "effect": "write",
+                "idempotent": False,
+                "arguments": {"message": "docs: notes"},
+            },
+            "principal": {
+                "subject": "developer",
+                "issuer": "http://issuer.test",
+                "tenant": "acme",
+                "roles": ["developer"],
+                "groups": [],
+            },
+            "run": {"id": "run-1", "step": "publish", "turn": 1, "orchestration": "release-notes"},
+            "role": {
+                "name": "publisher",
+                "version": "1.0.0",
+                "route": "default",
+                "clearance": {"confidentiality": "internal", "categories": []},
+                "delegatedBy": [],
+            },
+            "grant": {"tool": "git/commit", "untrusted": "escalate", "approval": None},
+            "context": {"label": {"confidentiality": "internal", "categories": [], "integrity": "trusted"}},
+            "approval": None,
+        }
+    ]
+
+
+async def test_a_bundle_that_is_not_loaded_is_asked_for() -> None:
+    """The caller holds the content: it is told to load the bundle, not denied."""
+    world = World()
+    with pytest.raises(AmasError) as error:
+        await world.enforce(world.command(bundle="sha256:" + "0" * 64))
+    assert error.value.reason == "BUNDLE_UNKNOWN"
