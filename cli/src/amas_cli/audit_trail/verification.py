@@ -53,6 +53,7 @@ class _Verification:
         self._last_sequence = 0
         self._first_type = ""
         self._last_type = ""
+        self._ended = False
 
     def find(self, check: Check, message: str, line: int | None = None) -> None:
         """Note something that is wrong."""
@@ -128,7 +129,8 @@ class _Verification:
         self._check_scope(entry, leaf)
         self._check_sequence(entry, leaf)
         self._first_type = self._first_type or leaf["type"]
-        if leaf["type"] not in AFTER_THE_END or self._last_type != RUN_ENDED:
+        self._ended = self._ended or leaf["type"] == RUN_ENDED
+        if leaf["type"] not in AFTER_THE_END or not self._ended:
             self._last_type = leaf["type"]
 
     def _check_inclusion(self, entry: Entry) -> None:
@@ -177,5 +179,7 @@ class _Verification:
     def _check_completeness(self) -> None:
         if self._first_type != RUN_STARTED:
             self.find(Check.COMPLETENESS, "the first event is not the start of the run")
-        if self._last_type != RUN_ENDED:
-            self.find(Check.COMPLETENESS, "the last event is not the end of the run: it went on, or the end was cut")
+        if not self._ended:
+            self.find(Check.COMPLETENESS, "the end of the run is not there: it still went on, or the end was cut")
+        elif self._last_type != RUN_ENDED:
+            self.find(Check.COMPLETENESS, f"the run has an end, but is not at rest: {self._last_type} came after it")

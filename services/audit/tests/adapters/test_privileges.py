@@ -78,6 +78,13 @@ def test_the_code_works_with_the_newest_revision() -> None:
     assert newest_revision() == REVISION
 
 
+def test_a_migration_without_its_database_is_a_sentence() -> None:
+    """I11: whoever installs is told what is wrong, and sees neither a stack trace nor the password."""
+    with pytest.raises(NotReadyError, match="could not be migrated") as refused:
+        migrate("postgresql://amas_audit_owner:hush@127.0.0.1:1/amas")
+    assert "hush" not in str(refused.value)
+
+
 async def test_without_its_tables_the_service_does_not_start(database: Callable[[str], Any]) -> None:
     """The operator is told which command is missing."""
     made = LogDatabase.of(database("audit"))

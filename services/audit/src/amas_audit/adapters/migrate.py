@@ -8,7 +8,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+
+from amas_audit.domain.errors import NotReadyError
 
 SCHEMA = "audit"
 # Key of the lock under which migrations run: the bytes "amas-mig".
@@ -18,7 +21,7 @@ CONNECT_TIMEOUT = 10
 
 
 def migrate(owner_dsn: str) -> None:
-    """Run what is missing. Raises sqlalchemy.exc.SQLAlchemyError if the database refuses."""
+    """Run what is missing. NotReadyError, in a sentence, if the database is away or refuses."""
     url = make_url(owner_dsn).set(drivername="postgresql+psycopg")
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT})
     try:
@@ -27,6 +30,9 @@ def migrate(owner_dsn: str) -> None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except DBAPIError as error:
+        # The driver's words alone: the wrapper's would repeat the statement.
+        raise NotReadyError(f"the schema audit could not be migrated: {str(error.orig).strip()}") from error
     finally:
         engine.dispose()
 
