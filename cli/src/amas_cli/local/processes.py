@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .readiness import http_words
 from .state import ProcessState
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -74,8 +75,9 @@ class ManagedProcess:
             async with asyncio.timeout(READY_TIMEOUT_S):
                 await self._until_ready()
         except TimeoutError:
+            words = await http_words(self.spec.ready_url) if self.spec.ready_url else ""
             message = f"did not become ready within {READY_TIMEOUT_S:.0f} s"
-            raise PartFailedError(self.spec.name, message) from None
+            raise PartFailedError(self.spec.name, f"{message}: {words}" if words else message) from None
         if self._stopping.is_set():
             return
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.spec.name}")

@@ -81,9 +81,12 @@ class FollowView:
         step = str(event.get("step", ""))
         failed = "  tool error" if payload.get("is_error") else ""
         timing = f"  {int(payload.get('duration_ms') or 0)} ms" if effect == "allow" else ""
+        first, *further = _reasons(decision) or [""]
+        verdict = "  ".join(part for part in (f"{effect}{timing}{failed}", first) if part)
         return [
             _line(step, "tool", f"{payload.get('tool', '')} {compact(payload.get('arguments'))}"),
-            _line(step, "decision", f"{effect}{timing}{failed}{_why(decision)}", style_of(effect)),
+            _line(step, "decision", verdict, style_of(effect)),
+            *(_line(step, "", reason, style_of(effect)) for reason in further),
         ]
 
     def _requested(self, event: dict[str, Any], payload: dict[str, Any]) -> list[Shown]:
@@ -134,10 +137,9 @@ def _line(step: str, what: str, text: str, style: str = "") -> Shown:
     return Shown(f"{printable(step):<{STEP_WIDTH}} {what:<{WHAT_WIDTH}} {shown}".rstrip(), style)
 
 
-def _why(decision: dict[str, Any]) -> str:
+def _reasons(decision: dict[str, Any]) -> list[str]:
     reasons = decision.get("reasons") or []
-    texts = [f"{reason.get('code', '')}: {reason.get('message', '')}" for reason in reasons if isinstance(reason, dict)]
-    return f"  {'; '.join(texts)}" if texts else ""
+    return [f"{reason.get('code', '')}: {reason.get('message', '')}" for reason in reasons if isinstance(reason, dict)]
 
 
 def _reason(reason: Any) -> list[Shown]:
