@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +102,8 @@ class FakeRuns:
         # Sequences after which a watch is cut once.
         self.cuts: list[int] = []
         self.watching = 0
+        # Set while nobody watches.
+        self.left = asyncio.Event()
 
     async def start(self, who: Principal, orchestration: str, input_json: str, key: str) -> model.Started:
         if key and key in self.keys:
@@ -130,8 +132,9 @@ class FakeRuns:
         self.runs[run_id].state = run_pb2.RUN_STATE_CANCELLED
         return self.runs[run_id]
 
-    async def watch(self, who: Principal, run_id: str, after: int) -> AsyncIterator[model.RunEvent]:
+    async def watch(self, who: Principal, run_id: str, after: int) -> AsyncGenerator[model.RunEvent]:
         self.watching += 1
+        self.left.clear()
         try:
             seen = after
             while True:
@@ -147,6 +150,8 @@ class FakeRuns:
                     await self.more.wait()
         finally:
             self.watching -= 1
+            if not self.watching:
+                self.left.set()
 
     async def emit(self, run_id: str, count: int = 1, *, last: bool = False) -> None:
         """Adds events, and ends the run with the last one."""
@@ -238,6 +243,7 @@ class FakeModels:
     # Set when a call was cancelled by the caller's going away.
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     hang: bool = False
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def load_bundle(self, bundle: model.ActiveBundle) -> None:
         self.loaded += 1
@@ -247,6 +253,7 @@ class FakeModels:
         if not self.knows_bundle:
             raise AmasError(ErrorKind.FAILED_PRECONDITION, "BUNDLE_UNKNOWN", "unknown bundle")
         self.calls.append((who, bundle, call))
+        self.called.set()
         if self.error:
             raise self.error
         if self.hang:
@@ -261,7 +268,7 @@ class FakeModels:
 
     async def stream(
         self, who: Principal, bundle: str, call: model.ModelCall
-    ) -> AsyncIterator[model.Chunk | model.StreamEnd]:
+    ) -> AsyncGenerator[model.Chunk | model.StreamEnd]:
         if not self.parts:
             await self._called(who, bundle, call)
         hang, self.hang = self.hang, False
@@ -311,7 +318,7 @@ class FakeAudit:
     async def checkpoint(self) -> model.Checkpoint:
         return model.Checkpoint("amas.internal/audit\n1\nroot\n", "key")
 
-    async def export(self, tenant: str, run_id: str) -> AsyncIterator[bytes]:
+    async def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]:
         if run_id != "run-1":
             raise not_found("run")
         yield b"first"

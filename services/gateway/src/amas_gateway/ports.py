@@ -1,8 +1,11 @@
-"""What the use cases need from outside. Each Protocol is as small as its callers; every one has a fake in the tests."""
+"""What the use cases need from outside. Each Protocol is as small as its callers; every one has a fake in the tests.
+
+Streams are generators, so that whoever stops reading can close them, and with them the call on the other side.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from .domain import model
@@ -51,7 +54,7 @@ class AuditReader(Protocol):
 
     async def checkpoint(self) -> model.Checkpoint: ...
 
-    def export(self, tenant: str, run_id: str) -> AsyncIterator[bytes]: ...
+    def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]: ...
 
 
 class Runs(Protocol):
@@ -69,7 +72,7 @@ class Runs(Protocol):
 
     async def cancel(self, principal: Principal, run_id: str, reason: str) -> model.Run: ...
 
-    def watch(self, principal: Principal, run_id: str, after: int) -> AsyncIterator[model.RunEvent]: ...
+    def watch(self, principal: Principal, run_id: str, after: int) -> AsyncGenerator[model.RunEvent]: ...
 
 
 class Approvals(Protocol):
@@ -117,7 +120,7 @@ class Models(Protocol):
 
     def stream(
         self, principal: Principal, bundle: str, call: model.ModelCall
-    ) -> AsyncIterator[model.Chunk | model.StreamEnd]: ...
+    ) -> AsyncGenerator[model.Chunk | model.StreamEnd]: ...
 
     async def embed(self, principal: Principal, bundle: str, call: model.ModelCall) -> model.Answer: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from amas.common.v1 import label_pb2
@@ -15,7 +15,7 @@ from amas_gateway.domain.errors import invalid
 from amas_gateway.domain.model import Principal
 
 from .identity_wire import to_wire
-from .upstream import errors_of, messages_of
+from .upstream import errors_of, stream_of
 
 if TYPE_CHECKING:
     from amas.router.v1.router_pb2_grpc import RouterServiceAsyncStub
@@ -48,24 +48,16 @@ class RouterModels:
 
     async def stream(
         self, principal: Principal, bundle: str, call: model.ModelCall
-    ) -> AsyncIterator[model.Chunk | model.StreamEnd]:
+    ) -> AsyncGenerator[model.Chunk | model.StreamEnd]:
         request = pb.StreamCompleteRequest(
             context=_context(principal, bundle, call.idempotency_key), route=call.route, body=call.body
         )
         parts = self._client.stub.StreamComplete(request, timeout=MODEL_TIMEOUT_SECONDS)
-        async for part in messages_of(SERVICE, parts):
-            match part.WhichOneof("part"):
-                case "chunk":
-                    yield model.Chunk(part.chunk)
-                case "report":
-                    yield model.StreamEnd(_report(part.report))
-                case "broken":
-                    yield model.StreamEnd(
-                        _report(part.broken.report), part.broken.reason or "STREAM_BROKEN", part.broken.message
-                    )
-                case _:
-                    # A part of a newer contract: nothing that this client could show.
-                    continue
+        with stream_of(SERVICE, parts):
+            async for part in parts:
+                # A part of a newer contract holds nothing that this client could show.
+                if part.WhichOneof("part") is not None:
+                    yield _part(part)
 
     async def embed(self, principal: Principal, bundle: str, call: model.ModelCall) -> model.Answer:
         request = pb.EmbedRequest(
@@ -105,6 +97,15 @@ def _context(principal: Principal, bundle: str, idempotency_key: str) -> pb.Call
     # clearance refuse it, which is the safe side.
     label = label_pb2.Label(confidentiality=label_pb2.CONFIDENTIALITY_INTERNAL, integrity=label_pb2.INTEGRITY_TRUSTED)
     return pb.CallContext(principal=to_wire(principal), bundle=bundle, label=label, idempotency_key=idempotency_key)
+
+
+def _part(part: pb.StreamCompleteResponse) -> model.Chunk | model.StreamEnd:
+    if part.HasField("chunk"):
+        return model.Chunk(part.chunk)
+    if part.HasField("report"):
+        return model.StreamEnd(_report(part.report))
+    broken = part.broken
+    return model.StreamEnd(_report(broken.report), broken.reason or "STREAM_BROKEN", broken.message)
 
 
 def _report(report: pb.CallReport) -> model.Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from amas.audit.v1 import audit_pb2 as pb
@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
-from .upstream import errors_of, messages_of
+from .upstream import errors_of, stream_of
 
 if TYPE_CHECKING:
     from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
@@ -56,10 +56,12 @@ class AuditLog:
             answer = await self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
         return model.Checkpoint(answer.checkpoint, answer.verifier_key)
 
-    async def export(self, tenant: str, run_id: str) -> AsyncIterator[bytes]:
+    async def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]:
         request = pb.ExportRequest(tenant=tenant, run_id=run_id)
-        async for chunk in messages_of(SERVICE, self._client.stub.Export(request, timeout=EXPORT_TIMEOUT_SECONDS)):
-            yield chunk.data
+        chunks = self._client.stub.Export(request, timeout=EXPORT_TIMEOUT_SECONDS)
+        with stream_of(SERVICE, chunks):
+            async for chunk in chunks:
+                yield chunk.data
 
     async def read_happened(self, principal: Principal, what: str, filters: dict[str, str]) -> None:
         event = self.event(

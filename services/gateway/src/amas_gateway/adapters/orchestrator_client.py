@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from amas.common.v1 import resource_pb2
@@ -15,7 +15,7 @@ from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
 from .identity_wire import to_wire
-from .upstream import errors_of, messages_of
+from .upstream import errors_of, stream_of
 
 if TYPE_CHECKING:
     from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
@@ -72,10 +72,12 @@ class OrchestratorRuns:
         with errors_of(SERVICE):
             return (await self._client.stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS)).run
 
-    async def watch(self, principal: Principal, run_id: str, after: int) -> AsyncIterator[model.RunEvent]:
+    async def watch(self, principal: Principal, run_id: str, after: int) -> AsyncGenerator[model.RunEvent]:
         request = pb.WatchRunRequest(principal=to_wire(principal), run_id=run_id, after_sequence=after)
-        async for event in messages_of(SERVICE, self._client.stub.WatchRun(request, timeout=WATCH_TIMEOUT_SECONDS)):
-            yield event
+        events = self._client.stub.WatchRun(request, timeout=WATCH_TIMEOUT_SECONDS)
+        with stream_of(SERVICE, events):
+            async for event in events:
+                yield event
 
 
 class OrchestratorApprovals:

@@ -7,15 +7,13 @@ replaced: a client learns that something was away, never where it stands.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import grpc
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
-
-MessageT = TypeVar("MessageT", covariant=True)
 
 _log = logging.getLogger(__name__)
 
@@ -27,10 +25,8 @@ _SENTENCES = {
 }
 
 
-class StreamCall(Protocol[MessageT]):
-    """A server stream under way, as grpc.aio has it."""
-
-    def __aiter__(self) -> AsyncIterator[MessageT]: ...
+class StreamCall(Protocol):
+    """A server stream under way, as far as it is ended here."""
 
     def cancel(self) -> bool: ...
 
@@ -64,11 +60,11 @@ def translated(service: str, error: grpc.aio.AioRpcError) -> AmasError:
     )
 
 
-async def messages_of(service: str, call: StreamCall[MessageT]) -> AsyncIterator[MessageT]:
-    """Messages of a server stream; leaving the loop early cancels the call on the other side."""
+@contextmanager
+def stream_of(service: str, call: StreamCall) -> Iterator[None]:
+    """Around the reading of a server stream: translates its errors, and cancels it on the other side at the end."""
     try:
         with errors_of(service):
-            async for message in call:
-                yield message
+            yield
     finally:
         call.cancel()

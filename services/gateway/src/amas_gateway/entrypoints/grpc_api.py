@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import grpc
@@ -21,7 +22,7 @@ from google.protobuf.message import Message
 
 from amas_gateway.domain.authorization import Action
 from amas_gateway.domain.errors import TokenFault, invalid, token_refused
-from amas_gateway.domain.model import PageQuery, Principal, ResourceRef, SourceFile, Verdict
+from amas_gateway.domain.model import PageQuery, Principal, ResourceRef, RunEvent, SourceFile, Verdict
 from amas_gateway.entrypoints.access import Access, Caller
 from amas_gateway.usecases.catalogue import Catalogue
 
@@ -48,6 +49,15 @@ class Calls:
     def refused(self, principal: Principal, action: Action, error: AmasError) -> None:
         """Records a refusal that came after the admission."""
         self._access.refused(Caller(principal=principal, action=action), error)
+
+    async def while_valid(self, principal: Principal, events: AsyncIterator[RunEvent]) -> RunEvent | None:
+        """The next event, or None at the end. Raises UNAUTHENTICATED when the principal's token ends first."""
+        left = principal.expires_at - self.clock.now().timestamp()
+        try:
+            async with asyncio.timeout(max(0.0, left)):
+                return await anext(events, None)
+        except TimeoutError as error:
+            raise token_refused(TokenFault.EXPIRED) from error
 
 
 def metadata(context: Context, name: str) -> str | None:
@@ -109,12 +119,9 @@ class RunsServicer(rpc.RunsServiceServicer):
             self._calls.refused(principal, Action.RUN_WATCH, error)
             raise
         with self._verbs.hold_stream(principal):
-            try:
-                async with asyncio.timeout(max(0.0, principal.expires_at - self._calls.clock.now().timestamp())):
-                    async for event in self._verbs.watch_run(principal, request.run_id, request.after_sequence):
-                        yield _is(run_pb2.RunEvent, event)
-            except TimeoutError as error:
-                raise token_refused(TokenFault.EXPIRED) from error
+            async with aclosing(self._verbs.watch_run(principal, request.run_id, request.after_sequence)) as events:
+                while (event := await self._calls.while_valid(principal, events)) is not None:
+                    yield _is(run_pb2.RunEvent, event)
 
 
 class ApprovalsServicer(rpc.ApprovalsServiceServicer):

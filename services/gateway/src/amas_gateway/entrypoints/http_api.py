@@ -47,7 +47,15 @@ def build(
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> FastAPI:
     """The application; `checks` are those of readiness, `heartbeat` is in seconds."""
-    app = FastAPI(title="AMAS", version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="AMAS",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        # The edge has the span and the metrics of every request; a second set would only cost.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
     _add_errors(app, access)
     for router in (
         runs.router(verbs, access),
@@ -95,6 +103,11 @@ def _add_errors(app: FastAPI, access: Access) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    async def failed(request: Request, _error: Exception) -> Response:
+        # Starlette raises it again after the answer, and the edge logs it.
+        return answer(request, http_errors.internal())
+
+    app.add_exception_handler(Exception, failed)
     app.add_exception_handler(AmasError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -136,6 +136,7 @@ class _Response:
         self._caller = caller
         self._draining = draining
         self.started = False
+        self.finished = False
         # Until something was sent: the client went away first.
         self.status = 499
 
@@ -144,6 +145,8 @@ class _Response:
             self.started = True
             self.status = int(message["status"])
             message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+        elif not message.get("more_body", False):
+            self.finished = True
         await self._send(message)
 
     def _headers(self) -> list[Header]:
@@ -160,6 +163,8 @@ class _Response:
 
 
 async def _refuse(scope: Scope, response: _Response, error: AmasError) -> None:
+    if response.finished:
+        return
     if response.started:
         # The head is out: ending the response here, unfinished, is the only honest sign that is left.
         _log.warning("a response was cut: %s", error.reason)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 
 from amas_gateway.domain.model import AuditQuery, Checkpoint, Page, Principal
@@ -24,8 +25,9 @@ class ReadAudit:
         """The newest signed tree head. It says nothing about any event, so that reading it is not recorded."""
         return await self.reader.checkpoint()
 
-    async def export(self, principal: Principal, run_id: str) -> AsyncIterator[bytes]:
+    async def export(self, principal: Principal, run_id: str) -> AsyncGenerator[bytes]:
         """The export of one run, in chunks."""
         await self.writer.read_happened(principal, "export", {"run_id": run_id})
-        async for chunk in self.reader.export(principal.tenant, run_id):
-            yield chunk
+        async with aclosing(self.reader.export(principal.tenant, run_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk

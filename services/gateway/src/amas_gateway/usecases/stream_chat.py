@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from amas_chassis.errors import AmasError
@@ -23,13 +24,15 @@ class StreamChat:
         models = self.under_bundle.models
         delivered = False
         try:
-            async for part in models.stream(principal, bundle.digest, call):
-                delivered = True
-                yield part
+            async with aclosing(models.stream(principal, bundle.digest, call)) as parts:
+                async for part in parts:
+                    delivered = True
+                    yield part
             return
         except AmasError as error:
             if delivered or error.reason != BUNDLE_UNKNOWN:
                 raise
         await self.under_bundle.hand_over(bundle)
-        async for part in models.stream(principal, bundle.digest, call):
-            yield part
+        async with aclosing(models.stream(principal, bundle.digest, call)) as parts:
+            async for part in parts:
+                yield part

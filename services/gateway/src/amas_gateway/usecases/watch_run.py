@@ -7,7 +7,8 @@ passed over, since a client that resumes would never learn what it missed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from amas_chassis.errors import AmasError, ErrorKind
@@ -35,18 +36,19 @@ class WatchRun:
         """The run, if the principal may watch it: asked before the stream begins, so that a no is a plain error."""
         return await GetRun(self.runs).for_action(principal, run_id, Action.RUN_WATCH)
 
-    async def __call__(self, principal: Principal, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
+    async def __call__(self, principal: Principal, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent]:
         """Events after sequence `after`; ends when the run has ended."""
         seen, cuts = after, 0
         while True:
             try:
-                async for event in self.runs.watch(principal, run_id, seen):
-                    if event.sequence <= seen:
-                        continue
-                    if event.sequence != seen + 1:
-                        raise _gap()
-                    seen, cuts = event.sequence, 0
-                    yield event
+                async with aclosing(self.runs.watch(principal, run_id, seen)) as events:
+                    async for event in events:
+                        if event.sequence <= seen:
+                            continue
+                        if event.sequence != seen + 1:
+                            raise _gap()
+                        seen, cuts = event.sequence, 0
+                        yield event
                 return
             except AmasError as error:
                 cuts += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 
@@ -61,8 +61,8 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
     return routes
 
 
-async def _with_first(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(chunks):  # type: ignore[type-var]  # an async generator, which the port calls an iterator
+async def _with_first(first: bytes, chunks: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
         yield first
         async for chunk in chunks:
             yield chunk

@@ -7,7 +7,7 @@ gateway drains: in the last cases with a `retry` hint, since nothing is lost by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Literal
 
@@ -38,7 +38,7 @@ class EventStream(Response):
 
     def __init__(
         self,
-        events: AsyncIterator[RunEvent],
+        events: AsyncGenerator[RunEvent],
         hold: AbstractContextManager[None],
         clock: Clock,
         draining: asyncio.Event,
@@ -71,9 +71,7 @@ class EventStream(Response):
         if self._next is not None and not self._next.done():
             self._next.cancel()
             await asyncio.wait((self._next,))
-        close = getattr(self._events, "aclose", None)
-        if close is not None:
-            await close()
+        await self._events.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the head, and then events as they come."""
