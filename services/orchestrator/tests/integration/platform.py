@@ -5,27 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from amas.audit.v1 import audit_pb2, audit_pb2_grpc
 from amas.common.v1 import approval_pb2, identity_pb2, run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
 from amas.orchestrator.v1 import orchestrator_pb2_grpc
-from amas.policy.v1 import policy_pb2, policy_pb2_grpc
-from amas.router.v1 import router_pb2, router_pb2_grpc
 from amas_chassis.channels import ClientChannels
-from amas_chassis.grpc_server import GrpcServer, GrpcService
-from amas_chassis.interceptors import internal_interceptor
-from amas_chassis.tls import TlsFiles, server_credentials
 
 from .. import resources
-from .fake_services import FakeAudit, FakePolicy, FakeRouter, Fakes
+from .fake_services import Fakes
+from .neighbours import Neighbours, tls_files
 
 LEASE_SECONDS = 1.0
 START_SECONDS = 30.0
@@ -44,9 +39,10 @@ MANAGER = identity_pb2.Principal(
 class Process:
     """One orchestrator process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, port: int, http: int, log: Path) -> None:
         self._process = process
         self.port = port
+        self.http = http
         self.log = log
 
     @property
@@ -74,8 +70,11 @@ class Process:
 class Platform:
     """Starts processes, and speaks to them as the gateway does."""
 
-    def __init__(self, fakes: Fakes, environment: dict[str, str], folder: Path, channels: ClientChannels) -> None:
-        self.fakes = fakes
+    def __init__(
+        self, neighbours: Neighbours, environment: dict[str, str], folder: Path, channels: ClientChannels
+    ) -> None:
+        self._neighbours = neighbours
+        self.fakes = neighbours.fakes
         self.environment = environment
         self._folder = folder
         self._channels = channels
@@ -95,9 +94,9 @@ class Platform:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "amas_orchestrator", env=environment, stdout=out, stderr=out
             )
-        started = Process(process, port, log)
+        started = Process(process, port, http, log)
         self._processes.append(started)
-        await self.until(lambda: self._answers(started, http), f"process ready; log:\n{log}", START_SECONDS)
+        await self.until(lambda: self._answers(started), f"process ready; log:\n{log}", START_SECONDS)
         return started
 
     def stub(self, process: Process) -> Any:
@@ -180,17 +179,28 @@ class Platform:
             await asyncio.sleep(0.02)
         pytest.fail(f"never came: {what}")
 
-    async def _answers(self, process: Process, http: int) -> bool:
+    async def metric(self, process: Process, sample: str) -> float:
+        """The value of one sample of a process's metrics; 0 while it is not there."""
+        _, body = await _http_get(process.http, "/metrics")
+        found = [line for line in body.splitlines() if line.startswith(sample)]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+    async def start_neighbours(self) -> None:
+        """Starts audit, policy-sidecar and ai-router again, where they were."""
+        await self._neighbours.start()
+
+    async def stop_neighbours(self) -> None:
+        """Stops all three at once."""
+        await self._neighbours.stop()
+
+    async def _answers(self, process: Process) -> bool:
         if process.returncode is not None:
             pytest.fail(f"the process ended with {process.returncode}: {process.log.read_text()[-3000:]}")
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", http)
+            status, _ = await _http_get(process.http, "/readyz")
         except OSError:
             return False
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        status = await reader.readline()
-        writer.close()
-        return b" 200 " in status
+        return status == 200
 
     async def close(self) -> None:
         """Ends all processes."""
@@ -202,32 +212,14 @@ class Platform:
 @asynccontextmanager
 async def platform(database: Any, certificates: Any, folder: Path) -> AsyncIterator[Platform]:
     """A migrated database, fake neighbours, and no process yet."""
-    fakes = Fakes()
     access = database("orchestrator")
     policies = folder / "policies"
     (policies / "build").mkdir(parents=True)
     (policies / "build" / "policy.wasm").write_bytes(b"\0asm")
     (policies / "access.rego").write_text("package amas\n")
-    servers, targets = [], {}
-    neighbours = (
-        ("audit", audit_pb2, audit_pb2_grpc.add_AuditServiceServicer_to_server, FakeAudit(fakes)),
-        ("policy-sidecar", policy_pb2, policy_pb2_grpc.add_PolicyServiceServicer_to_server, FakePolicy(fakes)),
-        ("ai-router", router_pb2, router_pb2_grpc.add_RouterServiceServicer_to_server, FakeRouter(fakes)),
-    )
-    for name, contract, add, servicer in neighbours:
-        service = next(iter(contract.DESCRIPTOR.services_by_name.values()))
-        full_name = service.full_name
-        callers = {f"/{full_name}/{method.name}": frozenset({"orchestrator"}) for method in service.methods}
-        server = GrpcServer(
-            "127.0.0.1:0",
-            [GrpcService(full_name, add, servicer)],
-            [internal_interceptor("amas.internal", callers)],
-            server_credentials(_tls(certificates, name)),
-        )
-        await server.start()
-        servers.append(server)
-        targets[name] = server.address
-    own = _tls(certificates, "orchestrator")
+    neighbours = Neighbours(Fakes(), certificates)
+    await neighbours.start()
+    own = tls_files(certificates, "orchestrator")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AMAS_")},
         "AMAS_ORCHESTRATOR_TLS_CERT_FILE": str(own.cert),
@@ -239,9 +231,9 @@ async def platform(database: Any, certificates: Any, folder: Path) -> AsyncItera
         "AMAS_ORCHESTRATOR_DATABASE_PASSWORD_FILE": str(access.service_password_file),
         "AMAS_ORCHESTRATOR_MIGRATION_DATABASE_URL": access.owner_url,
         "AMAS_ORCHESTRATOR_MIGRATION_DATABASE_PASSWORD_FILE": str(access.owner_password_file),
-        "AMAS_ORCHESTRATOR_POLICY_TARGET": targets["policy-sidecar"],
-        "AMAS_ORCHESTRATOR_AI_ROUTER_TARGET": targets["ai-router"],
-        "AMAS_ORCHESTRATOR_AUDIT_TARGET": targets["audit"],
+        "AMAS_ORCHESTRATOR_POLICY_TARGET": neighbours.addresses["policy-sidecar"],
+        "AMAS_ORCHESTRATOR_AI_ROUTER_TARGET": neighbours.addresses["ai-router"],
+        "AMAS_ORCHESTRATOR_AUDIT_TARGET": neighbours.addresses["audit"],
         "AMAS_ORCHESTRATOR_POLICY_DIR": str(policies),
         "AMAS_ORCHESTRATOR_LEASE_SECONDS": str(LEASE_SECONDS),
         "AMAS_ORCHESTRATOR_DRAIN_TIMEOUT": "5",
@@ -250,27 +242,27 @@ async def platform(database: Any, certificates: Any, folder: Path) -> AsyncItera
         sys.executable, "-m", "amas_orchestrator", "migrate", env=environment
     )
     assert await migration.wait() == 0
-    channels = ClientChannels(_tls(certificates, "gateway"), "gateway")
-    made = Platform(fakes, environment, folder, channels)
+    channels = ClientChannels(tls_files(certificates, "gateway"), "gateway")
+    made = Platform(neighbours, environment, folder, channels)
     try:
         yield made
     finally:
         await made.close()
         await channels.close()
-        await asyncio.gather(*(server.drain(0.1) for server in servers))
+        await neighbours.stop()
 
 
-def _tls(certificates: Any, name: str) -> TlsFiles:
-    files = certificates.files(name)
-    return TlsFiles(cert=files.cert, key=files.key, ca=files.ca)
+async def _http_get(port: int, path: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        return int(head.split(" ", 2)[1]), body
+    finally:
+        writer.close()
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-__all__ = ["DEVELOPER", "MANAGER", "Platform", "Process", "grpc", "platform"]

@@ -120,3 +120,42 @@ def _reader_then_writer(messages: list[dict[str, Any]]) -> dict[str, Any]:
     if len(results) == 1:
         return calls(("notes__write", {"text": "hello"}))
     return says({"text": results[-1]["content"]})
+
+
+async def test_a_run_outlives_its_database(amas: Platform, postgres: Any) -> None:
+    """Postgres goes away in the middle of a run and comes back: the same process goes on, and nothing is done twice."""
+    asked, restarted = asyncio.Event(), asyncio.Event()
+
+    async def brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if json.loads(messages[1]["content"])["topic"] == "a!":
+            asked.set()
+            await restarted.wait()
+        return echo(messages)
+
+    amas.fakes.brain = brain
+    process = await amas.start()
+    await amas.apply(process)
+    run_id = await amas.run(process, "sequence")
+    await amas.until(asked.is_set, "the second step")
+    await asyncio.to_thread(postgres.stop)
+    restarted.set()
+    await asyncio.to_thread(postgres.start)
+    run = await amas.ended(process, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
+    assert len(amas.fakes.model_calls) == 3
+    again = await amas.ended(process, await amas.run(process, "sequence"))
+    assert again.state == run_pb2.RUN_STATE_SUCCEEDED
+
+
+async def test_a_run_waits_for_neighbours_that_are_away(amas: Platform) -> None:
+    """While audit, policy or router cannot be reached a run waits; it goes on when they are back."""
+    process = await amas.start()
+    await amas.apply(process)
+    await amas.stop_neighbours()
+    run_id = await amas.run(process, "sequence")
+    waits = 'amas_orchestrator_dependency_waits_total{dependency="audit"}'
+    await amas.until(lambda: amas.metric(process, waits), "a wait for audit")
+    assert (await amas.get(process, run_id)).state == run_pb2.RUN_STATE_RUNNING
+    await amas.start_neighbours()
+    run = await amas.ended(process, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
