@@ -30,6 +30,7 @@ KEY_PREFIX = "amas:gateway:limits:"
 TIMEOUT_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 MAX_CONNECTIONS = 64
+SCRIPT = Path(__file__).with_name("gcra.lua")
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class RedisLimits:
         self._clock = clock
         self._instruments = instruments
         self._without_redis = without_redis
-        self._script: Any = redis.register_script(Path(__file__).with_name("gcra.lua").read_text())
+        self._script: Any = redis.register_script(SCRIPT.read_text())
         self._local = LocalLimits(clock)
         self._away_until: float | None = None
 

@@ -1,0 +1,138 @@
+"""What runs beside requests: the queue of refusals and the active bundles."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from amas.audit.v1 import audit_pb2
+from amas.orchestrator.v1 import orchestrator_pb2
+from amas_chassis.clock import ManualClock
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_gateway.adapters import active_bundles, denial_log
+from amas_gateway.adapters.active_bundles import ActiveBundles
+from amas_gateway.adapters.audit_client import AuditLog
+from amas_gateway.adapters.denial_log import DenialLog
+from amas_gateway.domain.model import Denial
+from amas_gateway.telemetry import Instruments
+from prometheus_client import CollectorRegistry
+
+
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class RecordingAudit(AuditLog):
+    """Makes real events and keeps them instead of sending them."""
+
+    def __init__(self) -> None:
+        super().__init__(None, clock())  # type: ignore[arg-type]
+        self.batches: list[Sequence[audit_pb2.AuditEvent]] = []
+        self.down = False
+
+    async def append(self, events: Sequence[audit_pb2.AuditEvent]) -> None:
+        if self.down:
+            raise AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+        self.batches.append(events)
+
+
+async def test_equal_refusals_become_one_event_with_a_count() -> None:
+    """A flood of the same refusal is one event that says how often; other refusals stay apart."""
+    audit = RecordingAudit()
+    log = DenialLog(audit, Instruments(CollectorRegistry()))
+    for number in range(500):
+        log.denied(Denial("TOKEN_SIGNATURE", "authenticate", trace_id=f"{number:032x}"))
+    log.denied(Denial("ROLE_MISSING", "resource.apply", "acme", "someone"))
+    await log.flush()
+    first, second = audit.batches[0]
+    assert (first.type, first.tenant, first.principal) == ("dev.amas.access.denied", "_unauthenticated", "")
+    assert json.loads(first.data_json) == {"action": "authenticate", "count": 500, "reason": "TOKEN_SIGNATURE"}
+    assert first.trace_id == "0" * 32
+    assert (second.tenant, second.principal) == ("acme", "someone")
+
+
+async def test_refusals_are_bounded_and_losses_counted() -> None:
+    """What does not fit, or cannot be appended, is dropped, and the metric says how much."""
+    audit, registry = RecordingAudit(), CollectorRegistry()
+    log = DenialLog(audit, Instruments(registry))
+    for number in range(denial_log.MAX_WAITING + 3):
+        log.denied(Denial("ROLE_MISSING", "run.start", "acme", f"p{number}"))
+    assert registry.get_sample_value("amas_gateway_denials_dropped_total") == 3
+    await log.flush()
+    assert [len(batch) for batch in audit.batches] == [denial_log.MAX_BATCH] * 4
+    audit.down = True
+    log.denied(Denial("ROLE_MISSING", "run.start", "acme", "p"))
+    await log.close()
+    assert registry.get_sample_value("amas_gateway_denials_dropped_total") == 4
+
+
+class BundleStub:
+    """GetBundle with a version that counts up; the test may hold answers back or fail them."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    async def GetBundle(self, request: Any, timeout: float) -> orchestrator_pb2.GetBundleResponse:  # noqa: N802, ASYNC109 - the stub's
+        self.asked += 1
+        number = self.asked
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        answer = orchestrator_pb2.GetBundleResponse(content=request.tenant.encode())
+        answer.bundle.digest = f"v{number}"
+        return answer
+
+
+@pytest.fixture
+def stub() -> BundleStub:
+    return BundleStub()
+
+
+async def test_bundles_are_shared_by_callers_and_kept_apart_by_tenant(stub: BundleStub) -> None:
+    """Many callers at once cost one fetch a tenant, and no tenant gets another's bundle (I8)."""
+    bundles = ActiveBundles(SimpleNamespace(stub=stub), clock())  # type: ignore[arg-type]
+    found = await asyncio.gather(*(bundles.active(tenant) for tenant in ["acme", "globex"] * 20))
+    assert stub.asked == 2
+    assert {bundle.content for bundle in found[::2]} == {b"acme"}
+    assert {bundle.content for bundle in found[1::2]} == {b"globex"}
+
+
+async def test_fresh_then_refreshed_behind_then_refused(stub: BundleStub) -> None:
+    """Up to a second no fetch; then the old one is answered while a new one comes; a stale one is never answered."""
+    time = clock()
+    bundles = ActiveBundles(SimpleNamespace(stub=stub), time)  # type: ignore[arg-type]
+    assert (await bundles.active("acme")).digest == "v1"
+    time.advance(active_bundles.FRESH_SECONDS - 0.1)
+    await bundles.active("acme")
+    assert stub.asked == 1
+    time.advance(0.2)
+    stub.gate.clear()
+    assert (await bundles.active("acme")).digest == "v1"
+    stub.gate.set()
+    await asyncio.gather(*bundles._fetches.values())
+    assert (await bundles.active("acme")).digest == "v2"
+    time.advance(active_bundles.STALE_SECONDS)
+    stub.error = AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+    with pytest.raises(AmasError):
+        await bundles.active("acme")
+
+
+async def test_outage_shorter_than_stale_is_not_noticed(stub: BundleStub, caplog: pytest.LogCaptureFixture) -> None:
+    """While the orchestrator restarts, model calls go on under the bundle that was active; the log says so."""
+    time = clock()
+    bundles = ActiveBundles(SimpleNamespace(stub=stub), time)  # type: ignore[arg-type]
+    await bundles.active("acme")
+    stub.error = AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
+    time.advance(active_bundles.STALE_SECONDS - 1)
+    assert (await bundles.active("acme")).digest == "v1"
+    await asyncio.gather(*bundles._fetches.values(), return_exceptions=True)
+    await asyncio.sleep(0)
+    assert "could not be refreshed" in caplog.text
