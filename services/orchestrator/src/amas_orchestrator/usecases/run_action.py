@@ -6,6 +6,8 @@ other way, and never repeat a call under another key unless a human said so.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json
@@ -18,7 +20,7 @@ from amas_orchestrator.domain.events import NewEvent, preview
 from amas_orchestrator.domain.model import Json, Reason
 from amas_orchestrator.ports import Decision, Enforced, Enforcer, Grant, Metrics
 
-from .ask_human import AskHuman, decided_at, grant_of, rejection
+from .ask_human import AskHuman, grant_of, rejection
 from .patience import Cancelled, OutOfTime, Patience
 from .step_job import StepJob, StepProgress, Workplace
 from .write_record import Recorder
@@ -55,9 +57,11 @@ class ActionRunner:
         *,
         label: Label,
         grant: Grant | None = None,
+        waited: timedelta = timedelta(),
     ) -> tuple[Json, list[NewEvent]]:
         """Hands one call to the enforcer; what came of it, and the events that say so.
 
+        `waited` is time that humans took and that the step's checkpoints do not know yet.
         `status`: done (also when denied or failed; `reply` says so), escalated or unknown (an approval is open).
         """
         if place.cancel.is_set():
@@ -67,7 +71,7 @@ class ActionRunner:
         if grant is not None:
             where = (*where, f"approved-{grant.approval_id}")
         key = ids.place_key(job.run.id, job.path, *where)
-        enforced = await self._enforce(progress, place, call, label, key, grant)
+        enforced = await self._enforce(progress, place, call, label, key, grant, waited)
         self._metrics.tool_called(enforced.decision.effect)
         event = _tool_called(job, call, where, enforced, self._clock)
         if enforced.decision.effect == "escalate":
@@ -92,6 +96,7 @@ class ActionRunner:
         approval = await self._human.close(progress.job, place, approval_id)
         if approval.state is ApprovalState.PENDING:
             return {"status": "pending", "at": self._clock.now().isoformat()}
+        waited = max(timedelta(), self._clock.now() - approval.requested_at)
         result: Json
         events: list[NewEvent] = []
         if approval.state is ApprovalState.CANCELLED:
@@ -101,10 +106,11 @@ class ActionRunner:
         elif call is None:
             result = {"status": "extended"}
         else:
-            result, events = await self.attempt(progress, place, call, label=progress.label, grant=grant_of(approval))
+            result, events = await self.attempt(
+                progress, place, call, label=progress.label, grant=grant_of(approval), waited=waited
+            )
         await self._recorder.events(progress.job.run, events, place.cancel)
-        waited = max(0.0, (decided_at(approval) - approval.requested_at).total_seconds())
-        return {**result, "at": self._clock.now().isoformat(), "waited": waited}
+        return {**result, "at": self._clock.now().isoformat(), "waited": waited.total_seconds()}
 
     async def bound(self, progress: StepProgress, place: Workplace, reason: Reason) -> Json:
         """The body of a durable step that asks whether a step may go on beyond its bounds."""
@@ -122,12 +128,20 @@ class ActionRunner:
         return _open_result("escalated", approval, self._clock)
 
     async def _enforce(
-        self, progress: StepProgress, place: Workplace, call: Call, label: Label, key: str, grant: Grant | None
+        self,
+        progress: StepProgress,
+        place: Workplace,
+        call: Call,
+        label: Label,
+        key: str,
+        grant: Grant | None,
+        waited: timedelta,
     ) -> Enforced:
         actor = progress.job.actor(progress.turn, label)
         # An effect that has begun is waited for: cutting it would only lose its outcome.
         cancel = place.cancel if call.repeatable_read else None
         until, late = progress.deadline()
+        until += waited
         for attempt in range(MAX_INTERNAL_RETRIES + 1):
             try:
                 return await self._patience.ask(

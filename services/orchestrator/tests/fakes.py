@@ -1,0 +1,449 @@
+"""In-memory twins of the ports. The world of a test is made of them; a crash is an exception in a durable step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from amas_chassis.clock import ManualClock
+from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.actions import action_digest
+from amas_governance.bundle import Bundle, PolicySet
+from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_orchestrator.domain.approvals import Approval, ApprovalState, Requirement
+from amas_orchestrator.domain.conversation import ToolInfo
+from amas_orchestrator.domain.errors import OwnershipLost, approval_not_found
+from amas_orchestrator.domain.events import AuditRecord, NewEvent, StoredEvent
+from amas_orchestrator.domain.model import Json, Principal, Reason, Run, RunState, Usage
+from amas_orchestrator.ports import Actor, Body, BundleInfo, Decision, Enforced, Grant, ModelReply
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DEVELOPER = Principal("developer", "https://issuer", "acme", ("developer",), ())
+MANAGER = Principal("release-manager", "https://issuer", "acme", ("approver",), ("release-managers",))
+ADMIN = Principal("platform-admin", "https://issuer", "acme", ("platform-admin",), ())
+ANY_OBJECT = {"type": "object", "properties": {"text": {"type": "string"}}}
+UNTRUSTED = Label(Confidentiality.INTERNAL, frozenset(), Integrity.UNTRUSTED)
+
+Say = Callable[[Actor, list[Json]], Json]
+
+
+class Crashed(BaseException):
+    """The process died here."""
+
+
+class FakeModel:
+    """ModelClient that says what a function says; the same again under the same key."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.calls: list[str] = []
+        self.bodies: list[Json] = []
+        self.answers: dict[str, bytes] = {}
+        self.failures: list[AmasError] = []
+        self.usage = Usage(10, 0, 5, Decimal("0.001"), "USD")
+
+    async def complete(self, actor: Actor, route: str, body: bytes, key: str) -> ModelReply:
+        if self.failures:
+            raise self.failures.pop(0)
+        request = json.loads(body)
+        if key not in self.answers:
+            self.calls.append(key)
+            self.bodies.append(request)
+            message = self.say(actor, request["messages"])
+            reason = "tool_calls" if message.get("tool_calls") else "stop"
+            response = {"choices": [{"message": message, "finish_reason": reason}]}
+            self.answers[key] = json.dumps(response).encode()
+        return ModelReply(self.answers[key], "scripted", "scripted", self.usage, 1, 7)
+
+
+class FakeEnforcer:
+    """Enforcer: reads are allowed, writes escalate until they come with a grant; each effect is done once a key."""
+
+    def __init__(self) -> None:
+        self.tools = [
+            ToolInfo("notes/read", "Reads.", ANY_OBJECT, "read", True),
+            ToolInfo("notes/write", "Writes.", ANY_OBJECT, "write", False),
+        ]
+        self.escalates = True
+        self.denies: set[str] = set()
+        self.unknown_once: set[str] = set()
+        self.requests: list[tuple[Actor, str, str, Grant | None]] = []
+        self.effects: list[str] = []
+        self.failures: list[AmasError] = []
+
+    async def list_tools(self, actor: Actor) -> list[ToolInfo]:
+        return self.tools
+
+    async def enforce(self, actor: Actor, tool: str, arguments: Json, key: str, grant: Grant | None = None) -> Enforced:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.requests.append((actor, tool, key, grant))
+        digest = action_digest(
+            tenant=actor.principal.tenant,
+            run_id=actor.run_id,
+            step=actor.step,
+            role=actor.role,
+            tool=tool,
+            arguments=arguments,
+        )
+
+        def decide(effect: str, *reasons: Reason, requirement: Requirement | None = None) -> Decision:
+            return Decision("d", effect, reasons, (), actor.bundle, digest, requirement)
+
+        if tool in self.denies:
+            return Enforced(decide("deny", Reason("POLICY_DENIED", "policy says no")), "not_called")
+        if tool == "notes/write" and self.escalates and grant is None:
+            needed = Requirement(("release-managers",), 1, True, 1800.0)
+            reason = Reason("APPROVAL_REQUIRED", "a human must agree")
+            return Enforced(decide("escalate", reason, requirement=needed), "not_called")
+        if tool in self.unknown_once:
+            self.unknown_once.discard(tool)
+            return Enforced(decide("allow"), "unknown")
+        if key not in self.effects:
+            self.effects.append(key)
+        return Enforced(decide("allow"), "succeeded", f"did {tool}", UNTRUSTED, 3)
+
+    async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
+        return self.tools, "sha256:live", "sha256:accepted"
+
+
+class FakeAudit:
+    """AuditLog on a list; refuses late tokens and other content under a known id."""
+
+    def __init__(self) -> None:
+        self.records: list[AuditRecord] = []
+        self.highest = 0
+        self.failures: list[AmasError] = []
+
+    async def append(self, run: Run, records: Sequence[AuditRecord], fencing_token: int) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        if fencing_token < self.highest:
+            raise AmasError(ErrorKind.FAILED_PRECONDITION, "FENCED", "another executor has the run")
+        self.highest = fencing_token
+        known = {record.id: record for record in self.records}
+        for record in records:
+            assert known.get(record.id, record) == record, f"{record.id} was written with other content"
+            if record.id not in known:
+                self.records.append(record)
+
+    async def append_for_tenant(self, principal: Principal, record: AuditRecord, bundle: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.records.append(record)
+
+    def types(self) -> list[str]:
+        """Types in order, without their prefix."""
+        return [record.type.removeprefix("dev.amas.") for record in self.records]
+
+
+class FakeRuns:
+    """RunStore on dicts."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.written: dict[str, list[NewEvent]] = {}
+        self.keys: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self.approvals: FakeApprovals | None = None
+
+    async def create(self, run: Run, idempotency_key: str, request_digest: str) -> tuple[Run, bool]:
+        place = (run.tenant, run.principal.subject, idempotency_key)
+        if idempotency_key and place in self.keys:
+            run_id, request = self.keys[place]
+            if request != request_digest:
+                raise AmasError(ErrorKind.ALREADY_EXISTS, "IDEMPOTENCY_KEY_REUSED", "another request")
+            return self.runs[run_id], True
+        self.keys[place] = (run.id, request_digest)
+        self.runs[run.id] = run
+        self.written[run.id] = []
+        return run, False
+
+    async def get(self, tenant: str, run_id: str) -> Run | None:
+        run = self.runs.get(run_id)
+        return run if run is not None and run.tenant == tenant else None
+
+    async def page(self, tenant: str, orchestration: str, state: RunState | None, size: int, before: str) -> list[Run]:
+        found = [run for run in self.runs.values() if run.tenant == tenant and orchestration in ("", run.orchestration)]
+        found = [run for run in found if (state is None or run.state is state) and (not before or run.id < before)]
+        return sorted(found, key=lambda run: run.id, reverse=True)[:size]
+
+    async def begin(self, run_id: str, now: datetime) -> Run | None:
+        run = self.runs.get(run_id)
+        if run is None:
+            return None
+        run = replace(run, started_at=run.started_at or now)
+        if run.state is RunState.QUEUED:
+            run = replace(run, state=RunState.RUNNING)
+        self.runs[run_id] = run
+        return run
+
+    async def record(self, run_id: str, fencing_token: int, events: Sequence[NewEvent]) -> bool:
+        run = self.runs[run_id]
+        if fencing_token not in (0, run.fencing_token):
+            raise OwnershipLost(run_id)
+        known = {event.key for event in self.written[run_id]}
+        for event in events:
+            if event.key in known or run.state.ended:
+                continue
+            self.written[run_id].append(event)
+            if event.kind == "run_state_changed":
+                run = replace(run, state=RunState(event.payload["state"]))
+                if run.state.ended:
+                    reason = Reason.from_dict(event.payload["reason"])
+                    run = replace(run, reason=reason, output_json=event.payload["output_json"], ended_at=event.time)
+        self.runs[run_id] = run
+        return run.cancel is not None
+
+    async def request_cancel(self, tenant: str, run_id: str, by: str, reason: str, now: datetime) -> Run | None:
+        run = await self.get(tenant, run_id)
+        if run is None:
+            return None
+        if not run.state.ended:
+            run = self.runs[run_id] = replace(run, cancel=run.cancel or {"by": by, "reason": reason})
+            if self.approvals:
+                await self.approvals.cancel_pending(run_id)
+        return run
+
+    async def take_over(self, run_id: str, now: datetime) -> Run | None:
+        run = self.runs.get(run_id)
+        if run is None or run.state.ended:
+            return None
+        run = self.runs[run_id] = replace(run, fencing_token=run.fencing_token + 1)
+        return run
+
+    async def events(self, tenant: str, run_id: str, after: int, limit: int) -> list[StoredEvent]:
+        stored = [
+            StoredEvent(run_id, number, event.kind, event.time, event.step, event.payload)
+            for number, event in enumerate(self.written[run_id], 1)
+        ]
+        return stored[after : after + limit]
+
+    def kinds(self, run_id: str) -> list[str]:
+        """Kinds of a run's events, states spelled out."""
+        named = ("run_state_changed", "step_state_changed")
+        return [
+            f"{event.step or 'run'}:{event.payload['state']}" if event.kind in named else event.kind
+            for event in self.written[run_id]
+        ]
+
+
+class FakeApprovals:
+    """ApprovalStore on a dict."""
+
+    def __init__(self, runs: FakeRuns) -> None:
+        self.stored: dict[str, Approval] = {}
+        self.wakes: set[str] = set()
+        self._runs = runs
+        runs.approvals = self
+
+    async def open(self, approval: Approval) -> Approval:
+        return self.stored.setdefault(approval.id, approval)
+
+    async def publish(self, approval: Approval, fencing_token: int, events: Sequence[NewEvent]) -> bool:
+        if self.stored[approval.id].state is ApprovalState.OPENING:
+            self.stored[approval.id] = replace(self.stored[approval.id], state=ApprovalState.PENDING)
+        return await self._runs.record(approval.run_id, fencing_token, events)
+
+    async def get(self, tenant: str, approval_id: str) -> Approval | None:
+        found = self.stored.get(approval_id)
+        return found if found is not None and found.tenant == tenant else None
+
+    async def page(
+        self, tenant: str, run_id: str, state: ApprovalState | None, size: int, before: str
+    ) -> list[Approval]:
+        return [
+            found
+            for found in self.stored.values()
+            if found.tenant == tenant and run_id in ("", found.run_id) and state in (None, found.state)
+        ][:size]
+
+    async def decide(
+        self,
+        tenant: str,
+        approval_id: str,
+        rule: Callable[[Approval], Approval],
+        event: Callable[[Approval], NewEvent],
+    ) -> Approval | None:
+        found = await self.get(tenant, approval_id)
+        if found is None:
+            return None
+        decided = self.stored[approval_id] = rule(found)
+        if decided.state is not ApprovalState.PENDING:
+            self.wakes.add(approval_id)
+        await self._runs.record(found.run_id, 0, [event(decided)])
+        return decided
+
+    async def settle(self, approval_id: str, now: datetime) -> Approval:
+        if approval_id not in self.stored:
+            raise approval_not_found(approval_id)
+        found = self.stored[approval_id]
+        if found.state is ApprovalState.PENDING and found.expires_at <= now:
+            found = self.stored[approval_id] = replace(found, state=ApprovalState.EXPIRED)
+        return found
+
+    async def others_pending(self, run_id: str, approval_id: str) -> bool:
+        return any(
+            a.run_id == run_id and a.id != approval_id and a.state is ApprovalState.PENDING
+            for a in self.stored.values()
+        )
+
+    async def cancel_pending(self, run_id: str) -> None:
+        for found in list(self.stored.values()):
+            if found.run_id == run_id and found.state in (ApprovalState.PENDING, ApprovalState.OPENING):
+                self.stored[found.id] = replace(found, state=ApprovalState.CANCELLED)
+                self.wakes.add(found.id)
+
+    async def unsent_wakes(self, limit: int) -> list[Approval]:
+        return [self.stored[approval_id] for approval_id in sorted(self.wakes)][:limit]
+
+    async def wake_sent(self, approval_id: str) -> None:
+        self.wakes.discard(approval_id)
+
+
+class FakeBundles:
+    """BundleStore on dicts."""
+
+    def __init__(self, bundle: Bundle | None = None) -> None:
+        self.bundles: dict[str, Bundle] = {}
+        self.active_digest: dict[str, str] = {}
+        if bundle is not None:
+            self.bundles[bundle.digest] = bundle
+            self.active_digest["acme"] = bundle.digest
+
+    async def active(self, tenant: str) -> tuple[BundleInfo, Bundle] | None:
+        digest = self.active_digest.get(tenant)
+        return await self.get(tenant, digest) if digest else None
+
+    async def get(self, tenant: str, digest: str) -> tuple[BundleInfo, Bundle] | None:
+        bundle = self.bundles.get(digest)
+        if bundle is None:
+            return None
+        return BundleInfo(digest, tenant, START, "developer", self.active_digest.get(tenant) == digest), bundle
+
+    async def activate(self, principal: Principal, bundle: Bundle, expected: str, now: datetime) -> BundleInfo:
+        if self.active_digest.get(principal.tenant, "") != expected:
+            raise AmasError(ErrorKind.ABORTED, "RESOURCES_CHANGED", "somebody else applied")
+        self.bundles[bundle.digest] = bundle
+        self.active_digest[principal.tenant] = bundle.digest
+        return BundleInfo(bundle.digest, principal.tenant, now, principal.subject, True)
+
+
+class FakeEngine:
+    """Engine that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.enqueued: list[str] = []
+        self.inbox: dict[tuple[str, str], Json] = {}
+        self.resumed: list[str] = []
+        self.left: dict[str, dict[str, list[str]]] = {}
+
+    async def enqueue(self, run: Run) -> None:
+        self.enqueued.append(run.id)
+
+    async def send(self, workflow_id: str, topic: str, message: Json, key: str) -> None:
+        self.inbox[workflow_id, topic] = message
+
+    async def executors_at_work(self) -> set[str]:
+        return set(self.left)
+
+    async def stranded(self, executor_id: str) -> dict[str, list[str]]:
+        return self.left.get(executor_id, {})
+
+    async def resume(self, workflow_ids: Sequence[str]) -> None:
+        self.resumed += workflow_ids
+
+
+class FakeDurable:
+    """Durable on a dict of checkpoints, which outlive a crash; `crash_in` names the step whose result is lost."""
+
+    def __init__(self, world: Any, workflow_id: str, checkpoints: dict[str, Json] | None = None) -> None:
+        self._world = world
+        self._workflow_id = workflow_id
+        self.checkpoints = {} if checkpoints is None else checkpoints
+        self.ran: list[str] = []
+        self.crash_in = ""
+        self.humans: list[Callable[[str], Any]] = []
+
+    @property
+    def workflow_id(self) -> str:
+        return self._workflow_id
+
+    async def step(self, name: str, body: Body) -> Json:
+        if name not in self.checkpoints:
+            result = json.loads(json.dumps(await body()))
+            self.ran.append(name)
+            if name == self.crash_in:
+                raise Crashed(name)
+            self.checkpoints[name] = result
+        return self.checkpoints[name]
+
+    async def receive(self, topic: str, timeout_seconds: float) -> Json | None:
+        name = f"receive/{topic}/{sum(key.startswith(f'receive/{topic}/') for key in self.ran)}"
+        self.ran.append(name)
+        if self.humans:
+            answered = self.humans.pop(0)(topic)
+            if asyncio.iscoroutine(answered):
+                await answered
+            return {}
+        self._world.clock.advance(timeout_seconds)
+        return None
+
+    async def spawn(self, path: str, arguments: Json) -> Json:
+        child = FakeDurable(self._world, f"{self._workflow_id}/{path}")
+        child.humans = self.humans
+        if path not in self.checkpoints:
+            self.checkpoints[path] = await self._world.orchestrations.run_spawned(
+                json.loads(json.dumps(arguments)), child
+            )
+        return self.checkpoints[path]
+
+
+class FakeCancellations:
+    """Cancellations with one signal for all."""
+
+    def __init__(self) -> None:
+        self.signal = asyncio.Event()
+
+    def watch(self, run_id: str) -> AbstractContextManager[asyncio.Event]:
+        return nullcontext(self.signal)
+
+
+class FakeMetrics:
+    """Metrics that count what was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def run_ended(self, state: str, seconds: float) -> None:
+        self.told.append(("run_ended", state))
+
+    def step_ended(self, state: str) -> None:
+        self.told.append(("step_ended", state))
+
+    def model_called(self, usage: Mapping[str, Any]) -> None:
+        self.told.append(("model_called", ""))
+
+    def tool_called(self, effect: str) -> None:
+        self.told.append(("tool_called", effect))
+
+    def waited_for(self, dependency: str) -> None:
+        self.told.append(("waited_for", dependency))
+
+    def taken_over(self) -> None:
+        self.told.append(("taken_over", ""))
+
+
+def policies() -> PolicySet:
+    """The smallest set of policies."""
+    return PolicySet({"p.rego": "package p"}, b"wasm")
+
+
+def clock() -> ManualClock:
+    """A clock at the start of all tests."""
+    return ManualClock(START)

@@ -1,0 +1,127 @@
+"""A run without a database, an engine or a network: the real use cases on the fakes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from amas_governance.bundle import Bundle
+from amas_orchestrator.domain.approvals import Approval, ApprovalState
+from amas_orchestrator.domain.model import Json, Principal, Run
+from amas_orchestrator.usecases.ask_human import AskHuman
+from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.patience import Patience
+from amas_orchestrator.usecases.run_action import ActionRunner
+from amas_orchestrator.usecases.run_orchestration import RunOrchestration
+from amas_orchestrator.usecases.run_step import StepRunner
+from amas_orchestrator.usecases.run_turn import TurnRunner
+from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.start_run import StartRun
+from amas_orchestrator.usecases.write_record import Recorder
+
+from .fakes import (
+    DEVELOPER,
+    MANAGER,
+    FakeApprovals,
+    FakeAudit,
+    FakeBundles,
+    FakeCancellations,
+    FakeDurable,
+    FakeEnforcer,
+    FakeEngine,
+    FakeMetrics,
+    FakeModel,
+    FakeRuns,
+    Say,
+    clock,
+)
+
+
+def says(output: Any) -> Json:
+    """A final answer."""
+    return {"role": "assistant", "content": output if isinstance(output, str) else json.dumps(output)}
+
+
+def calls(*functions: tuple[str, Any]) -> Json:
+    """An answer that asks for calls; arguments that are texts go as they are."""
+    made = [
+        {
+            "id": f"c{index}",
+            "type": "function",
+            "function": {"name": name, "arguments": args if isinstance(args, str) else json.dumps(args)},
+        }
+        for index, (name, args) in enumerate(functions)
+    ]
+    return {"role": "assistant", "content": "", "tool_calls": made}
+
+
+def results(messages: list[Json]) -> list[str]:
+    """What the tools have answered so far."""
+    return [message["content"] for message in messages if message["role"] == "tool"]
+
+
+def topic(messages: list[Json]) -> str:
+    """The topic in the input of a step."""
+    return str(json.loads(messages[1]["content"])["topic"])
+
+
+class World:
+    """Everything that a run needs."""
+
+    def __init__(self, bundle: Bundle, say: Say) -> None:
+        self.clock = clock()
+        self.model, self.enforcer, self.audit = FakeModel(say), FakeEnforcer(), FakeAudit()
+        self.runs = FakeRuns()
+        self.approvals = FakeApprovals(self.runs)
+        self.bundles, self.engine = FakeBundles(bundle), FakeEngine()
+        self.metrics, self.cancellations = FakeMetrics(), FakeCancellations()
+        self.patience = Patience(self.clock, self.metrics, self._sleep)
+        recorder = Recorder(self.audit, self.runs, self.patience)
+        human = AskHuman(self.approvals, recorder, self.patience, self.clock)
+        actions = ActionRunner(self.enforcer, human, recorder, self.patience, self.clock, self.metrics)
+        turns = TurnRunner(self.model, self.enforcer, actions, recorder, self.patience, self.clock, self.metrics)
+        self.orchestrations = RunOrchestration(
+            self.runs,
+            self.approvals,
+            self.bundles,
+            StepRunner(turns, actions, self.clock, self.metrics),
+            recorder,
+            self.patience,
+            self.cancellations,
+            self.clock,
+            self.metrics,
+        )
+        self.wakes = SendWakes(self.approvals, self.engine)
+        self.decide_approval = DecideApproval(self.approvals, self.wakes, self.clock)
+        self.start_run = StartRun(self.runs, self.bundles, self.engine, self.clock)
+
+    async def start(self, orchestration: str, value: Any = None) -> FakeDurable:
+        """A started run's workflow, not begun."""
+        run, _ = await self.start_run(DEVELOPER, orchestration, json.dumps(value or {"topic": "a"}), "", "")
+        return FakeDurable(self, run.id)
+
+    async def run(self, orchestration: str, value: Any = None, *humans: Any) -> Run:
+        """A run to its end; `humans` are asked in turn when it waits."""
+        workflow = await self.start(orchestration, value)
+        workflow.humans = list(humans)
+        return await self.finish(workflow)
+
+    async def finish(self, workflow: FakeDurable) -> Run:
+        """The run of a workflow, after the workflow."""
+        await self.orchestrations.run(workflow.workflow_id, workflow)
+        return self.runs.runs[workflow.workflow_id]
+
+    async def decide(self, approve: bool, principal: Principal = MANAGER) -> Approval:
+        """Answers the one pending approval."""
+        pending = [a for a in self.approvals.stored.values() if a.state is ApprovalState.PENDING]
+        assert len(pending) == 1
+        return await self.decide_approval(
+            principal,
+            pending[0].id,
+            approve=approve,
+            reason="because",
+            shown_digest=pending[0].action_digest,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.clock.advance(seconds)
