@@ -37,7 +37,7 @@ spec:
   input: {{schema: {{type: object}}}}
   output: {{schema: {{type: object, required: [answer], properties: {{answer: {{type: string}}}}}}}}
   tools: [{{name: git/git_log}}]
-  bounds: {{steps: 4, modelCalls: 4, tokens: 20000, cost: {{amount: "1", currency: USD}}, wallClock: 1m}}
+  bounds: {{steps: 4, modelCalls: 4, tokens: 20000, cost: {{amount: "1", currency: USD}}, wallClock: 15s}}
   data: {{clearance: internal}}
 ---
 apiVersion: amas.dev/v1alpha1
