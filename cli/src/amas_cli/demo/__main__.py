@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="amas_cli.demo", description=__doc__)
     parser.add_argument("--repo", default=".", help="any Git repository; it is only read")
     repo = Path(parser.parse_args(arguments).repo or ".").absolute()
+    # A shell starts background jobs with SIGINT ignored, and we raise it ourselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
