@@ -1,0 +1,203 @@
+"""The gateway as the process that it is: mutual TLS to real servers, a real issuer and Redis, and SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .fakes import DIGEST
+from .upstreams import Upstreams, upstreams
+
+pytestmark = pytest.mark.integration
+
+READY_SECONDS = 30
+
+
+@dataclass
+class Gateway:
+    """The running process."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    environment: dict[str, str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def behind(certificates: Any) -> AsyncIterator[Upstreams]:
+    async with upstreams(certificates) as all_of:
+        yield all_of
+
+
+@pytest.fixture
+async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    files, password = certificates.files("gateway"), tmp_path / "redis-password"
+    secret, _, server = redis_url.removeprefix("redis://:").partition("@")
+    password.write_text(secret)
+    port = free_port()
+    settings = {
+        "GRPC_LISTEN": f"127.0.0.1:{free_port()}",
+        "HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+        "PUBLIC_HTTP_LISTEN": f"127.0.0.1:{port}",
+        "PUBLIC_GRPC_LISTEN": f"127.0.0.1:{free_port()}",
+        "TLS_CERT_FILE": files.cert,
+        "TLS_KEY_FILE": files.key,
+        "TLS_CA_FILE": files.ca,
+        "ORCHESTRATOR_TARGET": behind.targets["orchestrator"],
+        "AI_ROUTER_TARGET": behind.targets["ai-router"],
+        "AUDIT_TARGET": behind.targets["audit"],
+        "REDIS_URL": f"redis://{server}",
+        "REDIS_PASSWORD_FILE": password,
+        "OIDC_ISSUER": behind.issuer_url,
+        "DRAIN_TIMEOUT": 10,
+    }
+    environment = os.environ | {f"AMAS_GATEWAY_{name}": str(value) for name, value in settings.items()}
+    process = await start(environment)
+    url = f"http://127.0.0.1:{port}"
+    await until_ready(url)
+    yield Gateway(process, url, environment)
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "amas_gateway", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def until_ready(url: str) -> None:
+    async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
+        while True:
+            try:
+                if (await client.get(f"{url}/readyz")).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) -> None:
+    """What the services get passes their contracts' rules, under the principal of the token, and comes back whole."""
+    roles = ["developer", "platform-admin", "auditor"]
+    token = behind.token(roles=roles, groups=["g"])
+    async with httpx.AsyncClient(base_url=gateway.url, headers={"Authorization": f"Bearer {token}"}) as client:
+        body = {"orchestration": "release-notes", "input": {"a": 1}}
+        started = await client.post("/v1/runs", json=body, headers={"Idempotency-Key": "k"})
+        assert started.status_code == 201, started.text
+        seen = behind.orchestrator.seen[0]
+        assert (seen.orchestration, seen.input_json, seen.idempotency_key) == ("release-notes", '{"a":1}', "k")
+        who = seen.principal
+        assert (who.subject, who.tenant, who.issuer) == ("developer", "acme", behind.issuer_url)
+        assert (list(who.roles), list(who.groups)) == (sorted(roles), ["g"])
+
+        events = await client.get("/v1/runs/run-1/events", headers={"Last-Event-ID": "1"})
+        assert [line for line in events.text.splitlines() if line.startswith("id:")] == ["id: 2", "id: 3"]
+        assert (await client.get("/v1/runs/none")).json()["reason"] == "RUN_NOT_FOUND"
+        assert (await client.get("/v1/runs")).json()["runs"][0]["tenant"] == "acme"
+        failed = await client.post("/v1/runs/run-1:cancel")
+        assert (failed.status_code, "hunter2" in failed.text) == (500, False)
+        applied = await client.post("/v1/resources:apply", json={"files": [{"name": "a.yaml", "content": "x"}]})
+        assert applied.status_code == 200
+
+        chat = {"model": "default", "messages": [], "extra": [1.5]}
+        assert (await client.post("/v1/chat/completions", json=chat)).json() == chat
+        assert behind.router.bundles == {DIGEST: b"bundle of acme"}
+        assert behind.router.contexts[0].principal.tenant == "acme"
+        streamed = await client.post("/v1/chat/completions", json=chat | {"stream": True})
+        assert streamed.text.startswith('data: {"n":1}\n\ndata: {"error"')
+        assert (await client.get("/v1/models")).json()["data"][0]["id"] == "default"
+        usage = await client.get("/v1/usage?runId=run-1&since=1970-01-01T00:00:07Z")
+        assert usage.json()["rows"][0]["calls"] == "7"
+        assert (await client.get("/v1/usage?since=yesterday")).json()["violations"][0]["field"] == "since"
+
+        assert (await client.get("/v1/audit/runs/run-1/export")).content == b"onetwo"
+        assert len((await client.get("/v1/audit/events")).json()["entries"]) == 2
+        assert [event.type for event in behind.audit.events] == ["dev.amas.audit.read"] * 2
+        assert json.loads(behind.audit.events[0].data_json) == {"filters": {"run_id": "run-1"}, "what": "export"}
+
+
+async def test_refusals_reach_the_audit_log(gateway: Gateway, behind: Upstreams) -> None:
+    """A refused access is in the audit log soon after, with its trace, and without the token."""
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        token = behind.token(roles=["auditor"])
+        refused = await client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"})
+    assert refused.status_code == 403
+    await asyncio.wait_for(behind.audit.appended.wait(), 10)
+    event = behind.audit.events[0]
+    assert (event.type, event.tenant, event.principal) == ("dev.amas.access.denied", "acme", "developer")
+    assert event.trace_id == refused.json()["traceId"]
+    assert token not in str(event)
+
+
+async def test_sigterm_under_load_loses_no_request(gateway: Gateway, behind: Upstreams) -> None:
+    """I12: every request that was accepted when SIGTERM came is answered, and the process ends with 0."""
+    behind.orchestrator.slowness = 0.3
+    headers = {"Authorization": f"Bearer {behind.token(roles=['platform-admin'])}"}
+    body = {"orchestration": "o", "input": {}}
+    answered: list[int] = []
+
+    async def load(client: httpx.AsyncClient) -> None:
+        while True:
+            try:
+                answered.append((await client.post("/v1/runs", json=body)).status_code)
+            except httpx.ConnectError:
+                # Refused before it was accepted: the one fair end of this loop.
+                return
+
+    async with asyncio.TaskGroup() as group:
+        clients = [httpx.AsyncClient(base_url=gateway.url, headers=headers) for _ in range(8)]
+        for client in clients:
+            group.create_task(load(client))
+        await behind.orchestrator.busy.wait()
+        gateway.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        await client.aclose()
+    _, stderr = await asyncio.wait_for(gateway.process.communicate(), 20)
+    assert gateway.process.returncode == 0, stderr.decode()
+    assert set(answered) <= {201, 429}
+    assert answered.count(201) == len(behind.orchestrator.seen)
+
+
+async def test_port_in_use_is_one_sentence(gateway: Gateway) -> None:
+    """A second gateway on the same port says so in one sentence and ends; the first goes on."""
+    environment = gateway.environment | {
+        "AMAS_GATEWAY_GRPC_LISTEN": "127.0.0.1:0",
+        "AMAS_GATEWAY_HTTP_LISTEN": "127.0.0.1:0",
+    }
+    second = await start(environment)
+    _, stderr = await asyncio.wait_for(second.communicate(), 20)
+    assert second.returncode == 3
+    told = [line for line in stderr.decode().splitlines() if not line.startswith("{")]
+    address = gateway.environment["AMAS_GATEWAY_PUBLIC_HTTP_LISTEN"]
+    assert told == [f"gateway: {address} cannot be listened on: another process listens there"]
+    await until_ready(gateway.url)
+
+
+async def test_restart_on_the_same_port(gateway: Gateway) -> None:
+    """After a kill -9 the next gateway listens on the same port at once."""
+    gateway.process.kill()
+    await gateway.process.wait()
+    second = await start(gateway.environment)
+    try:
+        await until_ready(gateway.url)
+    finally:
+        second.kill()
+        await second.communicate()
