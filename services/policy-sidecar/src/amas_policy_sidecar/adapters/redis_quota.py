@@ -7,9 +7,9 @@ does not.
 
 from __future__ import annotations
 
-import hashlib
 import math
 
+from amas_governance.canonical import digest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -134,6 +134,5 @@ def _places_key(claim: QuotaClaim) -> str:
 
 
 def _calls_key(claim: QuotaClaim, role: str) -> str:
-    # Hashed, since ids come from callers and must not be able to form another key. The tenant's pattern has no brace.
-    name = hashlib.sha256("\0".join((claim.run_id, role, claim.tool)).encode()).hexdigest()
-    return f"amas:quota:{{{claim.tenant}}}:calls:{name}"
+    # A digest, since ids come from callers and must not be able to form another key. The tenant's pattern has no brace.
+    return f"amas:quota:{{{claim.tenant}}}:calls:{digest([claim.run_id, role, claim.tool])}"
