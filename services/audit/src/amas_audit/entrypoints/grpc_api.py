@@ -23,7 +23,7 @@ CALLERS: dict[str, frozenset[str]] = {
     f"/{SERVICE}/Append": frozenset({"gateway", "orchestrator", "ai-router", "policy-sidecar"}),
     f"/{SERVICE}/Query": frozenset({"gateway", "policy-sidecar"}),
     f"/{SERVICE}/GetProof": frozenset({"gateway"}),
-    # A checkpoint is public, and signing it shows that the log works: the sidecar asks for it before it says it is ready.
+    # A checkpoint holds nothing of any tenant; the sidecar asks for it to know that the log answers.
     f"/{SERVICE}/GetCheckpoint": frozenset({"gateway", "policy-sidecar"}),
     f"/{SERVICE}/Export": frozenset({"gateway"}),
 }
