@@ -1,0 +1,139 @@
+"""The rules by which an answer counts (invariant I3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from amas_chassis.errors import AmasError
+from amas_orchestrator.domain.approvals import (
+    ADMINISTRATORS,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    Requirement,
+    decide,
+)
+from amas_orchestrator.domain.model import Principal, Reason
+
+from ..fakes import ADMIN, DEVELOPER, MANAGER, START
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def approval(**changes: object) -> Approval:
+    """A pending approval of a write."""
+    made = Approval(
+        id="apr-1",
+        tenant="acme",
+        run_id="run-1",
+        workflow_id="run-1",
+        step="publish",
+        kind=ApprovalKind.ACTION,
+        state=ApprovalState.PENDING,
+        requester="developer",
+        role="publisher",
+        purpose="Publishes.",
+        tool="git/git_commit",
+        arguments_json="{}",
+        action_digest=DIGEST,
+        bundle="sha256:" + "b" * 64,
+        reasons=(Reason("APPROVAL_REQUIRED", "a human must agree"),),
+        requirement=Requirement(("release-managers",), 1, True, 1800.0),
+        requested_at=START,
+        expires_at=START + timedelta(minutes=30),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def answer(
+    asked: Approval,
+    principal: Principal = MANAGER,
+    *,
+    approve: bool = True,
+    digest: str = DIGEST,
+    after: timedelta = timedelta(minutes=1),
+) -> Approval:
+    """The approval with an answer."""
+    return decide(asked, principal, approve=approve, reason="r", shown_digest=digest, now=START + after)
+
+
+def manager(name: str) -> Principal:
+    """Another release manager."""
+    return replace(MANAGER, subject=name)
+
+
+def test_one_yes_approves_where_one_is_enough() -> None:
+    """The answer is kept with the groups that made it count."""
+    decided = answer(approval())
+    assert decided.state is ApprovalState.APPROVED
+    assert decided.answers[0].groups == ("release-managers",)
+
+
+def test_a_quorum_needs_as_many_different_people() -> None:
+    """Two of two; the same person twice is refused."""
+    two = approval(requirement=Requirement(("release-managers",), 2, True, 1800.0))
+    first = answer(two)
+    assert first.state is ApprovalState.PENDING
+    with pytest.raises(AmasError, match="APPROVAL_ALREADY_ANSWERED"):
+        answer(first)
+    assert answer(first, manager("other")).state is ApprovalState.APPROVED
+
+
+def test_one_no_rejects_whatever_the_quorum() -> None:
+    """Nobody is outvoted."""
+    two = approval(requirement=Requirement(("release-managers",), 2, True, 1800.0))
+    assert answer(answer(two), manager("other"), approve=False).state is ApprovalState.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": ApprovalState.APPROVED}, "APPROVAL_ALREADY_DECIDED"),
+        ({"state": ApprovalState.REJECTED}, "APPROVAL_ALREADY_DECIDED"),
+        ({"state": ApprovalState.EXPIRED}, "APPROVAL_EXPIRED"),
+        ({"state": ApprovalState.CANCELLED}, "APPROVAL_CANCELLED"),
+        ({"state": ApprovalState.OPENING}, "APPROVAL_NOT_READY"),
+        ({"expires_at": START + timedelta(minutes=1)}, "APPROVAL_EXPIRED"),
+        ({"action_digest": "sha256:" + "c" * 64}, "ACTION_DIGEST_MISMATCH"),
+    ],
+)
+def test_an_approval_that_is_not_what_was_shown_is_refused(changes: dict[str, object], reason: str) -> None:
+    """Decided, expired, withdrawn or about another action: no answer counts, neither yes nor no."""
+    for approve in (True, False):
+        with pytest.raises(AmasError, match=reason):
+            answer(approval(**changes), approve=approve)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        replace(MANAGER, groups=("others",)),
+        replace(MANAGER, groups=(), roles=("release-managers",)),
+        ADMIN,
+        replace(DEVELOPER, groups=()),
+    ],
+)
+def test_only_members_of_the_groups_count(principal: Principal) -> None:
+    """Roles are not groups, and an administrator is no release manager."""
+    with pytest.raises(AmasError, match="APPROVER_NOT_ELIGIBLE"):
+        answer(approval(), principal)
+
+
+def test_four_eyes_are_four() -> None:
+    """Who asked cannot approve, but may say no."""
+    requester = replace(MANAGER, subject="developer")
+    with pytest.raises(AmasError, match="FOUR_EYES_REQUIRED"):
+        answer(approval(), requester)
+    assert answer(approval(), requester, approve=False).state is ApprovalState.REJECTED
+    alone = approval(requirement=Requirement(("release-managers",), 1, False, 1800.0))
+    assert answer(alone, requester).state is ApprovalState.APPROVED
+
+
+def test_administrators_answer_where_no_contract_names_anybody() -> None:
+    """Unknown outcomes and bounds are theirs by default."""
+    asked = approval(requirement=Requirement.of(None))
+    assert answer(asked, ADMIN).answers[0].groups == (ADMINISTRATORS,)
+    with pytest.raises(AmasError, match="APPROVER_NOT_ELIGIBLE"):
+        answer(asked, MANAGER)
