@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from amas_cli.local.issuer.principals import PRINCIPALS
@@ -30,9 +30,12 @@ def secret(state: Path, name: str) -> str:
     return (state / "clients" / name).read_text().strip()
 
 
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
 async def token(client: Client, state: Path, name: str, **form: str) -> str:
-    auth = aiohttp.BasicAuth(name, secret(state, name))
-    response = await client.post("/token", data=GRANT | form, auth=auth)
+    response = await client.post("/token", data=GRANT | form, headers=basic(name, secret(state, name)))
     assert response.status == 200
     body = await response.json()
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 3600)
@@ -73,7 +76,7 @@ async def test_secret_in_the_form(client: Client, tmp_path: Path) -> None:
 async def test_wrong_credentials(client: Client, tmp_path: Path, name: str, given: str) -> None:
     """A wrong secret and an unknown client look the same, and the admin's secret is no client's."""
     given = (tmp_path / "admin").read_text().strip() if given == "ADMIN" else given
-    response = await client.post("/token", data=GRANT, auth=aiohttp.BasicAuth(name, given))
+    response = await client.post("/token", data=GRANT, headers=basic(name, given))
     assert response.status == 401
     assert await response.json() == {"error": "invalid_client"}
 
@@ -87,12 +90,12 @@ async def test_malformed_credentials(client: Client, header: str) -> None:
 
 async def test_other_grants_are_refused(client: Client, tmp_path: Path) -> None:
     """Only client_credentials is granted, and only with the algorithms that there are."""
-    auth = aiohttp.BasicAuth("developer", secret(tmp_path, "developer"))
+    headers = basic("developer", secret(tmp_path, "developer"))
     for form, error in (
         ({"grant_type": "password"}, "unsupported_grant_type"),
         (GRANT | {"signing_alg": "none"}, "invalid_request"),
     ):
-        response = await client.post("/token", data=form, auth=auth)
+        response = await client.post("/token", data=form, headers=headers)
         assert (response.status, await response.json()) == (400, {"error": error})
 
 

@@ -45,8 +45,8 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     )
     limit_read_tenant: str = Field(default="200/s,burst=400", description="reads of a tenant")
     limit_read_principal: str = Field(default="50/s,burst=100", description="reads of a principal")
-    limit_write_tenant: str = Field(default="50/s,burst=100", description="writes of a tenant")
-    limit_write_principal: str = Field(default="10/s,burst=50", description="writes of a principal")
+    limit_write_tenant: str = Field(default="100/s,burst=200", description="writes of a tenant")
+    limit_write_principal: str = Field(default="50/s,burst=100", description="writes of a principal")
     limit_model_tenant: str = Field(default="200/s,burst=400", description="model calls of a tenant")
     limit_model_principal: str = Field(default="50/s,burst=100", description="model calls of a principal")
 

@@ -55,7 +55,8 @@ class SigningKeys:
 
     def rotate(self) -> None:
         """Makes a new generation that signs from now on."""
-        number = max(self._generations, default=0) + 1
+        # Above every file, also those of a rotation that was cut: files are never written twice.
+        number = max((int(path.name.partition("-")[0]) for path in self._files()), default=0) + 1
         made: dict[str, Key] = {
             "Ed25519": OKPKey.generate_key("Ed25519"),
             "ES256": ECKey.generate_key("P-256"),
@@ -65,9 +66,12 @@ class SigningKeys:
             write_new(self._folder / f"{number:06d}-{algorithm}.json", content)
         self._generations = self._load()
 
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("[0-9]*-*.json"))
+
     def _load(self) -> dict[int, dict[str, SigningKey]]:
         generations: dict[int, dict[str, SigningKey]] = {}
-        for path in sorted(self._folder.glob("[0-9]*-*.json")):
+        for path in self._files():
             number, _, algorithm = path.stem.partition("-")
             if algorithm not in ALGORITHMS:
                 continue
