@@ -5,6 +5,7 @@ Runs in its own process (`python -m amas_cli.local.supervise`), or in that of `a
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -34,6 +35,9 @@ from .state import PlatformState, load_state
 
 HOUSEKEEPING_S = 5.0
 LOG_LINES_SHOWN = 12
+FULL_BYTES = 8 * 1024 * 1024
+"""With less than this free, whatever failed failed for want of space: it could not even say so in its log."""
+NO_SPACE = os.strerror(errno.ENOSPC)
 MIN_FREE_BYTES = 300 * 1024 * 1024
 """A new database, its log and some room; less than this and the start would end half-way."""
 
@@ -69,9 +73,10 @@ class Supervisor:
         begun = time.monotonic()
         try:
             self._take_lock()
-        except CliError as error:
-            self._report(PlatformFailed.of(error))
-            return error.exit_code
+        except (CliError, OSError) as error:
+            refused = error if isinstance(error, CliError) else self._unusable(error)
+            self._report(PlatformFailed.of(refused))
+            return refused.exit_code
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         adopt_orphans()
@@ -86,7 +91,7 @@ class Supervisor:
         except CliError as error:
             failure = error
         except OSError as error:
-            failure = CliError(f"The platform could not start: {error}.", next_step="free some space and try again")
+            failure = self._unusable(error)
         await self._stop_all()
         if failure is not None:
             self._report(PlatformFailed.of(failure))
@@ -95,6 +100,12 @@ class Supervisor:
             self._report(PlatformFailed("The start was interrupted.", "", int(ExitCode.INTERRUPTED)))
             return ExitCode.INTERRUPTED
         return ExitCode.OK
+
+    def _unusable(self, error: OSError) -> CliError:
+        return CliError(
+            f"The state folder {self._home.root} cannot be used: {error.strerror or error}.",
+            next_step="free some space there, or name another folder with AMAS_HOME",
+        )
 
     def _take_lock(self) -> None:
         self._home.create()
@@ -122,12 +133,22 @@ class Supervisor:
         try:
             await start
         except PartFailedError as error:
-            lines = tail(self._home.log(error.part), LOG_LINES_SHOWN)
-            raise CliError(
-                f"{error.part} {error.message}." if lines else f"{error.part}: {error.message}.",
-                next_step=f"read {self._home.log(error.part)}, then try `amas up` again",
-                details=lines,
-            ) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: PartFailedError) -> CliError:
+        """A part's failure with the end of its log and a next step."""
+        log = self._home.log(error.part)
+        first, *further = error.message.strip().splitlines()
+        details = (*further, *tail(log, LOG_LINES_SHOWN))[-LOG_LINES_SHOWN:]
+        said_so = any(NO_SPACE in line for line in (error.message, *details))
+        if said_so or shutil.disk_usage(self._home.root).free < FULL_BYTES:
+            return CliError(
+                f"{error.part}: the disk of {self._home.root} is full.",
+                next_step="free some space, then try `amas up` again",
+                details=details[-1:],
+            )
+        next_step = f"read {log if log.exists() else self._home.logs}, then try `amas up` again"
+        return CliError(f"{error.part}: {first.rstrip('.:')}.", next_step=next_step, details=details)
 
     def _plan(self) -> Plan:
         """Choose ports, write the model's resources, wire the parts. Starts nothing."""
