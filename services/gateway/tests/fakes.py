@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from amas.audit.v1 import audit_pb2
 from amas.common.v1 import approval_pb2, resource_pb2, run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2
-from amas.router.v1 import router_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.domain import limits, model
 from amas_gateway.domain.errors import TokenFault, not_found, token_refused
@@ -221,105 +218,3 @@ class FakeResources:
 
     async def describe_tool_server(self, who: Principal, server: str) -> object:
         return orchestrator_pb2.DescribeToolServerResponse(pin=DIGEST)
-
-
-class FakeBundles:
-    """One bundle a tenant."""
-
-    async def active(self, tenant: str) -> model.ActiveBundle:
-        return model.ActiveBundle(DIGEST, b"content")
-
-
-@dataclass
-class FakeModels:
-    """A router that answers what the test says."""
-
-    knows_bundle: bool = True
-    loaded: int = 0
-    calls: list[tuple[Principal, str, model.ModelCall]] = field(default_factory=list)
-    body: bytes = b"{}"
-    parts: list[model.Chunk | model.StreamEnd | AmasError] = field(default_factory=list)
-    error: AmasError | None = None
-    # Set when a call was cancelled by the caller's going away.
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    hang: bool = False
-    called: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def load_bundle(self, bundle: model.ActiveBundle) -> None:
-        self.loaded += 1
-        self.knows_bundle = True
-
-    async def _called(self, who: Principal, bundle: str, call: model.ModelCall) -> None:
-        if not self.knows_bundle:
-            raise AmasError(ErrorKind.FAILED_PRECONDITION, "BUNDLE_UNKNOWN", "unknown bundle")
-        self.calls.append((who, bundle, call))
-        self.called.set()
-        if self.error:
-            raise self.error
-        if self.hang:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.cancelled.set()
-
-    async def complete(self, who: Principal, bundle: str, call: model.ModelCall) -> model.Answer:
-        await self._called(who, bundle, call)
-        return model.Answer(self.body, model.Report("call-1", "openai", "gpt\r\n-5", 1))
-
-    async def stream(
-        self, who: Principal, bundle: str, call: model.ModelCall
-    ) -> AsyncGenerator[model.Chunk | model.StreamEnd]:
-        if not self.parts:
-            await self._called(who, bundle, call)
-        hang, self.hang = self.hang, False
-        await self._called(who, bundle, call)
-        try:
-            for part in self.parts:
-                if isinstance(part, AmasError):
-                    raise part
-                yield part
-            if hang:
-                await asyncio.Event().wait()
-        finally:
-            self.cancelled.set()
-
-    async def embed(self, who: Principal, bundle: str, call: model.ModelCall) -> model.Answer:
-        await self._called(who, bundle, call)
-        return model.Answer(self.body)
-
-    async def list(self, who: Principal, bundle: str) -> Sequence[model.ModelName]:
-        return [model.ModelName("default", ("openai/gpt-5-mini",))]
-
-
-class FakeUsage:
-    """One row."""
-
-    async def query(self, tenant: str, query: model.UsageQuery) -> model.Page[object]:
-        return model.Page([router_pb2.UsageRow(run_id="run-1", model="gpt-5-mini", calls=3)])
-
-
-class FakeAudit:
-    """A log with one entry, which remembers who read it."""
-
-    def __init__(self) -> None:
-        self.reads: list[tuple[str, str, dict[str, str]]] = []
-        self.down = False
-
-    async def read_happened(self, who: Principal, what: str, filters: dict[str, str]) -> None:
-        if self.down:
-            raise AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
-        self.reads.append((who.subject, what, filters))
-
-    async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]:
-        entry = audit_pb2.LogEntry(index=7, source="orchestrator", leaf=b"{}")
-        entry.event.id, entry.event.tenant = "e1", tenant
-        return model.Page([entry])
-
-    async def checkpoint(self) -> model.Checkpoint:
-        return model.Checkpoint("amas.internal/audit\n1\nroot\n", "key")
-
-    async def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]:
-        if run_id != "run-1":
-            raise not_found("run")
-        yield b"first"
-        yield b"second"

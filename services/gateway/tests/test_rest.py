@@ -1,4 +1,4 @@
-"""The REST API over fakes: who gets what, and what a mistake looks like."""
+"""The REST API over fakes: what goes through, and what a mistake looks like."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from amas.common.v1 import run_pb2
-from amas_chassis.errors import AmasError, ErrorKind
-from amas_gateway.domain.authorization import ALLOWED, Action
 from amas_gateway.domain.model import TERMINAL_RUN_STATES
 
 from .fakes import DIGEST, PRINCIPALS, make_run
+from .rest_calls import bearer, check_problem
 from .world import MAX_BODY_BYTES, World
 
 
@@ -28,95 +27,6 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(world.http())
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
-
-
-def bearer(name: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {name}"}
-
-
-def check_problem(response: httpx.Response, status: int, reason: str) -> dict[str, object]:
-    """The response is a whole problem document (RFC 9457)."""
-    assert response.status_code == status
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = response.json()
-    assert problem["status"] == status
-    assert problem["reason"] == reason
-    assert {"type", "title", "detail", "instance", "traceId", "violations"} <= set(problem)
-    return dict(problem)
-
-
-CALLS: dict[tuple[str, str], tuple[Action, object]] = {
-    ("POST", "/v1/runs"): (Action.RUN_START, {"orchestration": "release-notes", "input": {}}),
-    ("GET", "/v1/runs"): (Action.RUN_READ, None),
-    ("GET", "/v1/runs/run-1"): (Action.RUN_READ, None),
-    ("GET", "/v1/runs/run-1/events"): (Action.RUN_WATCH, None),
-    ("POST", "/v1/runs/run-1:cancel"): (Action.RUN_CANCEL, {"reason": "enough"}),
-    ("GET", "/v1/approvals"): (Action.APPROVAL_READ, None),
-    ("GET", "/v1/approvals/approval-1"): (Action.APPROVAL_READ, None),
-    ("POST", "/v1/approvals/approval-1:approve"): (Action.APPROVAL_DECIDE, {"actionDigest": DIGEST}),
-    ("POST", "/v1/approvals/approval-1:reject"): (Action.APPROVAL_DECIDE, {"actionDigest": DIGEST}),
-    ("POST", "/v1/resources:apply"): (Action.RESOURCE_APPLY, {"files": [{"name": "a", "content": "b"}]}),
-    ("GET", "/v1/resources"): (Action.RESOURCE_READ, None),
-    ("GET", "/v1/resources/AgentRole"): (Action.RESOURCE_READ, None),
-    ("GET", "/v1/resources/AgentRole/writer"): (Action.RESOURCE_READ, None),
-    ("GET", "/v1/tool-servers/git"): (Action.RESOURCE_READ, None),
-    ("GET", "/v1/usage"): (Action.USAGE_READ, None),
-    ("GET", "/v1/audit/events"): (Action.AUDIT_READ, None),
-    ("GET", "/v1/audit/checkpoint"): (Action.AUDIT_READ, None),
-    ("GET", "/v1/audit/runs/run-1/export"): (Action.AUDIT_READ, None),
-    ("GET", "/v1/models"): (Action.MODEL_CALL, None),
-    ("POST", "/v1/chat/completions"): (Action.MODEL_CALL, {"model": "default", "messages": []}),
-    ("POST", "/v1/embeddings"): (Action.MODEL_CALL, {"model": "default", "input": "x"}),
-}
-ROLES = {"developer": "developer", "approver": "approver", "admin": "platform-admin", "auditor": "auditor"}
-
-
-@pytest.mark.parametrize("who", ROLES)
-@pytest.mark.parametrize("call", CALLS, ids=" ".join)
-async def test_roles_decide_every_route(
-    world: World, client: httpx.AsyncClient, call: tuple[str, str], who: str
-) -> None:
-    """The table of roles holds on every route: an allowed role gets through, any other gets 403 and is on record."""
-    world.runs.runs["run-1"].state = run_pb2.RUN_STATE_SUCCEEDED
-    action, body = CALLS[call]
-    response = await client.request(*call, json=body, headers=bearer(who))
-    if ROLES[who] in ALLOWED[action]:
-        assert response.status_code < 300, response.text
-        assert world.denials.seen == []
-    else:
-        assert response.status_code == 403
-        assert [(d.reason, d.action, d.tenant, d.principal) for d in world.denials.seen] == [
-            ("ROLE_MISSING", action, "acme", who)
-        ]
-
-
-async def test_every_route_is_in_the_table(world: World, client: httpx.AsyncClient) -> None:
-    """No route is forgotten above: a new one without a line there fails this test."""
-    document = (await client.get("/openapi.json")).json()
-    described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
-    named = {"{run_id}": "run-1", "{approval_id}": "approval-1", "{kind}": "AgentRole", "{name}": "writer"}
-    filled = set()
-    for method, path in described:
-        for parameter, value in named.items():
-            path = path.replace(parameter, value)  # noqa: PLW2901 - each parameter in turn
-        filled.add((method, path.replace("/v1/tool-servers/writer", "/v1/tool-servers/git")))
-    openai = {call for call in CALLS if call[1] in ("/v1/models", "/v1/chat/completions", "/v1/embeddings")}
-    assert filled == set(CALLS) - openai
-
-
-@pytest.mark.parametrize("call", CALLS, ids=" ".join)
-async def test_nothing_without_a_token(world: World, client: httpx.AsyncClient, call: tuple[str, str]) -> None:
-    """Every route refuses a request without a good token, before it reads the body."""
-    _, body = CALLS[call]
-    missing = await client.request(*call, json=body)
-    assert missing.status_code == 401
-    assert missing.headers["www-authenticate"] == 'Bearer realm="amas"'
-    bad = await client.request(*call, content=b"x" * (MAX_BODY_BYTES + 1), headers=bearer("stolen-token"))
-    assert bad.status_code == 401
-    assert 'error="invalid_token"' in bad.headers["www-authenticate"]
-    assert "TOKEN_SIGNATURE" in bad.headers["www-authenticate"]
-    assert "stolen-token" not in bad.text + str(bad.headers)
-    assert [denial.reason for denial in world.denials.seen] == ["TOKEN_MISSING", "TOKEN_SIGNATURE"]
 
 
 async def test_start_is_idempotent_by_key(client: httpx.AsyncClient) -> None:
@@ -142,26 +52,6 @@ async def test_input_text_goes_through_untouched(world: World, client: httpx.Asy
     assert json.loads(world.runs.inputs[run["id"]]) == {"é": [1, None]}
 
 
-async def test_other_tenants_run_is_not_there(world: World, client: httpx.AsyncClient) -> None:
-    """I8: whatever the orchestrator answers, another tenant's run looks like none."""
-    for path in ("/v1/runs/run-1", "/v1/runs/run-1/events"):
-        check_problem(await client.get(path, headers=bearer("stranger")), 404, "NOT_FOUND")
-    response = await client.post("/v1/runs/run-1:cancel", headers=bearer("stranger"))
-    check_problem(response, 404, "NOT_FOUND")
-    assert world.runs.runs["run-1"].state == run_pb2.RUN_STATE_RUNNING
-    assert (await client.get("/v1/runs", headers=bearer("stranger"))).json()["runs"] == []
-
-
-async def test_developers_touch_their_own_runs_alone(world: World, client: httpx.AsyncClient) -> None:
-    """A developer cancels and watches its own runs; another's is refused, and the refusal is on record."""
-    other = bearer("second-developer")
-    check_problem(await client.post("/v1/runs/run-1:cancel", headers=other), 403, "NOT_OWNER")
-    check_problem(await client.get("/v1/runs/run-1/events", headers=other), 403, "NOT_OWNER")
-    assert [denial.reason for denial in world.denials.seen] == ["NOT_OWNER", "NOT_OWNER"]
-    assert (await client.get("/v1/runs/run-1", headers=other)).status_code == 200
-    assert (await client.post("/v1/runs/run-1:cancel", headers=bearer("developer"))).status_code == 200
-
-
 async def test_approval_needs_the_digest_that_was_shown(world: World, client: httpx.AsyncClient) -> None:
     """I3: an answer without the action's digest is refused; with it, digest and reason reach the orchestrator."""
     path, headers = "/v1/approvals/approval-1:approve", bearer("approver")
@@ -172,15 +62,6 @@ async def test_approval_needs_the_digest_that_was_shown(world: World, client: ht
     assert (await client.post(path, json=body, headers=headers)).status_code == 200
     who, verdict = world.approvals.verdicts[0]
     assert (who, verdict.approve, verdict.action_digest, verdict.reason) == ("approver", True, DIGEST, "reads well")
-
-
-async def test_refusal_by_a_service_is_on_record(world: World, client: httpx.AsyncClient) -> None:
-    """What the orchestrator refuses to a principal (four eyes, groups) is a denied access too."""
-    world.approvals.refuse = AmasError(ErrorKind.PERMISSION_DENIED, "FOUR_EYES", "the requester may not approve")
-    body = {"actionDigest": DIGEST}
-    response = await client.post("/v1/approvals/approval-1:approve", json=body, headers=bearer("approver"))
-    check_problem(response, 403, "FOUR_EYES")
-    assert [(denial.reason, denial.action) for denial in world.denials.seen] == [("FOUR_EYES", "approval.decide")]
 
 
 async def test_bad_resources_name_file_line_and_field(world: World, client: httpx.AsyncClient) -> None:
@@ -284,45 +165,6 @@ async def test_unexpected_failure_tells_nothing(
     check_problem(response, 500, "INTERNAL")
     assert "secret detail" not in response.text
     assert "secret detail" in caplog.text
-
-
-async def test_limits_answer_429_with_headers(world: World, client: httpx.AsyncClient) -> None:
-    """Over the rate: 429 with Retry-After; and every answer says what is left."""
-    fine = await client.get("/v1/runs", headers=bearer("developer"))
-    assert fine.headers["ratelimit-policy"] == '"tenant";q=100;w=1, "principal";q=10;w=1'
-    assert fine.headers["ratelimit"] == '"principal";r=10;t=0'
-    world.limiter.allow = False
-    refused = await client.get("/v1/runs", headers=bearer("developer"))
-    check_problem(refused, 429, "RATE_LIMITED")
-    assert refused.headers["retry-after"] == "2"
-    assert refused.headers["ratelimit"].startswith('"tenant";r=0')
-
-
-async def test_limits_are_kept_apart(world: World, client: httpx.AsyncClient) -> None:
-    """I8: tenants, principals and route classes have allowances of their own."""
-    for who in ("developer", "second-developer", "stranger"):
-        await client.get("/v1/runs", headers=bearer(who))
-    await client.post("/v1/runs", json={"orchestration": "o", "input": {}}, headers=bearer("developer"))
-    keys = [[allowance.key for allowance in taken] for taken in world.limiter.taken]
-    assert keys[0][0] == keys[1][0] == "{acme}:read"
-    assert keys[2][0] == "{globex}:read"
-    assert keys[3][0] == "{acme}:write"
-    assert len({taken[1] for taken in keys}) == 4
-
-
-async def test_reading_the_audit_log_is_recorded_first(world: World, client: httpx.AsyncClient) -> None:
-    """Who reads what is in the log before it is answered; without the record nothing is read."""
-    response = await client.get("/v1/audit/events?runId=run-1", headers=bearer("auditor"))
-    assert response.json()["entries"][0]["event"]["tenant"] == "acme"
-    assert world.audit.reads == [("auditor", "query", {"run_id": "run-1"})]
-    export = await client.get("/v1/audit/runs/run-1/export", headers=bearer("auditor"))
-    assert export.content == b"firstsecond"
-    assert world.audit.reads[1] == ("auditor", "export", {"run_id": "run-1"})
-    world.audit.down = True
-    check_problem(await client.get("/v1/audit/events", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")
-    check_problem(
-        await client.get("/v1/audit/runs/run-1/export", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE"
-    )
 
 
 async def test_trace_and_request_ids(client: httpx.AsyncClient) -> None:

@@ -36,18 +36,8 @@ from amas_gateway.usecases.under_bundle import UnderBundle
 from amas_gateway.usecases.watch_run import WatchRun
 from prometheus_client import CollectorRegistry
 
-from .fakes import (
-    FakeApprovals,
-    FakeAudit,
-    FakeBundles,
-    FakeLimiter,
-    FakeModels,
-    FakeResources,
-    FakeRuns,
-    FakeUsage,
-    FakeVerifier,
-    RecordedDenials,
-)
+from .fake_services import FakeAudit, FakeBundles, FakeModels, FakeUsage
+from .fakes import FakeApprovals, FakeLimiter, FakeResources, FakeRuns, FakeVerifier, RecordedDenials
 
 MAX_BODY_BYTES = 10_000
 
