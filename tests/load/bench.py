@@ -12,9 +12,9 @@ import os
 import sys
 import time
 
-from . import runs
+from . import engine, runs, startup
 
-BENCHMARKS = {runs.NAME: runs.measure}
+BENCHMARKS = {engine.NAME: engine.measure, runs.NAME: runs.measure, startup.NAME: startup.measure}
 # A load average above this share of the cores disturbs what is measured.
 QUIET_SHARE = 0.5
 

@@ -36,10 +36,9 @@ LEVEL_TIMEOUT_S = 90.0
 def measure(*, quick: bool) -> Path:
     """Runs the benchmark; answers the path of its results."""
     load = load_row()
-    with tempfile.TemporaryDirectory(prefix="amas-bench-") as folder:
-        with running_platform(Path(folder)) as platform:
-            apply_reference(platform, Path(folder) / "resources")
-            rows = asyncio.run(_measure(platform, quick=quick))
+    with tempfile.TemporaryDirectory(prefix="amas-bench-") as folder, running_platform(Path(folder)) as platform:
+        apply_reference(platform, Path(folder) / "resources")
+        rows = asyncio.run(_measure(platform, quick=quick))
     measured = versions("dbos", "grpcio", "asyncpg", "fastapi")
     return publish(NAME, measured, [load, *rows], "python -m tests.load.bench --only runs")
 
