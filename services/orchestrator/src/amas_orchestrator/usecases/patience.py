@@ -60,8 +60,12 @@ class Patience:
         *,
         until: datetime,
         cancel: CancelSignal | None = None,
+        stubborn: bool = False,
     ) -> _T:
-        """The answer of `call`; raises Cancelled, OutOfTime, OwnershipLost, or AmasError that waiting cannot mend."""
+        """The answer of `call`; raises Cancelled, OutOfTime, OwnershipLost, or AmasError that waiting cannot mend.
+
+        With `stubborn` any refusal is waited out, because going on without an answer is not allowed.
+        """
         pause = FIRST_PAUSE_SECONDS
         last: AmasError | None = None
         while True:
@@ -73,7 +77,7 @@ class Patience:
             except AmasError as error:
                 if error.reason == FENCED:
                     raise OwnershipLost(str(error)) from error
-                if not is_retryable(error):
+                if not (stubborn or is_retryable(error)):
                     raise
                 last = error
             except TimeoutError:
@@ -87,10 +91,10 @@ class Patience:
             await self._interruptible(self._sleep(min(wanted, left)), cancel)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    async def record(self, dependency: str, call: Callable[[], Awaitable[_T]]) -> _T:
+    async def record(self, dependency: str, call: Callable[[], Awaitable[_T]], *, stubborn: bool = False) -> _T:
         """The same for what must not be given up: the record. Neither cancellation nor a step's deadline stops it."""
         try:
-            return await self.ask(dependency, call, until=self._clock.now() + RECORDING_LIMIT)
+            return await self.ask(dependency, call, until=self._clock.now() + RECORDING_LIMIT, stubborn=stubborn)
         except OutOfTime as late:
             if late.last is not None:
                 raise late.last from late

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
 from amas_governance import json_schemas
 
 from amas_orchestrator.domain import conversation
@@ -74,8 +75,6 @@ class StepRunner:
                 progress, place, f"{progress.job.path}/{progress.turn}", lambda: self._turns.turn(progress, place)
             )
             kind = checkpoint["kind"]
-            if kind == "stop":
-                raise _Ended(StepState.FAILED, Reason.from_dict(checkpoint["reason"]))
             if kind == "final":
                 raise _Ended(StepState.SUCCEEDED, output=checkpoint["output"])
             progress.messages.append(checkpoint["message"])
@@ -185,7 +184,7 @@ class StepRunner:
     async def _durable(
         self, progress: StepProgress, place: Workplace, name: str, body: Callable[[], Awaitable[Json]]
     ) -> Json:
-        """A durable step whose checkpoint is taken in; a body that was cancelled or out of time ends the step."""
+        """A durable step whose checkpoint is taken in; a body that was cancelled, refused or out of time ends it."""
 
         async def guarded() -> Json:
             try:
@@ -196,6 +195,10 @@ class StepRunner:
                 _, reason = progress.deadline()
                 why = f"; last: {late.last.reason}" if late.last else ""
                 told = Reason(reason.code, reason.message + why)
+                return {"ended": "failed", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
+            except AmasError as error:
+                # Somebody refused, and waiting would not change it: a budget, a pin, a clearance.
+                told = Reason(error.reason, error.message)
                 return {"ended": "failed", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
 
         checkpoint = await place.durable.step(name, guarded)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from amas_chassis.clock import Clock
-from amas_chassis.errors import AmasError
 from amas_governance.labels import Label
 
 from amas_orchestrator.domain import bounds, conversation, ids
@@ -59,7 +58,7 @@ class TurnRunner:
         self._metrics = metrics
 
     async def turn(self, progress: StepProgress, place: Workplace) -> Json:
-        """The body of the durable step. `kind` is final, invalid, calls or stop."""
+        """The body of the durable step. `kind` is final, invalid or calls."""
         job = progress.job
         await self._recorder.flush(job.run, progress.pending, place.cancel)
         actor = job.actor(progress.turn, progress.label)
@@ -75,15 +74,12 @@ class TurnRunner:
             bounds.completion_tokens(job.role.spec.bounds, progress.spent),
         )
         key = ids.place_key(job.run.id, job.path, progress.turn)
-        try:
-            reply = await self._patience.ask(
-                "ai-router",
-                lambda: self._model.complete(actor, job.role.spec.model.route, body, key),
-                until=until,
-                cancel=place.cancel,
-            )
-        except AmasError as error:
-            return self._checkpoint("stop", _Turn(), reason=Reason(error.reason, error.message).to_dict())
+        reply = await self._patience.ask(
+            "ai-router",
+            lambda: self._model.complete(actor, job.role.spec.model.route, body, key),
+            until=until,
+            cancel=place.cancel,
+        )
         self._metrics.model_called(reply.usage.to_dict())
         return await self._take_answer(progress, place, reply, tools)
 

@@ -28,7 +28,10 @@ class Recorder:
     async def audit(self, run: Run, records: Sequence[AuditRecord]) -> None:
         """Waits until the log has acknowledged the records."""
         if records:
-            await self._patience.record("audit", lambda: self._audit.append(run, records, run.fencing_token))
+            # A refusal of audit is an operator's matter; the run waits, and nothing happens off the record.
+            await self._patience.record(
+                "audit", lambda: self._audit.append(run, records, run.fencing_token), stubborn=True
+            )
 
     async def events(self, run: Run, events: Sequence[NewEvent], cancel: CancelSignal | None = None) -> None:
         """Writes the events at once; learns on the way whether the run is to be cancelled."""
