@@ -194,3 +194,25 @@ def test_answers_satisfy_the_contracts_of_the_release_notes_roles() -> None:
     commit = answer_of(talk(notes, "commit", ["git__git_commit"], told))
     for name, output in zip(schemas, (history, groups, notes, commit), strict=True):
         jsonschema_rs.validator_for(schemas[name]).validate(output)
+
+
+COMMIT_TOOLS = ["workspace__read_file", "git__git_log", "git__git_add", "git__git_commit"]
+LOG = "Commit history:\nCommit: {hash}\nAuthor: AMAS\nDate: 2026-11-23\nMessage: {subject}\n"
+
+
+@pytest.mark.parametrize(("subject", "made"), [("docs: update release notes", True), ("fix: a leak", False)])
+def test_the_publisher_looks_before_it_claims_a_commit_of_unknown_outcome(subject: str, made: bool) -> None:
+    """After a crash the log decides: the commit is claimed only where it stands there."""
+    before = [
+        ("workspace__read_file", NOTES),
+        ("git__git_add", "Files staged successfully"),
+        ("git__git_commit", '{"error": {"code": "OUTCOME_UNKNOWN", "message": "nobody knows how it ended"}}'),
+    ]
+    asked = {"path": "repository/RELEASE_NOTES.md"}
+    assert call_of(talk(asked, "commit", COMMIT_TOOLS, *before)) == (
+        "git__git_log",
+        {"repo_path": "repository", "max_count": 1},
+    )
+    seen = talk(asked, "commit", COMMIT_TOOLS, *before, ("git__git_log", LOG.format(hash="a" * 40, subject=subject)))
+    content = choose(seen).answer(seen).content
+    assert (content == json.dumps({"commit": "a" * 40})) is made
