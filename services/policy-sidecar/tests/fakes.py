@@ -214,7 +214,8 @@ class FakeAudit:
     """A log with the semantics of the audit service: idempotent by id and content, fenced by run."""
 
     def __init__(self) -> None:
-        self.events: dict[str, Event] = {}
+        self.events: dict[tuple[str, str], Event] = {}
+        """By tenant and id."""
         self.order: list[str] = []
         self.away: set[str] = set()
         """Types that cannot be appended now; "find" for look-ups."""
@@ -228,12 +229,12 @@ class FakeAudit:
             raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
         if fencing_token and fencing_token < self.fence:
             raise AmasError(ErrorKind.FAILED_PRECONDITION, "FENCED", "another executor went on with the run")
-        known = [event for event in events if event.id in self.events]
-        if any(self.events[event.id] != event for event in known):
+        known = [event for event in events if _place(event) in self.events]
+        if any(self.events[_place(event)] != event for event in known):
             return AppendAnswer(recorded=False, duplicate=False)
         for event in events:
-            if event.id not in self.events:
-                self.events[event.id] = copy.deepcopy(event)
+            if _place(event) not in self.events:
+                self.events[_place(event)] = copy.deepcopy(event)
                 self.order.append(event.type)
         if types & self.loses_answer_of:
             raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
@@ -242,13 +243,16 @@ class FakeAudit:
     async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         if "find" in self.away:
             raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer")
-        found = [self.events[event_id] for event_id in ids if event_id in self.events]
-        return {event.id: event.data for event in found if event.context.principal.tenant == tenant}
+        return {name: self.events[tenant, name].data for name in ids if (tenant, name) in self.events}
 
     def data(self, event_type: str) -> Mapping[str, Any]:
         """Data of the only event of that type."""
         (event,) = [event for event in self.events.values() if event.type == event_type]
         return event.data
+
+
+def _place(event: Event) -> tuple[str, str]:
+    return event.context.principal.tenant, event.id
 
 
 @dataclass

@@ -105,6 +105,19 @@ class TestShape:
         assert shaped.structured is None
         assert shaped.truncated
 
+    @pytest.mark.parametrize("character", ['"', "\\", "\x01", "é", "\N{GRINNING FACE}", "\ud800"])
+    async def test_the_longest_outcome_fits_into_one_event(self, character: str) -> None:
+        """I2: whatever a tool answers, its outcome can be recorded (1 MiB an event)."""
+        world = World(bundle=bundle(PUBLISHER, tool_server(limits={"responseSize": "64Mi"})))
+        filler = character * 239_000
+        for structured in (filler, filler[:118_000], filler[:79_000], filler[:59_000], filler[:39_000]):
+            world.tools.answer = ToolAnswer(filler, {"a": structured}, is_error=False)
+            await world.enforce(world.command(key=f"{len(structured)}"))
+        outcomes = [event.data for event in world.audit.events.values() if event.type == "dev.amas.action.outcome"]
+        sizes = [len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) for data in outcomes]
+        assert len(sizes) == 5
+        assert max(sizes) < 1024 * 1024
+
     @pytest.mark.parametrize("offset", range(-45, 5, 5))
     def test_no_secret_gets_through_at_the_cut(self, offset: int) -> None:
         """I7: a secret that lies across the cut is found, since redaction comes before it."""

@@ -7,6 +7,7 @@ from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import SystemClock
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adapters.audit_client import AuditClient, make_stub
 from .adapters.bundle_store import BundleStore
@@ -46,9 +47,9 @@ async def build() -> ServiceSpec:
     return wire(load(Settings))
 
 
-def wire(settings: Settings) -> ServiceSpec:
+def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceSpec:
     """The service, wired from settings; nothing connects before it is asked."""
-    clock, instruments, bundles = SystemClock(), Instruments(), BundleStore()
+    clock, instruments, bundles = SystemClock(), Instruments(registry), BundleStore()
     channels = ClientChannels(settings.tls_files(), NAME)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
@@ -85,7 +86,8 @@ def wire(settings: Settings) -> ServiceSpec:
         callers=CALLERS,
         checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
         on_drain=[attempts.drain, outcomes.flush],
-        on_stop=[tools.close, quota.close, channels.close],
+        # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.
+        on_stop=[attempts.drain, outcomes.flush, tools.close, quota.close, channels.close],
     )
 
 

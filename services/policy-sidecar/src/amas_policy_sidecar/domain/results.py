@@ -61,13 +61,17 @@ def _shape_structured(value: Any, bound: int) -> tuple[str | None, bool]:
     if value is None:
         return None, False
     try:
-        whole = _dump(value)
-        if len(whole) > bound:
-            # Half a JSON document is none: the text, which is cut, says what there was.
-            return None, True
-        return _dump(redact_value(value)), False
+        # Before and after: redaction is not begun on what will not fit, and may itself lengthen.
+        if _size(_dump(value)) <= bound and _size(redacted := _dump(redact_value(value))) <= bound:
+            return redacted, False
     except (ValueError, RecursionError):
-        return None, True
+        pass
+    # Half a JSON document is none: the text, which is cut, says what there was.
+    return None, True
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8"))
 
 
 def _dump(value: Any) -> str:

@@ -99,6 +99,6 @@ class Attempts:
         self._prepared.pop(identity, None)
 
     async def drain(self) -> None:
-        """Wait until what is under way has ended; the caller bounds the wait."""
-        while self._running:
+        """Wait until what is under way now has ended; the caller bounds the wait."""
+        if self._running:
             await asyncio.wait([running.task for running in self._running.values()])
