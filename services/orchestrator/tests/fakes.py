@@ -21,6 +21,7 @@ from amas_orchestrator.domain.conversation import ToolInfo
 from amas_orchestrator.domain.errors import OwnershipLost, approval_not_found
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, StoredEvent
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, RunState, Usage
+from amas_orchestrator.domain.signals import CancelSignal
 from amas_orchestrator.ports import Actor, Body, BundleInfo, Decision, Enforced, Grant, ModelReply
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -408,9 +409,9 @@ class FakeCancellations:
     """Cancellations with one signal for all."""
 
     def __init__(self) -> None:
-        self.signal = asyncio.Event()
+        self.signal = CancelSignal()
 
-    def watch(self, run_id: str) -> AbstractContextManager[asyncio.Event]:
+    def watch(self, run_id: str) -> AbstractContextManager[CancelSignal]:
         return nullcontext(self.signal)
 
 

@@ -62,8 +62,10 @@ async def build() -> ServiceSpec:
     """The service, once its database is there and fits it."""
     settings = load(OrchestratorSettings)
     policies = _policies(settings)
-    # Without parameters, which are the contents of runs. The package has no types.
-    AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
+    if settings.otlp_endpoint:
+        # A span of each statement only where somebody sees it.
+        # Without parameters, which are the contents of runs. The package has no types.
+        AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
     database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
     service = _Service(settings, policies, database)
     await service.lease.register()

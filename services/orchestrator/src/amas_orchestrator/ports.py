@@ -18,6 +18,7 @@ from .domain.approvals import Answer, Approval, ApprovalState, Requirement
 from .domain.conversation import ToolInfo
 from .domain.events import AuditRecord, NewEvent, StoredEvent
 from .domain.model import Json, Principal, Reason, Run, RunState, Usage
+from .domain.signals import CancelSignal
 
 Body = Callable[[], Awaitable[Json]]
 """The body of a durable step: run at least once, its result kept."""
@@ -332,22 +333,6 @@ class Cancellations(Protocol):
 
     def watch(self, run_id: str) -> AbstractContextManager[CancelSignal]:
         """A signal that is set when the run is to be cancelled; while the context lasts."""
-        ...
-
-
-class CancelSignal(Protocol):
-    """Set once, never cleared."""
-
-    def is_set(self) -> bool:
-        """Whether the run is to be cancelled."""
-        ...
-
-    def set(self) -> None:
-        """The run is to be cancelled."""
-        ...
-
-    async def wait(self) -> Any:
-        """Waits until it is."""
         ...
 
 

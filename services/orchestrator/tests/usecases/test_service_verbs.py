@@ -11,6 +11,7 @@ from amas_governance.loader import SourceFile
 from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import run_state_changed
 from amas_orchestrator.domain.model import RunState
+from amas_orchestrator.domain.signals import CancelSignal
 from amas_orchestrator.usecases.apply_resources import ApplyResources
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.patience import Cancelled, OutOfTime, Patience
@@ -295,7 +296,7 @@ class TestPatience:
     async def test_a_cancellation_ends_a_call_under_way(self) -> None:
         """Nobody waits for a call whose answer nobody wants; the call is cancelled, not left behind."""
         patience, _ = self._patience()
-        cancel, begun, cut = asyncio.Event(), asyncio.Event(), []
+        cancel, begun, cut = CancelSignal(), asyncio.Event(), []
 
         async def endless() -> None:
             begun.set()

@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from amas_orchestrator.domain.signals import CancelSignal
+
 from .postgres_pool import CONNECT_TIMEOUT_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Notifications:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._signals: dict[str, tuple[asyncio.Event, int]] = {}
+        self._signals: dict[str, tuple[CancelSignal, int]] = {}
         self._closing = False
 
     @property
@@ -62,9 +64,9 @@ class Notifications:
                 del self._waiting[run_id]
 
     @contextmanager
-    def watch(self, run_id: str) -> Iterator[asyncio.Event]:
+    def watch(self, run_id: str) -> Iterator[CancelSignal]:
         """See Cancellations. All who watch one run share its signal."""
-        signal, users = self._signals.get(run_id, (asyncio.Event(), 0))
+        signal, users = self._signals.get(run_id, (CancelSignal(), 0))
         self._signals[run_id] = (signal, users + 1)
         try:
             yield signal

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from amas_governance import json_schemas
 from amas_governance.canonical import JsonRefused, canonical_json, parse_json
 from amas_governance.resources import AgentRole
@@ -144,7 +145,7 @@ def request_body(
     ]
     if functions:
         body["tools"] = functions
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(body)
 
 
 def parse_answer(body: bytes, tools: Sequence[ToolInfo], delegates: Sequence[AgentRole]) -> Answer:
@@ -152,7 +153,7 @@ def parse_answer(body: bytes, tools: Sequence[ToolInfo], delegates: Sequence[Age
     if len(body) > 2 * MAX_ANSWER_BYTES:
         raise AnswerRefused(Reason("ANSWER_TOO_LARGE", f"an answer may have {MAX_ANSWER_BYTES} bytes"))
     try:
-        response = json.loads(body)
+        response = orjson.loads(body)
         choice = response["choices"][0]
         message = choice["message"]
         content = message.get("content") or ""
@@ -160,12 +161,10 @@ def parse_answer(body: bytes, tools: Sequence[ToolInfo], delegates: Sequence[Age
         finish_reason = str(choice.get("finish_reason") or "")
         if not isinstance(content, str) or not isinstance(raw_calls, list):
             raise TypeError
-        # Half of a surrogate pair cannot be stored or sent; UnicodeEncodeError is a ValueError.
-        json.dumps([content, raw_calls, finish_reason], ensure_ascii=False).encode()
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         refused = Reason("ANSWER_MALFORMED", "the answer is no Chat Completions message")
         raise AnswerRefused(refused) from error
-    size = len(content.encode("utf-8", "replace")) + sum(len(json.dumps(call)) for call in raw_calls)
+    size = len(content.encode()) + len(orjson.dumps(raw_calls))
     if size > MAX_ANSWER_BYTES:
         raise AnswerRefused(Reason("ANSWER_TOO_LARGE", f"an answer may have {MAX_ANSWER_BYTES} bytes, not {size}"))
     if len(raw_calls) > 4 * MAX_CALLS_PER_TURN:

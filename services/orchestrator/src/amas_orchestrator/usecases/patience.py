@@ -16,7 +16,8 @@ from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 
 from amas_orchestrator.domain.errors import FENCED, OwnershipLost, is_retryable
-from amas_orchestrator.ports import CancelSignal, Metrics
+from amas_orchestrator.domain.signals import CancelSignal
+from amas_orchestrator.ports import Metrics
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -111,17 +112,14 @@ class Patience:
             _close(work)
             raise Cancelled
         task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(cancel.wait())
-        try:
-            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise Cancelled
-        finally:
-            for pending in (task, stop):
-                if not pending.done():
-                    pending.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
+        with cancel.calling(task.cancel):
+            try:
+                return await task
+            except asyncio.CancelledError:
+                current = asyncio.current_task()
+                if cancel.is_set() and not (current and current.cancelling()):
+                    raise Cancelled from None
+                raise
 
 
 def _close(work: Awaitable[object]) -> None:

@@ -16,7 +16,8 @@ from amas_governance.resources import AgentRole, ApprovalRequirement
 from amas_orchestrator.domain import bounds
 from amas_orchestrator.domain.events import AuditRecord, NewEvent
 from amas_orchestrator.domain.model import Json, Reason, Run, Usage
-from amas_orchestrator.ports import Actor, CancelSignal, Durable
+from amas_orchestrator.domain.signals import CancelSignal
+from amas_orchestrator.ports import Actor, Durable
 
 MAX_DELEGATION_DEPTH = 4
 """How many roles may stand behind one another; the deepest is offered no delegates."""

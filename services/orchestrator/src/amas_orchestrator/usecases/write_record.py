@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from amas_orchestrator.domain.events import AuditRecord, NewEvent
 from amas_orchestrator.domain.model import Run
-from amas_orchestrator.ports import AuditLog, CancelSignal, RunStore
+from amas_orchestrator.domain.signals import CancelSignal
+from amas_orchestrator.ports import AuditLog, RunStore
 
 from .patience import Patience
 from .step_job import Pending
