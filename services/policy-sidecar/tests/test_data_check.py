@@ -118,13 +118,15 @@ class TestShape:
         assert len(sizes) == 5
         assert max(sizes) < 1024 * 1024
 
+    @pytest.mark.parametrize("tail", [100, 200_000])
     @pytest.mark.parametrize("offset", range(-45, 5, 5))
-    def test_no_secret_gets_through_at_the_cut(self, offset: int) -> None:
-        """I7: a secret that lies across the cut is found, since redaction comes before it."""
+    def test_no_secret_gets_through_at_the_cut(self, offset: int, tail: int) -> None:
+        """I7: a secret that lies across the cut is found, since redaction comes before it; the rest is shown."""
         bound = 2048
-        text = "." * (bound + offset - 1) + " " + TOKEN + " " + "." * 200_000
+        text = "." * (bound + offset - 1) + " " + TOKEN + " " + "." * tail
         shaped = shape(ToolAnswer(text, None, is_error=False), bound)
         assert "ghp_a" not in shaped.text
+        assert len(shaped.text) > bound + offset - 1
 
     def test_control_characters_are_made_visible(self) -> None:
         """A terminal that shows a result must not obey it."""
