@@ -36,8 +36,10 @@ async def build() -> ServiceSpec:
     """The service, once its key is read and its database is there and fits it."""
     settings = load(AuditSettings)
     signer = _signer(settings)
-    # Without parameters, which are the contents of the log. The package has no types.
-    AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
+    if settings.otlp_endpoint:
+        # A span of each statement only where somebody sees it.
+        # Without parameters, which are the contents of the log. The package has no types.
+        AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
     pool = await open_pool(
         settings.service_dsn(),
         connections=settings.database_connections,

@@ -11,6 +11,14 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 Pool = asyncpg.Pool
 
 
+class _Connection(asyncpg.Connection):
+    """Comes back to the pool as it is: we change no state of a session, and resetting it would cost a round trip."""
+
+    def get_reset_query(self) -> str:
+        """Nothing. A transaction that was left open is rolled back by the pool itself."""
+        return ""
+
+
 async def make_pool(dsn: str, *, connections: int) -> Pool:
     """A pool that connects when it is used first."""
     pool: Pool = await asyncpg.create_pool(
@@ -19,6 +27,7 @@ async def make_pool(dsn: str, *, connections: int) -> Pool:
         max_size=connections,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
+        connection_class=_Connection,
         server_settings={"application_name": "amas-ai-router", "search_path": "ai_router"},
     )
     return pool

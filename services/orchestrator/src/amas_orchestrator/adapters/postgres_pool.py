@@ -58,7 +58,6 @@ class Database:
                 command_timeout=COMMAND_TIMEOUT_SECONDS,
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 init=_set_codecs,
-                reset=_nothing_to_reset,
                 connection_class=_Connection,
                 server_settings={"application_name": "amas_orchestrator"},
             )
@@ -132,10 +131,6 @@ async def wait_for_database(dsn: str, revision: str, seconds: float) -> Database
             if loop.time() >= deadline:
                 raise
         await asyncio.sleep(START_PAUSE_SECONDS)
-
-
-async def _nothing_to_reset(connection: Connection) -> None:
-    """In place of four statements after each use: none of ours changes its session, and a lock is a transaction's."""
 
 
 async def _set_codecs(connection: asyncpg.Connection) -> None:
