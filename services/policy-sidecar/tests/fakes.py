@@ -13,8 +13,7 @@ from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
-from amas_governance.pins import tool_list_pin
-from amas_governance.resources import ToolServer, parse_manifest
+from amas_governance.resources import ToolServer
 from amas_policy_sidecar.adapters.bundle_store import BundleStore
 from amas_policy_sidecar.domain.errors import unavailable
 from amas_policy_sidecar.domain.model import (
@@ -40,8 +39,9 @@ from amas_policy_sidecar.usecases.record_action import RecordAction
 from amas_policy_sidecar.usecases.record_outcome import RecordOutcome
 from prometheus_client import CollectorRegistry
 
+from .manifests import OFFERED, PUBLISHER, bundle, tool_server
+
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-API = "amas.dev/v1alpha1"
 TRUSTED = Label(Confidentiality.INTERNAL, frozenset(), Integrity.TRUSTED)
 ALLOW: Mapping[str, Any] = {
     "effect": "allow",
@@ -51,69 +51,6 @@ ALLOW: Mapping[str, Any] = {
 }
 DENY: Mapping[str, Any] = {**ALLOW, "effect": "deny", "reasons": [{"code": "NOT_TODAY", "message": "not today"}]}
 REQUIREMENT = {"from": ["release-managers"], "quorum": 1, "fourEyes": True, "expiresIn": 1800}
-
-LOG_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}, "count": {"type": "integer"}}}
-COMMIT_SCHEMA = {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}
-OFFERED = (
-    ToolDescription("log", "Shows the log.", LOG_SCHEMA, {"name": "log", "inputSchema": LOG_SCHEMA}),
-    ToolDescription("commit", "Commits.", COMMIT_SCHEMA, {"name": "commit", "inputSchema": COMMIT_SCHEMA}),
-)
-PIN = tool_list_pin([tool.definition for tool in OFFERED])
-
-
-def role(name: str, tools: Sequence[Mapping[str, Any]], **spec: Any) -> dict[str, Any]:
-    """The manifest of a role with these grants."""
-    return {
-        "apiVersion": API,
-        "kind": "AgentRole",
-        "metadata": {"name": name},
-        "spec": {
-            "version": "1.0.0",
-            "purpose": "A test.",
-            "model": {"route": "default"},
-            "instructions": "Do it.",
-            "input": {"schema": {"type": "object"}},
-            "output": {"schema": {"type": "object"}},
-            "tools": list(tools),
-            **spec,
-        },
-    }
-
-
-def tool_server(**spec: Any) -> dict[str, Any]:
-    """The manifest of the server `git`, with a read and a write tool."""
-    return {
-        "apiVersion": API,
-        "kind": "ToolServer",
-        "metadata": {"name": "git"},
-        "spec": {
-            "transport": {"stdio": {"command": ["git-server"]}},
-            "tools": {"log": {"effect": "read", "idempotent": True}, "commit": {"effect": "write"}},
-            "pin": PIN,
-            **spec,
-        },
-    }
-
-
-ROUTE = {
-    "apiVersion": API,
-    "kind": "ModelRoute",
-    "metadata": {"name": "default"},
-    "spec": {
-        "targets": [{"provider": "local", "model": "small"}],
-        "clearance": {"confidentiality": "internal"},
-    },
-}
-COMMIT = {
-    "name": "git/commit",
-    "arguments": {"properties": {"message": {"type": "string", "maxLength": 80, "pattern": "^docs: "}}},
-}
-PUBLISHER = role("publisher", [{"name": "git/log"}, COMMIT])
-
-
-def bundle(*manifests: Mapping[str, Any]) -> Bundle:
-    """A bundle of these resources and a route, without policies."""
-    return Bundle.build([parse_manifest(manifest) for manifest in (*manifests, ROUTE)], PolicySet())
 
 
 class FakeEngine:

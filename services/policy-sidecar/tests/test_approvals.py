@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from amas_policy_sidecar.domain.model import ApprovalGrant, Effect, Enforced, Outcome
 
-from .fakes import COMMIT, NOW, World, bundle, escalating, role, tool_server
+from .fakes import NOW, World, escalating
+from .manifests import COMMIT, bundle, role, tool_server
 
 USED = "dev.amas.approval.used"
 

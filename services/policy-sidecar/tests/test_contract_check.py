@@ -10,7 +10,8 @@ import pytest
 from amas_chassis.errors import AmasError
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolDescription
 
-from .fakes import COMMIT, COMMIT_SCHEMA, OFFERED, PUBLISHER, World, bundle, role, tool_server
+from .fakes import World
+from .manifests import COMMIT, COMMIT_SCHEMA, OFFERED, PUBLISHER, bundle, role, tool_server
 
 
 async def refused(world: World, **command: Any) -> str:

@@ -9,7 +9,8 @@ from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.results import MAX_RESULT, shape
 
-from .fakes import PUBLISHER, TRUSTED, World, bundle, role, tool_server
+from .fakes import TRUSTED, World
+from .manifests import PUBLISHER, bundle, role, tool_server
 
 # Shaped like a real token, and nobody's.
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"

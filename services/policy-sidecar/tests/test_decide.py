@@ -8,7 +8,8 @@ import pytest
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import Effect, ModelAction, Principal, ToolAction
 
-from .fakes import ALLOW, COMMIT, DENY, World, bundle, escalating, role, tool_server
+from .fakes import ALLOW, DENY, World, escalating
+from .manifests import COMMIT, bundle, role, tool_server
 
 MESSAGE = '{"message":"docs: notes"}'
 

@@ -7,7 +7,8 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_policy_sidecar.domain.model import Effect, Outcome
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaVerdict
 
-from .fakes import COMMIT, World, bundle, escalating, role, tool_server
+from .fakes import World, escalating
+from .manifests import COMMIT, bundle, role, tool_server
 
 ONE_CALL = bundle(role("publisher", [{**COMMIT, "limits": {"calls": 1}}]), tool_server())
 

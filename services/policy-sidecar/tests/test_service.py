@@ -30,7 +30,7 @@ from amas_policy_sidecar.settings import Settings
 from prometheus_client import CollectorRegistry
 
 from .audit_service import AuditService, serve_audit
-from .fakes import ROUTE, role
+from .manifests import ROUTE, role
 from .processes import eventually, make_repository
 
 pytestmark = pytest.mark.integration

@@ -17,7 +17,8 @@ from amas_governance.resources import ToolServer, parse_manifest
 from amas_policy_sidecar.adapters.mcp_tools import McpToolServers, ToolSurroundings
 from amas_policy_sidecar.domain.model import Outcome
 
-from .fakes import World, bundle, role, tool_server
+from .fakes import World
+from .manifests import bundle, role, tool_server
 from .processes import eventually
 
 pytestmark = pytest.mark.integration
