@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
 CONTRACTS = Path(__file__).resolve().parents[1] / "policies" / "contracts"
 UP_TIMEOUT_S = 120
@@ -148,6 +151,11 @@ class LocalPlatform:
         return self.command("audit", "verify", str(target), "--public-key", str(self.home / "audit.pub"))
 
 
+def postgres_data(home: Path) -> Path:
+    """Where the platform's Postgres keeps its data."""
+    return EmbeddedPostgres(home / "postgres", 0, password_file=home / "none").data_dir
+
+
 @contextlib.contextmanager
 def running_platform(folder: Path) -> Iterator[LocalPlatform]:
     """A ready platform with a repository in its workspace; stopped at the end, whatever happens."""
@@ -158,3 +166,5 @@ def running_platform(folder: Path) -> Iterator[LocalPlatform]:
         yield platform
     finally:
         platform.attempt("down", timeout=UP_TIMEOUT_S)
+        # As root the data lies outside the test's folder, where an unprivileged Postgres reaches it. The logs stay.
+        shutil.rmtree(postgres_data(platform.home), ignore_errors=True)

@@ -24,6 +24,7 @@ from dbos import (
     SetWorkflowID,
 )
 from dbos import error as dbos_error
+from dbos._sys_db import SystemDatabase
 from opentelemetry import context as otel_context
 
 from amas_orchestrator.domain.errors import OwnershipLost
@@ -45,6 +46,9 @@ THREADS = 32
 CHILD_POLL_SECONDS = 0.25
 """How often a step's result is looked for when another executor has it."""
 SHUTDOWN_SECONDS = 5.0
+RECHECK_SECONDS = 5.0
+"""How often a waiting workflow looks for its message by itself. DBOS drops the notifications that it was about to send
+when Postgres goes away, and would look after a minute only; it has no setting for that."""
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _LOST = (dbos_error.DBOSWorkflowConflictIDError, dbos_error.DBOSWorkflowCancelledError)
 
@@ -141,6 +145,7 @@ class DbosEngine:
     async def launch(self, run: RunBody, step: StepBody) -> None:
         """Registers the workflows and begins to take runs from the queue. Call it on the loop that serves."""
         _log_like_us()
+        SystemDatabase._notification_fallback_polling_interval = RECHECK_SECONDS
         DBOS(config=self._config)
 
         @DBOS.workflow(name="run")

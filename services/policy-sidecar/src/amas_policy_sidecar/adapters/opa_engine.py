@@ -143,7 +143,9 @@ def prefix_of(policies: PolicySet) -> str:
 def in_order_of_imports(modules: Mapping[str, str]) -> list[tuple[str, str]]:
     """Orders modules so that each comes after what it refers to: OPA compiles on each PUT."""
     packages = {
-        name: found.group(1) for name, source in modules.items() if (found := re.search(r"^package (\S+)", source, re.M))
+        name: found.group(1)
+        for name, source in modules.items()
+        if (found := re.search(r"^package (\S+)", source, re.M))
     }
     ordered: list[tuple[str, str]] = []
     waiting = dict(sorted(modules.items()))
@@ -157,5 +159,3 @@ def in_order_of_imports(modules: Mapping[str, str]) -> list[tuple[str, str]]:
         for name in ready or list(waiting):
             ordered.append((name, waiting.pop(name)))
     return ordered
-
-

@@ -14,7 +14,7 @@ import wasmtime
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import PolicySet
 
-from amas_policy_sidecar.adapters.wasm_host import PolicyFault, WasmPolicy
+from amas_policy_sidecar.adapters.wasm_host import PolicyFaultError, WasmPolicy
 
 ENTRYPOINT = "amas/main/decision"
 # Policies change rarely, so several bundles share an instance; an instance holds a few MB.
@@ -54,7 +54,7 @@ class WasmEngine:
         self._modules[content] = policies.wasm
         try:
             self._instance(content)
-        except PolicyFault as error:
+        except PolicyFaultError as error:
             raise unavailable(str(error)) from error
         self._bundles[bundle] = content
         while len(self._bundles) > MAX_BUNDLES:
@@ -74,7 +74,7 @@ class WasmEngine:
             raise unavailable("the bundle's policies were not loaded")
         try:
             results = self._instance(content).evaluate(document)
-        except PolicyFault as error:
+        except PolicyFaultError as error:
             # What a fault left behind in the instance's memory must not reach the next decision.
             self._instances.pop(content, None)
             raise unavailable(str(error)) from error
@@ -91,7 +91,7 @@ class WasmEngine:
             try:
                 module = wasmtime.Module(self._engine, self._modules[content])
             except wasmtime.WasmtimeError as error:
-                raise PolicyFault(f"the compiled policy is no WebAssembly: {error}") from error
+                raise PolicyFaultError(f"the compiled policy is no WebAssembly: {error}") from error
             instance = WasmPolicy(self._engine, module, ENTRYPOINT)
             self._instances[content] = instance
         self._instances.move_to_end(content)

@@ -1,7 +1,7 @@
 """Runs a policy that OPA compiled to WebAssembly: the part of OPA's ABI that one evaluation needs, and no more.
 
-Source: Open Policy Agent documentation, "WebAssembly" (ABI 1.3: `opa_eval`). Builtins that the host would have to supply
-are refused when a policy is loaded, so that no policy can meet a missing one while it decides.
+Source: Open Policy Agent documentation, "WebAssembly" (ABI 1.3: `opa_eval`). Builtins that the host would have to
+supply are refused when a policy is loaded, so that no policy can meet a missing one while it decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FUEL = 200_000_000
 JSON_FORMAT = 0
 
 
-class PolicyFault(RuntimeError):
+class PolicyFaultError(RuntimeError):
     """The module could not be loaded, or it failed, aborted or ran out of fuel while it decided."""
 
 
@@ -31,13 +31,11 @@ class WasmPolicy:
         """Instantiates a module and looks up its entrypoint, such as `amas/main/decision`.
 
         Raises:
-            PolicyFault: the module is no OPA policy, lacks the entrypoint, or needs builtins of the host.
+            PolicyFaultError: the module is no OPA policy, lacks the entrypoint, or needs builtins of the host.
         """
         self._store = wasmtime.Store(engine)
         self._store.set_fuel(FUEL)
-        self._memory = wasmtime.Memory(
-            self._store, wasmtime.MemoryType(wasmtime.Limits(INITIAL_PAGES, MAXIMUM_PAGES))
-        )
+        self._memory = wasmtime.Memory(self._store, wasmtime.MemoryType(wasmtime.Limits(INITIAL_PAGES, MAXIMUM_PAGES)))
         try:
             linker = wasmtime.Linker(engine)
             linker.define(self._store, "env", "memory", self._memory)
@@ -45,21 +43,23 @@ class WasmPolicy:
             self._exports = linker.instantiate(self._store, module).exports(self._store)
             builtins = self._loads(self._call("builtins"))
             if builtins:
-                raise PolicyFault(f"the policy needs builtins that WebAssembly lacks: {', '.join(sorted(builtins))}")
+                raise PolicyFaultError(
+                    f"the policy needs builtins that WebAssembly lacks: {', '.join(sorted(builtins))}"
+                )
             entrypoints = self._loads(self._call("entrypoints"))
             self._data = self._stored({})
             self._heap = self._call("opa_heap_ptr_get")
         except (wasmtime.WasmtimeError, KeyError, TypeError, ValueError) as error:
-            raise PolicyFault(f"the compiled policy cannot be loaded: {error}") from error
+            raise PolicyFaultError(f"the compiled policy cannot be loaded: {error}") from error
         if entrypoint not in entrypoints:
-            raise PolicyFault(f"the compiled policy has no entrypoint {entrypoint}")
+            raise PolicyFaultError(f"the compiled policy has no entrypoint {entrypoint}")
         self._entrypoint = int(entrypoints[entrypoint])
 
     def evaluate(self, document: Mapping[str, Any]) -> list[Any]:
         """Evaluates an input; answers OPA's result set, empty when the entrypoint is undefined.
 
         Raises:
-            PolicyFault: it aborted or used up its fuel.
+            PolicyFaultError: it aborted or used up its fuel.
         """
         text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
         self._store.set_fuel(FUEL)
@@ -67,22 +67,20 @@ class WasmPolicy:
             self._grow(self._heap + len(text))
             self._memory.write(self._store, text, self._heap)
             after = self._heap + len(text)
-            answer = self._call(
-                "opa_eval", 0, self._entrypoint, self._data, self._heap, len(text), after, JSON_FORMAT
-            )
+            answer = self._call("opa_eval", 0, self._entrypoint, self._data, self._heap, len(text), after, JSON_FORMAT)
             results = json.loads(self._string(answer))
         except (wasmtime.WasmtimeError, ValueError) as error:
-            raise PolicyFault(f"the policy failed: {error}") from error
+            raise PolicyFaultError(f"the policy failed: {error}") from error
         return list(results)
 
     def _define_callbacks(self, linker: wasmtime.Linker) -> None:
         i32 = wasmtime.ValType.i32()
 
         def abort(address: int) -> None:
-            raise PolicyFault(f"the policy aborted: {self._string(address)[:200]}")
+            raise PolicyFaultError(f"the policy aborted: {self._string(address)[:200]}")
 
         def missing(*_: int) -> int:
-            raise PolicyFault("the policy called a builtin that the host does not have")
+            raise PolicyFaultError("the policy called a builtin that the host does not have")
 
         linker.define_func("env", "opa_abort", wasmtime.FuncType([i32], []), abort)
         linker.define_func("env", "opa_println", wasmtime.FuncType([i32], []), lambda _address: None)
@@ -93,7 +91,7 @@ class WasmPolicy:
     def _call(self, name: str, *arguments: int) -> int:
         function = self._exports[name]
         if not isinstance(function, wasmtime.Func):
-            raise PolicyFault(f"the compiled policy exports no function {name}")
+            raise PolicyFaultError(f"the compiled policy exports no function {name}")
         return int(function(self._store, *arguments) or 0)
 
     def _grow(self, needed: int) -> None:
@@ -119,5 +117,5 @@ class WasmPolicy:
             if stop >= 0:
                 return chunk[:stop].decode()
             if address + size >= end:
-                raise PolicyFault("the policy's answer has no end")
+                raise PolicyFaultError("the policy's answer has no end")
             size *= 4
