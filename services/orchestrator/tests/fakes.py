@@ -327,6 +327,9 @@ class FakeBundles:
             return None
         return BundleInfo(digest, tenant, START, "developer", self.active_digest.get(tenant) == digest), bundle
 
+    async def pinned(self, tenant: str, digest: str) -> Bundle | None:
+        return self.bundles.get(digest)
+
     async def activate(self, principal: Principal, bundle: Bundle, expected: str, now: datetime) -> BundleInfo:
         if self.active_digest.get(principal.tenant, "") != expected:
             raise AmasError(ErrorKind.ABORTED, "RESOURCES_CHANGED", "somebody else applied")

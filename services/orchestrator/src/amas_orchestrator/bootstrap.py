@@ -135,10 +135,10 @@ class _Service:
         self.audit = audit_client.AuditClient(audit)
 
     async def _bundle_content(self, tenant: str, digest: str) -> bytes:
-        found = await self.bundles.get(tenant, digest)
-        if found is None:
+        bundle = await self.bundles.pinned(tenant, digest)
+        if bundle is None:
             raise AmasError(ErrorKind.NOT_FOUND, "BUNDLE_NOT_FOUND", "there is no such bundle")
-        return found[1].content
+        return bundle.content
 
     def _use_cases(self, policies: PolicySet) -> UseCases:
         clock = self.clock

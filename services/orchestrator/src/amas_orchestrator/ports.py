@@ -250,6 +250,10 @@ class BundleStore(Protocol):
         """A bundle by its digest."""
         ...
 
+    async def pinned(self, tenant: str, digest: str) -> Bundle | None:
+        """The same without what may change about it: costs nothing once the bundle is known."""
+        ...
+
     async def activate(self, principal: Principal, bundle: Bundle, expected: str, now: datetime) -> BundleInfo:
         """Stores a bundle and makes it the active one, unless another than `expected` is by now (ABORTED)."""
         ...

@@ -30,6 +30,10 @@ WHERE tenant = $1 AND state <> 'opening' AND ($2 = '' OR run_id = $2) AND ($3 = 
                                         WHERE id = $4 AND tenant = $1))
 ORDER BY requested_at DESC, id DESC LIMIT $5
 """
+_LOCK_RUN = """
+SELECT 1 FROM orchestrator.runs
+WHERE id = (SELECT run_id FROM orchestrator.approvals WHERE tenant = $1 AND id = $2) FOR UPDATE
+"""
 NO_EXECUTOR = 0
 """Fencing token of what humans do: they are never late."""
 
@@ -49,10 +53,11 @@ class PostgresApprovals:
     async def publish(self, approval: Approval, fencing_token: int, events: Sequence[NewEvent]) -> bool:
         """See ApprovalStore."""
         async with self._database.transaction() as connection:
+            asked = await record(connection, approval.run_id, fencing_token, events)
             await connection.execute(
                 "UPDATE orchestrator.approvals SET state = 'pending' WHERE id = $1 AND state = 'opening'", approval.id
             )
-            return await record(connection, approval.run_id, fencing_token, events)
+        return asked
 
     async def get(self, tenant: str, approval_id: str) -> Approval | None:
         """See ApprovalStore."""
@@ -81,6 +86,8 @@ class PostgresApprovals:
     ) -> Approval | None:
         """See ApprovalStore."""
         async with self._database.transaction() as connection:
+            # The run first, as everybody locks them who needs both; else an answer and a cancellation could deadlock.
+            await connection.execute(_LOCK_RUN, tenant, approval_id)
             row = await connection.fetchrow(
                 "SELECT * FROM orchestrator.approvals WHERE tenant = $1 AND id = $2 FOR UPDATE", tenant, approval_id
             )

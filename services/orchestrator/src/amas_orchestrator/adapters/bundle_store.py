@@ -37,6 +37,14 @@ class PostgresBundles:
         """See BundleStore."""
         return await self._find(_SELECT + "WHERE b.tenant = $1 AND b.digest = $2", tenant, digest)
 
+    async def pinned(self, tenant: str, digest: str) -> Bundle | None:
+        """See BundleStore."""
+        kept = self._kept.get((tenant, digest))
+        if kept is not None:
+            return kept
+        found = await self.get(tenant, digest)
+        return found[1] if found else None
+
     async def activate(self, principal: Principal, bundle: Bundle, expected: str, now: datetime) -> BundleInfo:
         """See BundleStore."""
         tenant = principal.tenant

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dbos import DBOS
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 SERVICE_ROLE = "amas_orchestrator"
@@ -22,8 +23,12 @@ MIGRATION_LOCK = 0x616D61732D6F7263
 CONNECT_TIMEOUT = 10
 
 
+class MigrationError(Exception):
+    """The database is away or refuses; the text is one sentence for the operator and names no password."""
+
+
 def migrate(owner_dsn: str, dbos_schema: str) -> None:
-    """Run what is missing. Raises sqlalchemy.exc.SQLAlchemyError if the database refuses."""
+    """Run what is missing. Raises MigrationError if the database is away or refuses."""
     logging.getLogger("dbos").setLevel(logging.WARNING)
     url = make_url(owner_dsn).set(drivername="postgresql+psycopg")
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT})
@@ -34,8 +39,16 @@ def migrate(owner_dsn: str, dbos_schema: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             DBOS.migrate(owner_dsn, schema=dbos_schema, application_role=SERVICE_ROLE)
+    except SQLAlchemyError as error:
+        place = url.render_as_string(hide_password=True)
+        raise MigrationError(f"the database at {place} cannot be migrated: {_first_line(error)}") from error
     finally:
         engine.dispose()
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().partition("\n")[0]
 
 
 def newest_revision() -> str:

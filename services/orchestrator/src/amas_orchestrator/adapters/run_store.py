@@ -16,12 +16,17 @@ from amas_orchestrator.domain.model import Principal, Reason, Run, RunState, Ste
 from .postgres_pool import Connection, Database, json_text, utc
 
 _RECORD = "SELECT cancel_asked FROM orchestrator.record_events($1, $2, $3, $4, $5, $6, $7)"
+# The run and its first event in one round trip: this is on the way of every request that starts a run.
 _INSERT = """
-INSERT INTO orchestrator.runs (id, tenant, requester, principal, orchestration, orchestration_version, bundle, state,
-    traceparent, input_json, created_at, idempotency_key, request_digest)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (tenant, requester, idempotency_key) WHERE idempotency_key <> '' DO NOTHING
-RETURNING id
+WITH made AS (
+  INSERT INTO orchestrator.runs (id, tenant, requester, principal, orchestration, orchestration_version, bundle, state,
+      traceparent, input_json, created_at, idempotency_key, request_digest, last_sequence)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)
+  ON CONFLICT (tenant, requester, idempotency_key) WHERE idempotency_key <> '' DO NOTHING
+  RETURNING id
+)
+INSERT INTO orchestrator.run_events (run_id, sequence, key, kind, time, step, payload)
+SELECT id, 1, $14, $15, $11, '', $16 FROM made RETURNING run_id
 """
 _BEGIN = """
 UPDATE orchestrator.runs SET started_at = coalesce(started_at, $2) WHERE id = $1 RETURNING *
@@ -43,7 +48,8 @@ class PostgresRuns:
 
     async def create(self, run: Run, idempotency_key: str, request_digest: str) -> tuple[Run, bool]:
         """See RunStore."""
-        async with self._database.transaction() as connection:
+        event = run_state_changed("queued", run.created_at, RunState.QUEUED)
+        async with self._database.connection() as connection:
             made = await connection.fetchval(
                 _INSERT,
                 run.id,
@@ -59,10 +65,11 @@ class PostgresRuns:
                 run.created_at,
                 idempotency_key,
                 request_digest,
+                event.key,
+                event.kind,
+                event.payload,
             )
             if made:
-                event = run_state_changed("queued", run.created_at, RunState.QUEUED)
-                await record(connection, run.id, run.fencing_token, [event])
                 return run, False
             row = await connection.fetchrow(
                 "SELECT * FROM orchestrator.runs WHERE tenant = $1 AND requester = $2 AND idempotency_key = $3",

@@ -98,11 +98,11 @@ class RunOrchestration:
         return await self._patience.record("database", lambda: self._runs.begin(run_id, now))
 
     async def _pinned(self, run: Run) -> tuple[Bundle, Orchestration]:
-        found = await self._patience.record("database", lambda: self._bundles.get(run.tenant, run.bundle))
-        orchestration = found[1].orchestration(run.orchestration) if found else None
-        if found is None or orchestration is None:
+        bundle = await self._patience.record("database", lambda: self._bundles.pinned(run.tenant, run.bundle))
+        orchestration = bundle.orchestration(run.orchestration) if bundle else None
+        if bundle is None or orchestration is None:
             raise LookupError(f"the bundle {run.bundle} of the run {run.id} is gone")
-        return found[1], orchestration
+        return bundle, orchestration
 
     async def _walk(self, run: Run, place: Workplace, pending: Pending) -> _Outcome:
         bundle, orchestration = await self._pinned(run)
