@@ -19,19 +19,17 @@ from amas_orchestrator.usecases.send_wakes import SendWakes
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
 
+from .fake_stores import FakeApprovals, FakeBundles, FakeRuns
 from .fakes import (
     DEVELOPER,
     MANAGER,
-    FakeApprovals,
     FakeAudit,
-    FakeBundles,
     FakeCancellations,
     FakeDurable,
     FakeEnforcer,
     FakeEngine,
     FakeMetrics,
     FakeModel,
-    FakeRuns,
     Say,
     clock,
 )

@@ -1,0 +1,30 @@
+"""What the use cases need from outside, as small Protocols. Each has an in-memory twin in the tests.
+
+Methods raise AmasError; OwnershipLost goes through everything. Nothing here knows gRPC, SQL or the durable engine.
+"""
+
+from .engine import Body, Cancellations, Durable, Engine, EventWakes, Metrics
+from .neighbours import Actor, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
+from .stores import ApprovalStore, BundleInfo, BundleStore, ExecutorStore, RunStore
+
+__all__ = [
+    "Actor",
+    "ApprovalStore",
+    "AuditLog",
+    "Body",
+    "BundleInfo",
+    "BundleStore",
+    "Cancellations",
+    "Decision",
+    "Durable",
+    "Enforced",
+    "Enforcer",
+    "Engine",
+    "EventWakes",
+    "ExecutorStore",
+    "Grant",
+    "Metrics",
+    "ModelClient",
+    "ModelReply",
+    "RunStore",
+]
