@@ -62,8 +62,8 @@ class Neighbours:
 
     async def complete(self, actor: Actor, route: str, body: bytes, key: str) -> ModelReply:
         """See ModelClient."""
-        told = sum(message["role"] == "tool" for message in json.loads(body)["messages"])
-        return ModelReply(self._asks if told < READS else self._answers, "scripted", "scripted", self._usage, 1, 0)
+        answer = self._asks if actor.turn < READS else self._answers
+        return ModelReply(answer, "scripted", "scripted", self._usage, 1, 0)
 
     async def list_tools(self, actor: Actor) -> list[ToolInfo]:
         """See Enforcer."""

@@ -1,4 +1,4 @@
-"""Plain DBOS as a process: workflows of trivial steps, with the connection settings of our own engine."""
+"""Plain DBOS as a process: workflows of trivial steps, with its default settings."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dbos import DBOS, DBOSConfig
 from .engine_load import STEPS, Spent, main, spend
 
 
-async def measure(dsn: str, workflows: int) -> Spent:
-    """Launches DBOS on a database that has its schema, and measures."""
+async def measure(dsn: str, workflows: int, *, tuned: bool = False) -> Spent:
+    """Launches DBOS on a database that has its schema, and measures. `tuned`: with our engine's pool of connections."""
     config: DBOSConfig = {
         "name": "plain-engine",
         "system_database_url": dsn,
         "dbos_system_schema": "dbos",
         "run_migrations": False,
-        # As ours, so that what is compared is what we add; DBOS's own default pings before each use.
-        "sys_db_pool_size": POOL_SIZE,
-        "db_engine_kwargs": {"pool_pre_ping": False, "pool_size": POOL_SIZE, "max_overflow": 0},
         "log_level": "WARNING",
     }
+    if tuned:
+        config["sys_db_pool_size"] = POOL_SIZE
+        config["db_engine_kwargs"] = {"pool_pre_ping": False, "pool_size": POOL_SIZE, "max_overflow": 0}
     logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS(config=config)
 
