@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 SERVICES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
 CLIENTS = 4
+# Seconds between a client's rounds.
+PAUSE_S = 0.05
 # Seconds of load before the signal.
 BEFORE_S = 1.0
 RUN_TIMEOUT_S = 120.0
@@ -84,13 +86,15 @@ class Tally:
 
 
 def load(client: GatewayClient, stop: threading.Event, tally: Tally) -> None:
-    """Starts runs and asks the model, in turn, until told to stop."""
+    """Asks the model, starts a run and waits for its end, over and over: the load is bounded by the clients."""
     while not stop.is_set():
         try:
-            tally.runs.append(client.start("history", {"repository": "repository"}))
             body = {"model": "default", "messages": [{"role": "user", "content": "hello"}]}
             answer = client.call("POST", "/chat/completions", body)
             tally.outcomes["answered" if answer["choices"] else "empty"] += 1
+            run = client.start("history", {"repository": "repository"})
+            tally.runs.append(run)
+            wait_for(f"the end of {run}", lambda run=run: client.ended(run), RUN_TIMEOUT_S)
         except ProblemError as problem:
             # A refusal with a reason is an answer: the client knows that nothing was accepted.
             tally.outcomes[f"refused {problem.status}"] += 1
@@ -102,7 +106,9 @@ def load(client: GatewayClient, stop: threading.Event, tally: Tally) -> None:
                 tally.lost.append(repr(error))
         except (RemoteDisconnected, ConnectionResetError, TimeoutError) as error:
             tally.lost.append(repr(error))
-        stop.wait(0.02)
+        except AssertionError as error:
+            tally.lost.append(str(error))
+        stop.wait(PAUSE_S)
 
 
 @pytest.mark.parametrize("service", SERVICES)
