@@ -24,6 +24,7 @@ from .judge_action import JudgeAction
 from .record_action import RecordAction, Standing
 from .record_outcome import RecordOutcome
 from .take_quota import refuse_used_up, take_quota
+from .wait_in_line import Lines
 
 
 class EnforceAction:
@@ -47,6 +48,7 @@ class EnforceAction:
         self._call = call
         self._attempts = attempts
         self._instruments = instruments
+        self._lines = Lines()
 
     async def __call__(self, command: EnforceCommand) -> Enforced:
         """The decision and, if there was a call, its result; the same key gives the same answer.
@@ -76,14 +78,15 @@ class EnforceAction:
         if decision.effect is not Effect.ALLOW:
             return await self._refuse(case, decision, command, repeats=repeats)
         claim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats)
-        try:
-            await take_quota(self._quota, claim)
-        except Denied as denied:
-            return await self._refuse(case, case.decide(Effect.DENY, denied.reasons), command, repeats=repeats)
-        try:
-            return await self._call_on_record(case, decision, command, identity, fingerprint)
-        finally:
-            await self._quota.give_back(claim)
+        async with self._lines.place(claim):
+            try:
+                await take_quota(self._quota, claim)
+            except Denied as denied:
+                return await self._refuse(case, case.decide(Effect.DENY, denied.reasons), command, repeats=repeats)
+            try:
+                return await self._call_on_record(case, decision, command, identity, fingerprint)
+            finally:
+                await self._quota.give_back(claim)
 
     async def _call_on_record(
         self, case: Case, decision: Decision, command: EnforceCommand, identity: Identity, fingerprint: str
