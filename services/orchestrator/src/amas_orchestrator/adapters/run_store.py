@@ -28,9 +28,7 @@ WITH made AS (
 INSERT INTO orchestrator.run_events (run_id, sequence, key, kind, time, step, payload)
 SELECT id, 1, $14, $15, $11, '', $16 FROM made RETURNING run_id
 """
-_BEGIN = """
-UPDATE orchestrator.runs SET started_at = coalesce(started_at, $2) WHERE id = $1 RETURNING *
-"""
+_BEGIN = "SELECT * FROM orchestrator.begin_run($1, $2, $3, $4, $5)"
 _LIST = """
 SELECT * FROM orchestrator.runs
 WHERE tenant = $1 AND ($2 = '' OR orchestration = $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR id < $4)
@@ -111,15 +109,10 @@ class PostgresRuns:
 
     async def begin(self, run_id: str, now: datetime) -> Run | None:
         """See RunStore."""
+        event = run_state_changed("running", now, RunState.RUNNING)
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_BEGIN, run_id, now)
-        if row is None:
-            return None
-        run = _run(row)
-        if run.state is RunState.QUEUED and run.started_at is not None:
-            event = run_state_changed("running", run.started_at, RunState.RUNNING)
-            await self.record(run_id, run.fencing_token, [event])
-        return run
+            row = await connection.fetchrow(_BEGIN, run_id, now, event.key, event.kind, json_text(event.payload))
+        return None if row is None else _run(row)
 
     async def record(self, run_id: str, fencing_token: int, events: Sequence[NewEvent]) -> bool:
         """See RunStore."""

@@ -173,12 +173,33 @@ BEGIN
   RETURN QUERY SELECT r.cancel IS NOT NULL;
 END $$
 """
-_SIGNATURE = "orchestrator.record_events(text, bigint, text[], text[], timestamptz[], text[], text[])"
+# The start of a run in one round trip and one commit: the row as it was, and its first event as an executor's.
+_BEGIN = """
+CREATE FUNCTION orchestrator.begin_run(p_run text, p_time timestamptz, p_key text, p_kind text, p_payload text)
+RETURNS SETOF orchestrator.runs LANGUAGE plpgsql SET search_path = orchestrator, pg_temp AS $$
+DECLARE
+  r runs%ROWTYPE;
+BEGIN
+  UPDATE runs SET started_at = coalesce(started_at, p_time) WHERE id = p_run RETURNING * INTO r;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF r.state = 'queued' THEN
+    PERFORM record_events(
+      p_run, r.fencing_token, ARRAY[p_key], ARRAY[p_kind], ARRAY[r.started_at], ARRAY[''], ARRAY[p_payload]);
+  END IF;
+  RETURN NEXT r;
+END $$
+"""
+_SIGNATURES = (
+    "orchestrator.record_events(text, bigint, text[], text[], timestamptz[], text[], text[])",
+    "orchestrator.begin_run(text, timestamptz, text, text, text)",
+)
 
 
 def upgrade() -> None:
-    """Make the tables and the function, and give the service's role what it needs of them."""
-    statements = (_RUNS, _EVENTS, _APPROVALS, _ANSWERS, _BUNDLES, _ACTIVE, _EXECUTORS, *_INDEXES, _RECORD)
+    """Make the tables and the functions, and give the service's role what it needs of them."""
+    statements = (_RUNS, _EVENTS, _APPROVALS, _ANSWERS, _BUNDLES, _ACTIVE, _EXECUTORS, *_INDEXES, _RECORD, _BEGIN)
     for statement in statements:
         op.execute(statement)
     grants = {
@@ -194,8 +215,9 @@ def upgrade() -> None:
     for table, privileges in grants.items():
         op.execute(f"GRANT {privileges} ON orchestrator.{table} TO amas_orchestrator")
     op.execute("GRANT USAGE ON SCHEMA orchestrator TO amas_orchestrator")
-    op.execute(f"REVOKE ALL ON FUNCTION {_SIGNATURE} FROM PUBLIC")
-    op.execute(f"GRANT EXECUTE ON FUNCTION {_SIGNATURE} TO amas_orchestrator")
+    for signature in _SIGNATURES:
+        op.execute(f"REVOKE ALL ON FUNCTION {signature} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO amas_orchestrator")
 
 
 def downgrade() -> None:
