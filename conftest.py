@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from amas_cli.local.authority import CertificateFiles, ensure_authority, issue_c
 from amas_cli.local.database_setup import DatabaseAccess, ensure_databases, ensure_password
 from amas_cli.local.embedded_postgres import EmbeddedPostgres
 from amas_cli.local.embedded_valkey import EmbeddedValkey
+
+# Tests start servers from processes that speak gRPC; its threads must not wake up in the child between fork and exec.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 _numbers = itertools.count(1)
 
