@@ -8,6 +8,11 @@ command -v "$python" >/dev/null || python=python3
 import sys
 sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
 PY
+failed() {
+  echo "setting up $venv failed: the messages above say where. Without a network, or behind a mirror, name your package" >&2
+  echo "index in pip's configuration (and in UV_DEFAULT_INDEX); what is there is kept, so \`make setup\` goes on from it" >&2
+}
+trap failed ERR
 echo "setting up $venv (once)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
