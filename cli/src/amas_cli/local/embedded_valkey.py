@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import time
 from pathlib import Path
 
-START_TIMEOUT_S = 15.0
-STOP_TIMEOUT_S = 10.0
-POLL_S = 0.02
+from .embedded_server import EmbeddedServer
 
 CONFIGURATION = """
 bind 127.0.0.1
@@ -32,12 +28,12 @@ requirepass {password}
 """
 
 
-class ValkeyError(RuntimeError):
-    """The embedded server could not be started; the message is for people."""
-
-
-class EmbeddedValkey:
+class EmbeddedValkey(EmbeddedServer):
     """One server with a password, in a data folder of its own."""
+
+    name = "Valkey"
+    start_timeout = 15.0
+    stop_timeout = 10.0
 
     def __init__(
         self,
@@ -49,12 +45,9 @@ class EmbeddedValkey:
         durable: bool = True,
     ) -> None:
         """Names the server; nothing is written before `prepare`."""
-        self.port = port
+        super().__init__(port, password_file, log_file)
         self.data_dir = data_dir
-        self.password_file = password_file
-        self._log_file = log_file
         self._durable = durable
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -90,45 +83,3 @@ class EmbeddedValkey:
             probe.sendall(b"PING\r\n")
             return probe.recv(64).startswith((b"-NOAUTH", b"+PONG"))
         return False
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the server that this object started."""
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        """Prepares, starts and waits until the server answers.
-
-        Raises:
-            ValkeyError: it did not come up within START_TIMEOUT_S.
-        """
-        self.prepare()
-        log = self._log_file.open("ab") if self._log_file else subprocess.DEVNULL
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 -- our own binary, fixed arguments
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True, cwd=self.data_dir,
-            )  # fmt: skip
-        finally:
-            if not isinstance(log, int):
-                log.close()
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not self.accepts():
-            if self._process.poll() is not None:
-                raise ValkeyError(f"Valkey ended while starting (exit code {self._process.returncode})")
-            if time.monotonic() > deadline:
-                self.stop()
-                raise ValkeyError(f"Valkey did not answer within {START_TIMEOUT_S:.0f} s")
-            time.sleep(POLL_S)
-
-    def stop(self) -> None:
-        """Stops the server that this object started. Idempotent."""
-        process, self._process = self._process, None
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_TIMEOUT_S)
