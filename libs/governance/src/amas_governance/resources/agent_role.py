@@ -65,7 +65,7 @@ class ApprovalRequirement(Model):
 
 
 class ToolLimits(Model):
-    """Bounds of one tool in one step; None: only the role's bounds hold."""
+    """Bounds of one tool for one role in one run; None: only the role's bounds hold."""
 
     calls: Annotated[int, Field(ge=1, le=10_000)] | None = None
 

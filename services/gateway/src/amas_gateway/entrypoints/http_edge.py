@@ -170,15 +170,17 @@ async def _refuse(scope: Scope, response: _Response, error: AmasError) -> None:
         _log.warning("a response was cut: %s", error.reason)
         return
     if scope["path"] in _OPENAI_PATHS:
+        status = http_errors.openai_status(error)
         body, media_type = http_errors.openai_error(error), b"application/json"
     else:
+        status = http_errors.status_of(error)
         body, media_type = http_errors.problem(error, scope["path"]), b"application/problem+json"
     headers = [
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
         *http_errors.headers_of(error),
     ]
-    await response({"type": "http.response.start", "status": http_errors.status_of(error), "headers": headers})
+    await response({"type": "http.response.start", "status": status, "headers": headers})
     await response({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 

@@ -40,6 +40,11 @@ _OPENAI_TYPES = {
     429: "rate_limit_error",
 }
 
+# The ai-router's reason for a request that a provider refused, with the provider's words in the details.
+_PROVIDER_REJECTED = "PROVIDER_REJECTED"
+# Statuses that speak of the caller's request; any other would speak of our account with the provider.
+_PROVIDER_STATUSES = frozenset({"400", "404", "409", "413", "415", "422"})
+
 
 class HttpError(AmasError):
     """An error of HTTP itself, with its own status."""
@@ -88,9 +93,18 @@ def problem(error: AmasError, instance: str, **extensions: object) -> bytes:
     return orjson.dumps(document)
 
 
+def openai_status(error: AmasError) -> int:
+    """The status that OpenAI's clients expect: the provider's own where it refused what the caller sent."""
+    told = error.metadata.get("provider_status", "") if error.reason == _PROVIDER_REJECTED else ""
+    return int(told) if told in _PROVIDER_STATUSES else status_of(error)
+
+
 def openai_error(error: AmasError) -> bytes:
-    """The error body that OpenAI's clients read."""
-    status = status_of(error)
+    """The error body that OpenAI's clients read: the provider's own where it refused what the caller sent."""
+    refused = _provider_error(error)
+    if refused is not None:
+        return orjson.dumps({"error": refused})
+    status = openai_status(error)
     kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     if error.reason.startswith("BUDGET_"):
         kind = "insufficient_quota"
@@ -99,6 +113,16 @@ def openai_error(error: AmasError) -> bytes:
     if error.violations:
         message += " " + "; ".join(f"{v.field}: {v.description}" for v in error.violations)
     return orjson.dumps({"error": {"message": message, "type": kind, "param": field, "code": error.reason.lower()}})
+
+
+def _provider_error(error: AmasError) -> dict[str, object] | None:
+    if error.reason != _PROVIDER_REJECTED:
+        return None
+    try:
+        found = orjson.loads(error.metadata.get("provider_error", ""))
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("message"), str) else None
 
 
 def limit_headers(taken: Taken) -> list[Header]:
