@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ class EmbeddedServerError(RuntimeError):
     """The server could not be prepared, started or stopped; the message is for people."""
 
 
-class EmbeddedServer:
+class EmbeddedServer(ABC):
     """A server on 127.0.0.1. A supervisor uses `prepare`, `command` and `accepts`; a test `start` and `stop`."""
 
     name = ""
@@ -31,21 +32,21 @@ class EmbeddedServer:
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def prepare(self) -> None:
         """Creates and configures what the server needs. Idempotent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Argument list that runs the server in the foreground."""
-        raise NotImplementedError
 
     def popen_arguments(self) -> dict[str, Any]:
         """Keyword arguments for subprocess that go with `command`."""
         return {}
 
+    @abstractmethod
     def accepts(self) -> bool:
         """Says whether the server takes requests now."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int | None:

@@ -10,8 +10,8 @@ from .agent_role import (
     ToolGrant,
     ToolLimits,
 )
-from .base import API_VERSION, Manifest, Metadata, Money
 from .budget import Budget, BudgetSpec, BudgetSubject
+from .manifest_fields import API_VERSION, Manifest, Metadata, Money
 from .manifests import KINDS, ManifestError, Resource, parse_manifest
 from .model_provider import ModelProvider, ModelProviderSpec, Price, ProviderModel
 from .model_route import ModelRoute, ModelRouteSpec, RouteClearance, Target, TargetTimeout

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from amas_governance.labels import Confidentiality
 from amas_governance.quantities import Duration, Size
 
-from .base import (
+from .manifest_fields import (
     MAX_ITEMS,
     Categories,
     ConfidentialityLevel,

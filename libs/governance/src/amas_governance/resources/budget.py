@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from amas_governance.quantities import Percent
 
-from .base import Manifest, Model, Money, Name
+from .manifest_fields import Manifest, Model, Money, Name
 
 Subject = Annotated[str, Field(min_length=1, max_length=255)]
 

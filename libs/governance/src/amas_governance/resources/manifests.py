@@ -13,8 +13,8 @@ from amas_governance.canonical import JsonRefused, canonical_json
 from amas_governance.problems import FieldPath, field_path
 
 from .agent_role import AgentRole
-from .base import API_VERSION
 from .budget import Budget
+from .manifest_fields import API_VERSION
 from .model_provider import ModelProvider
 from .model_route import ModelRoute
 from .orchestration import Orchestration

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from amas_governance.quantities import Amount
 
-from .base import MAX_ITEMS, Currency, FileName, Manifest, Model
+from .manifest_fields import MAX_ITEMS, Currency, FileName, Manifest, Model
 from .tool_server import HttpUrl
 
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from amas_governance.labels import Confidentiality
 from amas_governance.quantities import Duration, Percent, format_duration, parse_duration
 
-from .base import Categories, ConfidentialityLevel, Manifest, Model, Name
+from .manifest_fields import Categories, ConfidentialityLevel, Manifest, Model, Name
 from .model_provider import ModelName
 
 _PERCENTILE = re.compile(r"p[1-9][0-9]?")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from amas_governance.quantities import Duration
 
 from .agent_role import ApprovalRequirement
-from .base import MAX_ITEMS, Manifest, Model, Name, Schema, Semver
+from .manifest_fields import MAX_ITEMS, Manifest, Model, Name, Schema, Semver
 
 # Expressions name a step as `steps.<name>`, so its name is an identifier.
 StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$")]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.quantities import Duration, RateLimit, Size
 
-from .base import (
+from .manifest_fields import (
     MAX_ITEMS,
     Categories,
     ConfidentialityLevel,

@@ -82,4 +82,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """A ledger is never taken back."""
-    raise NotImplementedError
+    raise NotImplementedError("the ledger is not dropped by a migration")
