@@ -73,22 +73,29 @@ WRITER_TOOLS = ["workspace__read_file", "workspace__write_file"]
 
 
 def test_the_writer_reads_then_writes_then_reports() -> None:
-    """Notes are written once, and `changed` is what the tool said."""
+    """Notes are written once, and new notes are a change."""
     missing = ("workspace__read_file", "error: not found")
     name, arguments = call_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS))
     assert (name, arguments) == ("workspace__read_file", {"path": "repository/RELEASE_NOTES.md"})
     name, arguments = call_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing))
     assert (name, arguments["content"]) == ("workspace__write_file", NOTES)
-    for changed in (True, False):
-        wrote = ("workspace__write_file", json.dumps({"bytes": 9, "changed": changed}))
-        output = answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing, wrote))
-        assert output == {"path": "repository/RELEASE_NOTES.md", "markdown": NOTES, "changed": changed}
+    wrote = ("workspace__write_file", json.dumps({"bytes": 9, "changed": True}))
+    output = answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, missing, wrote))
+    assert output == {"path": "repository/RELEASE_NOTES.md", "markdown": NOTES, "changed": True}
 
 
-def test_a_writer_that_was_told_nothing_compares() -> None:
-    """Where the write says nothing of a change, equal notes are no change."""
-    read, wrote = ("workspace__read_file", NOTES), ("workspace__write_file", "ok")
-    assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, read, wrote))["changed"] is False
+@pytest.mark.parametrize(("read", "changed"), [("error: not found", True), ("# Old notes", True), (NOTES, False)])
+def test_a_write_that_was_repeated_after_a_crash_is_still_a_change(read: str, changed: bool) -> None:
+    """I4: the second try finds the first one's text; what was read before it decides whether there is work to commit."""
+    before, wrote = ("workspace__read_file", read), ("workspace__write_file", json.dumps({"changed": False}))
+    assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, before, wrote))["changed"] is changed
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_writer_that_may_not_read_goes_by_what_the_write_said(said: bool) -> None:
+    """Without the means to look there is only the tool's word."""
+    wrote = ("workspace__write_file", json.dumps({"changed": said}))
+    assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS[1:], wrote))["changed"] is said
 
 
 def test_notes_without_groups_say_that_nothing_changed() -> None:

@@ -43,10 +43,14 @@ def answer(conversation: Conversation) -> Answer:
 
 
 def _changed(conversation: Conversation, markdown: str) -> bool:
-    """What the write said; where it said nothing, whether the text differs from what was read."""
+    """Whether the text differs from what was read before the write; unread, what the write said.
+
+    What was read is on the record before the write begins. The write's own word is not to be had again: a write that is
+    repeated after a crash finds its own text and says that nothing changed.
+    """
+    read = conversation.last_result(READ)
+    if read is not None:
+        return markdown.strip() not in read.text
     written = conversation.last_result(WRITE)
     said = (first_object(written.text) or {}).get("changed") if written is not None else None
-    if isinstance(said, bool):
-        return said
-    read = conversation.last_result(READ)
-    return read is None or markdown.strip() not in read.text
+    return said if isinstance(said, bool) else True
