@@ -86,7 +86,7 @@ def test_the_writer_reads_then_writes_then_reports() -> None:
 
 @pytest.mark.parametrize(("read", "changed"), [("error: not found", True), ("# Old notes", True), (NOTES, False)])
 def test_a_write_that_was_repeated_after_a_crash_is_still_a_change(read: str, changed: bool) -> None:
-    """I4: the second try finds the first one's text; what was read before it decides whether there is work to commit."""
+    """I4: a second try finds the first one's text; what was read before decides whether there is work to commit."""
     before, wrote = ("workspace__read_file", read), ("workspace__write_file", json.dumps({"changed": False}))
     assert answer_of(talk({"groups": GROUPS}, "markdown", WRITER_TOOLS, before, wrote))["changed"] is changed
 
