@@ -60,11 +60,15 @@ class FakeEngine:
         self.answer: Any = ALLOW
         self.away = False
         self.documents: list[Mapping[str, Any]] = []
+        # As the real engines do, it decides only under policies that it holds, and may forget them at any time.
+        self.loaded: set[str] = set()
 
     async def load(self, bundle: str, policies: PolicySet) -> None:
-        return None
+        self.loaded.add(bundle)
 
     async def decide(self, bundle: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        if bundle not in self.loaded:
+            raise unavailable("POLICY_ENGINE_UNAVAILABLE", "the bundle's policies were not loaded")
         self.documents.append(document)
         if self.away:
             raise unavailable("POLICY_ENGINE_UNAVAILABLE", "the policy engine cannot decide")

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import PolicySet
+from amas_policy_sidecar.adapters import opa_engine, wasm_engine
 from amas_policy_sidecar.adapters.opa_engine import OpaEngine
 from amas_policy_sidecar.adapters.wasm_engine import WasmEngine
 
@@ -93,3 +94,20 @@ async def test_two_sets_of_policies_live_side_by_side(opa, policy_set):
         assert (await engine.decide(other, document))["effect"] == "escalate"
     finally:
         await engine.close()
+
+
+@pytest.mark.parametrize("kind", ["opa", "wasm"])
+async def test_policies_that_made_room_can_be_loaded_again(kind, opa, policy_set, monkeypatch):
+    """The number of bundles is bounded, and one that was forgotten decides again once it is loaded again."""
+    monkeypatch.setattr(opa_engine, "MAX_BUNDLES", 1)
+    monkeypatch.setattr(wasm_engine, "MAX_BUNDLES", 1)
+    engine = OpaEngine(opa.url) if kind == "opa" else WasmEngine()
+    try:
+        await engine.load(BUNDLE, policy_set)
+        await engine.load("sha256:" + "3" * 64, policy_set)
+        await refused(engine)
+        await engine.load(BUNDLE, policy_set)
+        assert (await engine.decide(BUNDLE, CASE.document))["effect"] == CASE.effect
+    finally:
+        if kind == "opa":
+            await engine.close()

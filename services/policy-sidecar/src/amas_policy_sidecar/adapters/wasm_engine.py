@@ -49,6 +49,7 @@ class WasmEngine:
             AmasError: UNAVAILABLE, they cannot be loaded.
         """
         if bundle in self._bundles:
+            self._bundles.move_to_end(bundle)
             return
         content = hashlib.sha256(policies.wasm).hexdigest()
         self._modules[content] = policies.wasm

@@ -78,6 +78,8 @@ class DecideAction:
             action.route,
             {"confidentiality": clearance.confidentiality.label, "categories": sorted(categories)},
         )
+        # As for tools: the engine may have let go of the policies of a bundle that is still at hand.
+        await self._engine.load(bundle.digest, bundle.policies)
         verdict = Verdict(await self._engine.decide(context.bundle, document))
         if verdict.effect is Effect.DENY:
             raise Denied.of(verdict.reasons)

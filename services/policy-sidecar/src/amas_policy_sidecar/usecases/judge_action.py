@@ -31,6 +31,8 @@ class JudgeAction:
         bundle = self._bundles.get(case.context.bundle)
         try:
             await check_contract(case, bundle, self._tools)
+            # A dictionary look-up, unless the engine has let go of the policies of a bundle that is still at hand.
+            await self._engine.load(bundle.digest, bundle.policies)
             verdict = await consult_policy(case, self._engine, self._clock)
             # Also of an escalation: nobody is asked about what would be refused anyway.
             check_data(case)
