@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import asyncpg
 import pytest
-from amas_cli.local.embedded_postgres import refuse_foreign
+from amas_cli.local.embedded_postgres import (
+    copy_installation,
+    environment,
+    installation_of_the_wheel,
+    refuse_foreign,
+)
 from amas_cli.local.embedded_server import EmbeddedServerError
 
 pytestmark = pytest.mark.integration
@@ -61,3 +68,13 @@ def test_a_folder_that_somebody_else_prepared_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(EmbeddedServerError):
         refuse_foreign(tmp_path / "link", tmp_path.stat().st_uid)
+
+
+def test_a_copy_of_the_wheel_for_an_unprivileged_server_runs(tmp_path):
+    """From a checkout that another user cannot enter the server runs on a copy: its programs find their libraries."""
+    wheel = installation_of_the_wheel()
+    copy_installation(wheel, tmp_path / "copy")
+    program = tmp_path / "copy" / "embedded_postgres" / "pginstall" / "bin" / "initdb"
+    done = subprocess.run([str(program), "--version"], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "PostgreSQL" in done.stdout

