@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
+from amas_ai_router.domain.budgets import Amount, BudgetRule, BudgetState, Hold
 from amas_ai_router.domain.model import CallContext, Decision, Operation, ProviderAnswer, Target
 from amas_ai_router.domain.records import AuditEvent, CallRecord, KeptAnswer, KeyScope
 from amas_ai_router.domain.usage_query import UsageGroup, UsageQuery, UsageSum
@@ -82,4 +84,35 @@ class Ledger(Protocol):
 
     async def sums(self, query: UsageQuery, after: UsageGroup | None, limit: int) -> Sequence[UsageSum]:
         """Sums in the order of their groups, after a group, at most `limit`."""
+        ...
+
+
+class Budgets(Protocol):
+    """What is spent and held under each budget, over all routers. Fail closed: without an answer nothing is reserved."""
+
+    async def reserve(self, rules: Sequence[BudgetRule], context: CallContext, most: Amount) -> Hold:
+        """Holds the most that an attempt can use under all rules, or under none.
+
+        Raises BUDGET_EXCEEDED (RESOURCE_EXHAUSTED, with budget, what is left and when it renews), or UNAVAILABLE.
+        """
+        ...
+
+    async def settle(self, hold: Hold, spent: Amount) -> bool:
+        """Turns a hold into what was spent. False: the hold had run out and the amount fits no more; nothing counted."""
+        ...
+
+    async def release(self, hold: Hold) -> None:
+        """Gives a hold back: nothing was spent. A hold that ran out is no error."""
+        ...
+
+    async def states(self, rules: Sequence[BudgetRule], tenant: str) -> Sequence[BudgetState]:
+        """Each rule's subjects in their current windows, in the order of rule and subject."""
+        ...
+
+
+class Spending(Protocol):
+    """The ledger's sums, from which budgets are rebuilt."""
+
+    async def spent(self, rule: BudgetRule, tenant: str, subject: str, since: datetime | None) -> Amount:
+        """What calls that count under a rule have used; `subject` is the value of its `per`, empty without one."""
         ...

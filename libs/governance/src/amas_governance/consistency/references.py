@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amas_governance.resources import AgentRole, Budget, ModelRoute, Orchestration
+from amas_governance.resources import AgentRole, Budget, ModelProvider, ModelRoute, Orchestration
 
 from .catalog import Catalog, unknown
 from .report import Report
@@ -38,6 +38,10 @@ def check_route(route: ModelRoute, catalog: Catalog, report: Report) -> None:
         elif target.model not in provider.spec.models:
             message = unknown(f"model of {target.provider}", target.model, provider.spec.models)
             report.add(route, (*path, "model"), message)
+    semantic = route.spec.cache.semantic
+    if semantic is not None and semantic.embeddings is not None and semantic.embeddings not in catalog.routes:
+        message = unknown("model route", semantic.embeddings, catalog.routes)
+        report.add(route, ("spec", "cache", "semantic", "embeddings"), message)
 
 
 def check_orchestration(orchestration: Orchestration, catalog: Catalog, report: Report) -> None:
@@ -48,7 +52,17 @@ def check_orchestration(orchestration: Orchestration, catalog: Catalog, report: 
 
 
 def check_budget(budget: Budget, catalog: Catalog, report: Report) -> None:
-    """The role whose spending is bounded: a misspelt one would bound nobody."""
+    """The role whose spending is bounded (a misspelt one would bound nobody), and prices in the budget's currency."""
     role = budget.spec.subject.role
     if role is not None and role not in catalog.roles:
         report.add(budget, ("spec", "subject", "role"), unknown("role", role, catalog.roles))
+    if budget.spec.cost is None:
+        return
+    others = sorted({name for name, found in catalog.providers.items() if _currencies(found) - {budget.spec.cost.currency}})
+    if others:
+        message = f"is in {budget.spec.cost.currency}, but there are prices in another currency: {', '.join(others[:12])}"
+        report.add(budget, ("spec", "cost", "currency"), message)
+
+
+def _currencies(provider: ModelProvider) -> set[str]:
+    return {price.currency for model in provider.spec.models.values() for price in model.prices}

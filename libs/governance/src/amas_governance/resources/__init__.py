@@ -14,7 +14,19 @@ from .budget import Budget, BudgetSpec, BudgetSubject
 from .manifest_fields import API_VERSION, Manifest, Metadata, Money
 from .manifests import KINDS, ManifestError, Resource, parse_manifest
 from .model_provider import ModelProvider, ModelProviderSpec, Price, ProviderModel
-from .model_route import ModelRoute, ModelRouteSpec, RouteClearance, Target, TargetTimeout
+from .model_route import (
+    Breaker,
+    Hedge,
+    MemoCache,
+    ModelRoute,
+    ModelRouteSpec,
+    ResponseRules,
+    Retry,
+    RouteClearance,
+    SemanticCache,
+    Target,
+    TargetTimeout,
+)
 from .orchestration import Orchestration, OrchestrationSpec, Step
 from .tool_server import (
     Credential,
@@ -33,13 +45,16 @@ __all__ = [
     "AgentRoleSpec",
     "ApprovalRequirement",
     "Bounds",
+    "Breaker",
     "Budget",
     "BudgetSpec",
     "BudgetSubject",
     "Credential",
     "DataAccess",
+    "Hedge",
     "Manifest",
     "ManifestError",
+    "MemoCache",
     "Metadata",
     "ModelProvider",
     "ModelProviderSpec",
@@ -52,8 +67,11 @@ __all__ = [
     "Price",
     "ProviderModel",
     "Resource",
+    "ResponseRules",
     "ResultLabel",
+    "Retry",
     "RouteClearance",
+    "SemanticCache",
     "ServerLimits",
     "Step",
     "Target",

@@ -53,6 +53,8 @@ class ModelUse(Model):
 
     route: Name
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    audit: Literal["digest", "content"] = "digest"
+    """What the audit log keeps of a model call: digests of what was asked and answered, or the contents."""
 
 
 class ApprovalRequirement(Model):

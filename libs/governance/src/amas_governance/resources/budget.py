@@ -10,28 +10,40 @@ from amas_governance.quantities import Percent
 
 from .manifest_fields import Manifest, Model, Money, Name
 
+MAX_COST = 50_000_000
+"""Counted exactly in hundred-millionths by a script whose numbers are doubles (2^53)."""
+
 Subject = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class BudgetSubject(Model):
-    """Whose spending counts: all that is stated must hold."""
+    """Whose spending counts: all that is stated must hold.
+
+    `client_id` is the token's (RFC 9068): what an application's own API key is elsewhere.
+    """
 
     tenant: Name | None = None
     role: Name | None = None
     principal: Subject | None = None
+    client_id: Subject | None = None
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:
-        if self.tenant is None and self.role is None and self.principal is None:
-            raise ValueError("expected at least one of tenant, role and principal")
+        if self.tenant is None and self.role is None and self.principal is None and self.client_id is None:
+            raise ValueError("expected at least one of tenant, role, principal and clientId")
         return self
 
 
 class BudgetSpec(Model):
-    """The amounts. At least one of cost and tokens is bounded."""
+    """The amounts. At least one of cost and tokens is bounded.
+
+    `per` gives each run, role, principal or client of the subject such a budget of its own; a window of `run` does so
+    for each run. Windows begin on the UTC hour, day, Monday and first of the month.
+    """
 
     subject: BudgetSubject
-    window: Literal["hour", "day", "week", "month"]
+    per: Literal["run", "role", "principal", "clientId"] | None = None
+    window: Literal["run", "hour", "day", "week", "month"]
     cost: Money | None = None
     tokens: Annotated[int, Field(ge=1, le=10**12)] | None = None
     alert_at: Annotated[tuple[Percent, ...], Field(max_length=8)] = ()
@@ -40,6 +52,8 @@ class BudgetSpec(Model):
     def _bounds_something(self) -> Self:
         if self.cost is None and self.tokens is None:
             raise ValueError("expected at least one of cost and tokens")
+        if self.cost is not None and self.cost.amount > MAX_COST:
+            raise ValueError(f"expected a cost of at most {MAX_COST}")
         return self
 
 

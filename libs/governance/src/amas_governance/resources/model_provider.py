@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from amas_governance.quantities import Amount
+from amas_governance.quantities import Amount, Duration
 
 from .manifest_fields import MAX_ITEMS, Currency, FileName, Manifest, Model
 from .tool_server import HttpUrl
@@ -32,8 +32,12 @@ class Price(Model):
 
 
 class ProviderModel(Model):
-    """One model of the provider. Prices are in the order of their days."""
+    """One model of the provider. Prices are in the order of their days.
 
+    `max_output_tokens` is the most that one answer can have: what a budget reserves when a request names no bound.
+    """
+
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = 16_384
     prices: Annotated[tuple[Price, ...], Field(max_length=64)] = ()
 
     @model_validator(mode="after")
@@ -54,8 +58,22 @@ class ModelProviderSpec(Model):
 
     api: Literal["openai", "azureOpenai", "anthropic", "bedrock"]
     base_url: HttpUrl
+    api_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None = None
+    """`api-version` of azureOpenai (`2024-10-21`) or `anthropic-version` (`2023-06-01`); None: the one we know."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] | None = None
+    """Region of bedrock."""
+    max_tokens_parameter: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """How an openai provider wants to be told the longest answer, where a budget must bound it."""
     keys: Annotated[tuple[KeyFile, ...], Field(max_length=32)] = ()
+    key_cooldown: Duration = 30.0
+    """Seconds that a key rests after a 429 that names no time itself."""
     models: Annotated[dict[ModelName, ProviderModel], Field(min_length=1, max_length=MAX_ITEMS)]
+
+    @model_validator(mode="after")
+    def _bedrock_has_a_region(self) -> Self:
+        if self.api == "bedrock" and self.region is None:
+            raise ValueError("bedrock needs a region")
+        return self
 
 
 class ModelProvider(Manifest):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+import re2  # type: ignore[import-untyped]  # ships no types
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from amas_governance.labels import Confidentiality
 from amas_governance.quantities import Duration, Percent, format_duration, parse_duration
@@ -59,9 +60,27 @@ class Hedge(Model):
 
 
 class Retry(Model):
-    """The share of calls (0 to 1) that may be retries."""
+    """The share of calls (0 to 1) that may be retries, and how often one target is asked at most in one call."""
 
     budget: Percent = 0.1
+    attempts: Annotated[int, Field(ge=1, le=10)] = 2
+
+
+class Breaker(Model):
+    """When a target is left out: after so many failures in a row, or from this share of recent calls on.
+
+    `open_for` is how long it rests (seconds) before single calls probe it again.
+    """
+
+    failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    failure_rate: Percent = 0.5
+    open_for: Duration = 10.0
+
+
+class RouteTimeout(Model):
+    """Seconds that a call may take over all of its attempts."""
+
+    total: Duration = 120.0
 
 
 class RouteClearance(Model):
@@ -79,10 +98,15 @@ class MemoCache(Model):
 
 
 class SemanticCache(Model):
-    """Answers to questions that are nearly the same (cosine similarity from `threshold`), kept for `ttl` seconds."""
+    """Answers to questions that are nearly the same, kept for `ttl` seconds.
+
+    `max_error_rate` bounds the share of wrong answers; the similarity that it takes is learnt (vCache, arXiv 2502.03771).
+    `embeddings` names a ModelRoute that embeds; without one, hashed n-grams compare letters, not meaning.
+    """
 
     ttl: Duration
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.97
+    max_error_rate: Percent = 0.02
+    embeddings: Name | None = None
 
 
 class RouteCache(Model):
@@ -92,15 +116,39 @@ class RouteCache(Model):
     semantic: SemanticCache | None = None
 
 
+def _pattern(value: str) -> str:
+    try:
+        re2.compile(value)
+    except re2.error as error:
+        raise ValueError(f"not an RE2 regular expression: {error}") from error
+    return value
+
+
+StopPattern = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_pattern)]
+"""RE2 syntax: linear in time, whatever is matched."""
+
+
+class ResponseRules(Model):
+    """What of an answer is blanked, and what ends it. Both hold across the chunks of a stream."""
+
+    redact: Categories = ()
+    stop: Annotated[tuple[StopPattern, ...], Field(max_length=16)] = ()
+
+
 class ModelRouteSpec(Model):
     """The route itself."""
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
     strategy: Literal["priority", "weighted", "leastLatency"] = "priority"
+    timeout: RouteTimeout = Field(default_factory=RouteTimeout)
     hedge: Hedge | None = None
     retry: Retry = Field(default_factory=Retry)
+    breaker: Breaker = Field(default_factory=Breaker)
+    sticky: Literal["run"] | None = None
+    """All calls of a run go to the target that answered its first one, as long as that is healthy."""
     clearance: RouteClearance = Field(default_factory=RouteClearance)
     cache: RouteCache = Field(default_factory=RouteCache)
+    response: ResponseRules = Field(default_factory=ResponseRules)
 
     @model_validator(mode="after")
     def _each_target_once(self) -> Self:

@@ -45,6 +45,7 @@ class PolicyClient:
                     tenant=principal.tenant,
                     roles=principal.roles,
                     groups=principal.groups,
+                    client_id=principal.client_id,
                 ),
                 bundle=context.bundle,
                 orchestration=context.orchestration,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from amas_governance.labels import Label
-from amas_governance.resources import Price
+from amas_governance.resources import ModelRouteSpec, Price
 
 
 class Operation(StrEnum):
@@ -35,6 +35,8 @@ class Principal:
     tenant: str
     roles: tuple[str, ...]
     groups: tuple[str, ...]
+    # The application of the token; empty if it names none.
+    client_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class CallContext:
     orchestration: str = ""
     idempotency_key: str = ""
     fencing_token: int = 0
+    no_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Target:
     total: float
     weight: int
     prices: tuple[Price, ...]
+    max_output_tokens: int
+    max_tokens_parameter: str
+    api_version: str
+    region: str
+    key_cooldown: float
 
     @property
     def name(self) -> str:
@@ -83,11 +91,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The targets that may answer, and how the first one is chosen."""
+    """The targets that may answer, how one is chosen, and every rule of the ModelRoute (`spec`); times in seconds."""
 
     name: str
     strategy: Strategy
     targets: tuple[Target, ...]
+    spec: ModelRouteSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,9 @@ class CallReport:
     duration_ms: int
     failovers: tuple[str, ...] = ()
     replayed: bool = False
+    # `memo` or `semantic` if a cache answered, and what that saved.
+    cache: str = ""
+    saved: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

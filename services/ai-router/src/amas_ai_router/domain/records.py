@@ -21,6 +21,10 @@ STREAM_STARTED = "dev.amas.model.stream_started"
 OK = "ok"
 BROKEN = "broken"
 CANCELLED = "cancelled"
+# An attempt that failed after the request was sent: what it may have cost is estimated and counted.
+LOST = "lost"
+# A call that outlived its reservation and fits no budget any more: on record, counted nowhere.
+LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from amas_governance.bundle import Bundle
-from amas_governance.resources import AgentRole, ModelProvider, ModelRoute
+from amas_governance.resources import AgentRole, Budget, ModelProvider, ModelRoute
 
+from .budgets import BudgetRule, Per, Window
 from .model import Route, Strategy, Target
 
 
@@ -17,6 +18,9 @@ class Routing:
     digest: str
     routes: dict[str, Route]
     role_versions: dict[str, str]
+    budgets: tuple[BudgetRule, ...]
+    # Roles whose calls are audited with their contents.
+    audited_in_full: frozenset[str]
 
 
 def compile_routing(bundle: Bundle) -> Routing:
@@ -28,6 +32,25 @@ def compile_routing(bundle: Bundle) -> Routing:
         digest=bundle.digest,
         routes={route.metadata.name: _route(route, providers) for route in routes},
         role_versions={role.metadata.name: role.spec.version for role in roles},
+        budgets=tuple(_budget(r) for r in bundle.resources if isinstance(r, Budget)),
+        audited_in_full=frozenset(role.metadata.name for role in roles if role.spec.model.audit == "content"),
+    )
+
+
+def _budget(budget: Budget) -> BudgetRule:
+    spec, subject = budget.spec, budget.spec.subject
+    return BudgetRule(
+        name=budget.metadata.name,
+        tenant=subject.tenant,
+        role=subject.role,
+        principal=subject.principal,
+        client_id=subject.client_id,
+        per=None if spec.per is None else Per(spec.per),
+        window=Window(spec.window),
+        cost=None if spec.cost is None else spec.cost.amount,
+        currency="" if spec.cost is None else spec.cost.currency,
+        tokens=spec.tokens,
+        alert_at=spec.alert_at,
     )
 
 
@@ -49,6 +72,11 @@ def _route(route: ModelRoute, providers: dict[str, ModelProvider]) -> Route:
                 total=target.timeout.total,
                 weight=target.weight,
                 prices=model.prices,
+                max_output_tokens=model.max_output_tokens,
+                max_tokens_parameter=provider.spec.max_tokens_parameter,
+                api_version=provider.spec.api_version or "",
+                region=provider.spec.region or "",
+                key_cooldown=provider.spec.key_cooldown,
             )
         )
-    return Route(route.metadata.name, Strategy(route.spec.strategy), tuple(targets))
+    return Route(route.metadata.name, Strategy(route.spec.strategy), tuple(targets), route.spec)

@@ -32,6 +32,7 @@ def call_context(message: router_pb2.CallContext) -> CallContext:
             tenant=principal.tenant,
             roles=tuple(principal.roles),
             groups=tuple(principal.groups),
+            client_id=principal.client_id,
         ),
         bundle=message.bundle,
         label=_label(message.label),
@@ -41,6 +42,7 @@ def call_context(message: router_pb2.CallContext) -> CallContext:
         orchestration=message.orchestration,
         idempotency_key=message.idempotency_key,
         fencing_token=message.fencing_token,
+        no_cache=message.no_cache,
     )
 
 
@@ -67,6 +69,10 @@ def report_message(report: CallReport) -> router_pb2.CallReport:
         duration_ms=report.duration_ms,
         replayed=report.replayed,
         failovers=report.failovers,
+        cache=report.cache,
+        saved=(
+            usage_pb2.Money(amount=format_cost(report.saved), currency=report.usage.currency) if report.cache else None
+        ),
     )
 
 

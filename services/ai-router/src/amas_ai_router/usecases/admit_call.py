@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amas_ai_router.domain.bodies import parse_request, request_digest
+from amas_ai_router.domain.budgets import BudgetRule, rules_for
 from amas_ai_router.domain.errors import route_unknown
 from amas_ai_router.domain.model import CallContext, Decision, ModelRequest, Operation, Route
 
@@ -24,6 +25,9 @@ class Admission:
     fields: dict[str, Any]
     decision: Decision
     request_digest: str
+    # The budgets that the call counts under, and whether audit keeps its contents.
+    rules: tuple[BudgetRule, ...] = ()
+    audited_in_full: bool = False
 
 
 class AdmitCall:
@@ -45,4 +49,6 @@ class AdmitCall:
         # Only a call with a key is ever compared with another one.
         digest = request_digest(operation, route.name, fields, stream=stream) if context.idempotency_key else ""
         version = routing.role_versions.get(context.role, "")
-        return Admission(context, operation, route, version, fields, decision, digest)
+        rules = rules_for(routing.budgets, context)
+        in_full = context.role in routing.audited_in_full
+        return Admission(context, operation, route, version, fields, decision, digest, rules, in_full)

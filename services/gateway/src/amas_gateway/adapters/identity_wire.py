@@ -15,4 +15,5 @@ def to_wire(principal: Principal) -> identity_pb2.Principal:
         tenant=principal.tenant,
         roles=sorted(principal.roles),
         groups=principal.groups,
+        client_id=principal.client_id,
     )

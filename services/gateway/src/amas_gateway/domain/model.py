@@ -29,6 +29,8 @@ class Principal:
     expires_at: float = 0.0
     # `kid` of the key that signed the token, so that a withdrawn key withdraws its tokens.
     key_id: str = ""
+    # The application that the token was given to (RFC 9068 `client_id`).
+    client_id: str = ""
 
 
 class Run(Protocol):

@@ -75,6 +75,7 @@ def principal_from_claims(claims: Mapping[str, object], profile: TokenProfile, *
         groups=tuple(_texts(claims, "groups", _MAX_GROUPS)),
         expires_at=expires_at,
         key_id=key_id,
+        client_id=str(claims["client_id"]),
     )
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/identity.proto\x12\x0e\x61mas.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\xb4\x01\n\tPrincipal\x12\x1b\n\x07subject\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x06issuer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12:\n\x06tenant\x18\x03 \x01(\tB*\xbaH\'r%\x10\x01\x18?2\x1f^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\x12\x17\n\x05roles\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x19\n\x06groups\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/identity.proto\x12\x0e\x61mas.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\xd1\x01\n\tPrincipal\x12\x1b\n\x07subject\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1a\n\x06issuer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12:\n\x06tenant\x18\x03 \x01(\tB*\xbaH\'r%\x10\x01\x18?2\x1f^[a-z0-9]([a-z0-9-]*[a-z0-9])?$\x12\x17\n\x05roles\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x19\n\x06groups\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1b\n\tclient_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRINCIPAL'].fields_by_name['roles']._serialized_options = b'\272H\005\222\001\002\020@'
   _globals['_PRINCIPAL'].fields_by_name['groups']._loaded_options = None
   _globals['_PRINCIPAL'].fields_by_name['groups']._serialized_options = b'\272H\006\222\001\003\020\200\002'
+  _globals['_PRINCIPAL'].fields_by_name['client_id']._loaded_options = None
+  _globals['_PRINCIPAL'].fields_by_name['client_id']._serialized_options = b'\272H\005r\003\030\377\001'
   _globals['_PRINCIPAL']._serialized_start=79
-  _globals['_PRINCIPAL']._serialized_end=259
+  _globals['_PRINCIPAL']._serialized_end=288
 # @@protoc_insertion_point(module_scope)

@@ -29,11 +29,14 @@ class Principal(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject as the issuer names it (RFC 9068 `sub`), unique within the issuer."""
     issuer: _builtins.str
     tenant: _builtins.str
     """Tenant that everything is done for; never empty."""
+    client_id: _builtins.str
+    """The application that the token was given to (RFC 9068 `client_id`); empty if the token names none."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -46,10 +49,11 @@ class Principal(_message.Message):
         tenant: _builtins.str = ...,
         roles: _abc.Iterable[_builtins.str] | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
+        client_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "issuer", b"issuer", "roles", b"roles", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "groups", b"groups", "issuer", b"issuer", "roles", b"roles", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

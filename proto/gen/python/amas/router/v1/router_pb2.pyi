@@ -74,6 +74,7 @@ class CallContext(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     FENCING_TOKEN_FIELD_NUMBER: _builtins.int
+    NO_CACHE_FIELD_NUMBER: _builtins.int
     bundle: _builtins.str
     run_id: _builtins.str
     """Empty for calls from outside a run."""
@@ -83,6 +84,8 @@ class CallContext(_message.Message):
     idempotency_key: _builtins.str
     """The same key is the same call: its answer is given again and billed once. Empty: no such promise."""
     fencing_token: _builtins.int
+    no_cache: _builtins.bool
+    """Ask a model even if a cache has the answer; the fresh answer is kept."""
     @_builtins.property
     def principal(self) -> _identity_pb2.Principal: ...
     @_builtins.property
@@ -99,10 +102,11 @@ class CallContext(_message.Message):
         label: _label_pb2.Label | None = ...,
         idempotency_key: _builtins.str = ...,
         fencing_token: _builtins.int = ...,
+        no_cache: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "fencing_token", b"fencing_token", "idempotency_key", b"idempotency_key", "label", b"label", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "fencing_token", b"fencing_token", "idempotency_key", b"idempotency_key", "label", b"label", "no_cache", b"no_cache", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,6 +154,8 @@ class CallReport(_message.Message):
     DURATION_MS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     FAILOVERS_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     provider: _builtins.str
     model: _builtins.str
@@ -157,11 +163,17 @@ class CallReport(_message.Message):
     duration_ms: _builtins.int
     replayed: _builtins.bool
     """The recorded answer of an earlier call with the same key was given."""
+    cache: _builtins.str
+    """`memo` or `semantic` if a cache answered; empty if a model did."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage: ...
     @_builtins.property
     def failovers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Why targets before this one were left, one entry an attempt: `openai/gpt-5-mini: timeout`."""
+
+    @_builtins.property
+    def saved(self) -> _usage_pb2.Money:
+        """What the cache saved; unset without a hit."""
 
     def __init__(
         self,
@@ -174,10 +186,12 @@ class CallReport(_message.Message):
         duration_ms: _builtins.int = ...,
         replayed: _builtins.bool = ...,
         failovers: _abc.Iterable[_builtins.str] | None = ...,
+        cache: _builtins.str = ...,
+        saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "call_id", b"call_id", "duration_ms", b"duration_ms", "failovers", b"failovers", "model", b"model", "provider", b"provider", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cache", b"cache", "call_id", b"call_id", "duration_ms", b"duration_ms", "failovers", b"failovers", "model", b"model", "provider", b"provider", "replayed", b"replayed", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -507,3 +521,120 @@ class QueryUsageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryUsageResponse: _TypeAlias = QueryUsageResponse  # noqa: Y015
+
+@_typing.final
+class ListBudgetsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Empty: every budget of the tenant's bundle."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def context(self) -> Global___CallContext: ...
+    def __init__(
+        self,
+        *,
+        context: Global___CallContext | None = ...,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsRequest: _TypeAlias = ListBudgetsRequest  # noqa: Y015
+
+@_typing.final
+class BudgetState(_message.Message):
+    """BudgetState is one budget for one subject in its current window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    WINDOW_START_FIELD_NUMBER: _builtins.int
+    RENEWS_AT_FIELD_NUMBER: _builtins.int
+    COST_LIMIT_FIELD_NUMBER: _builtins.int
+    TOKEN_LIMIT_FIELD_NUMBER: _builtins.int
+    COST_USED_FIELD_NUMBER: _builtins.int
+    TOKENS_USED_FIELD_NUMBER: _builtins.int
+    COST_RESERVED_FIELD_NUMBER: _builtins.int
+    TOKENS_RESERVED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the Budget resource."""
+    subject: _builtins.str
+    """`per` value of the budget: the run, role, principal or client that it is counted for; empty without `per`."""
+    window: _builtins.str
+    token_limit: _builtins.int
+    tokens_used: _builtins.int
+    tokens_reserved: _builtins.int
+    @_builtins.property
+    def window_start(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def renews_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is whole again; unset for a budget of a run."""
+
+    @_builtins.property
+    def cost_limit(self) -> _usage_pb2.Money:
+        """Limits; unset or 0 where the budget has none."""
+
+    @_builtins.property
+    def cost_used(self) -> _usage_pb2.Money: ...
+    @_builtins.property
+    def cost_reserved(self) -> _usage_pb2.Money:
+        """Held for calls under way."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        window: _builtins.str = ...,
+        window_start: _timestamp_pb2.Timestamp | None = ...,
+        renews_at: _timestamp_pb2.Timestamp | None = ...,
+        cost_limit: _usage_pb2.Money | None = ...,
+        token_limit: _builtins.int = ...,
+        cost_used: _usage_pb2.Money | None = ...,
+        tokens_used: _builtins.int = ...,
+        cost_reserved: _usage_pb2.Money | None = ...,
+        tokens_reserved: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_limit", b"cost_limit", "cost_reserved", b"cost_reserved", "cost_used", b"cost_used", "renews_at", b"renews_at", "window_start", b"window_start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_limit", b"cost_limit", "cost_reserved", b"cost_reserved", "cost_used", b"cost_used", "name", b"name", "renews_at", b"renews_at", "subject", b"subject", "token_limit", b"token_limit", "tokens_reserved", b"tokens_reserved", "tokens_used", b"tokens_used", "window", b"window", "window_start", b"window_start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetState: _TypeAlias = BudgetState  # noqa: Y015
+
+@_typing.final
+class ListBudgetsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUDGETS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def budgets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BudgetState]: ...
+    def __init__(
+        self,
+        *,
+        budgets: _abc.Iterable[Global___BudgetState] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budgets", b"budgets", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBudgetsResponse: _TypeAlias = ListBudgetsResponse  # noqa: Y015

@@ -64,6 +64,11 @@ class RouterServiceStub:
                 request_serializer=amas_dot_router_dot_v1_dot_router__pb2.QueryUsageRequest.SerializeToString,
                 response_deserializer=amas_dot_router_dot_v1_dot_router__pb2.QueryUsageResponse.FromString,
                 _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/amas.router.v1.RouterService/ListBudgets',
+                request_serializer=amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
 
 
 class RouterServiceServicer:
@@ -106,6 +111,13 @@ class RouterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBudgets(self, request, context):
+        """ListBudgets says how much of each budget is used, reserved and left now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +150,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.QueryUsage,
                     request_deserializer=amas_dot_router_dot_v1_dot_router__pb2.QueryUsageRequest.FromString,
                     response_serializer=amas_dot_router_dot_v1_dot_router__pb2.QueryUsageResponse.SerializeToString,
+            ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -302,6 +319,33 @@ class RouterService:
             '/amas.router.v1.RouterService/QueryUsage',
             amas_dot_router_dot_v1_dot_router__pb2.QueryUsageRequest.SerializeToString,
             amas_dot_router_dot_v1_dot_router__pb2.QueryUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.router.v1.RouterService/ListBudgets',
+            amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsRequest.SerializeToString,
+            amas_dot_router_dot_v1_dot_router__pb2.ListBudgetsResponse.FromString,
             options,
             channel_credentials,
             insecure,

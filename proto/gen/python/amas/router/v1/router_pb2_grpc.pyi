@@ -38,6 +38,8 @@ class RouterServiceStub:
     Embed: _grpc.UnaryUnaryMultiCallable[_router_pb2.EmbedRequest, _router_pb2.EmbedResponse]
     ListModels: _grpc.UnaryUnaryMultiCallable[_router_pb2.ListModelsRequest, _router_pb2.ListModelsResponse]
     QueryUsage: _grpc.UnaryUnaryMultiCallable[_router_pb2.QueryUsageRequest, _router_pb2.QueryUsageResponse]
+    ListBudgets: _grpc.UnaryUnaryMultiCallable[_router_pb2.ListBudgetsRequest, _router_pb2.ListBudgetsResponse]
+    """ListBudgets says how much of each budget is used, reserved and left now."""
 
 @_typing.type_check_only
 class RouterServiceAsyncStub(RouterServiceStub):
@@ -49,6 +51,8 @@ class RouterServiceAsyncStub(RouterServiceStub):
     Embed: _aio.UnaryUnaryMultiCallable[_router_pb2.EmbedRequest, _router_pb2.EmbedResponse]  # type: ignore[assignment]
     ListModels: _aio.UnaryUnaryMultiCallable[_router_pb2.ListModelsRequest, _router_pb2.ListModelsResponse]  # type: ignore[assignment]
     QueryUsage: _aio.UnaryUnaryMultiCallable[_router_pb2.QueryUsageRequest, _router_pb2.QueryUsageResponse]  # type: ignore[assignment]
+    ListBudgets: _aio.UnaryUnaryMultiCallable[_router_pb2.ListBudgetsRequest, _router_pb2.ListBudgetsResponse]  # type: ignore[assignment]
+    """ListBudgets says how much of each budget is used, reserved and left now."""
 
 class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -93,5 +97,13 @@ class RouterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _router_pb2.QueryUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_router_pb2.QueryUsageResponse, _abc.Awaitable[_router_pb2.QueryUsageResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListBudgets(
+        self,
+        request: _router_pb2.ListBudgetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_router_pb2.ListBudgetsResponse, _abc.Awaitable[_router_pb2.ListBudgetsResponse]]:
+        """ListBudgets says how much of each budget is used, reserved and left now."""
 
 def add_RouterServiceServicer_to_server(servicer: RouterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

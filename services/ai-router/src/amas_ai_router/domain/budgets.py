@@ -1,0 +1,95 @@
+"""Budgets in the service's words: whose spending a rule counts, in which window, and what is held for a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from .model import CallContext
+
+
+class Window(StrEnum):
+    """The span that a budget holds for; `run` is the life of one run."""
+
+    RUN = "run"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Per(StrEnum):
+    """What gets a budget of its own under one rule."""
+
+    RUN = "run"
+    ROLE = "role"
+    PRINCIPAL = "principal"
+    CLIENT_ID = "clientId"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """One Budget resource. What is None is not asked for (subject) or not bounded (cost, tokens)."""
+
+    name: str
+    tenant: str | None
+    role: str | None
+    principal: str | None
+    client_id: str | None
+    per: Per | None
+    window: Window
+    cost: Decimal | None
+    currency: str
+    tokens: int | None
+    alert_at: tuple[float, ...]
+
+    def covers(self, context: CallContext) -> bool:
+        """Whether a call counts under this rule. A call outside a run has no run to count for."""
+        principal = context.principal
+        return (
+            self.tenant in (None, principal.tenant)
+            and self.role in (None, context.role)
+            and self.principal in (None, principal.subject)
+            and self.client_id in (None, principal.client_id)
+            and (bool(context.run_id) or (self.window is not Window.RUN and self.per is not Per.RUN))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money (in the budget's currency) and tokens, input and output together."""
+
+    cost: Decimal
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What is reserved for one attempt: by which rules, under which id, and at most how much."""
+
+    id: str
+    context: CallContext
+    rules: tuple[BudgetRule, ...]
+    most: Amount
+    # Windows that the reservation was made in, as the store names them; one an entry of `rules`.
+    windows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """One rule for one subject in its current window; `renews_at` is None for a run's budget."""
+
+    rule: BudgetRule
+    subject: str
+    window_start: datetime
+    renews_at: datetime | None
+    used: Amount
+    reserved: Amount
+
+
+def rules_for(rules: Sequence[BudgetRule], context: CallContext) -> tuple[BudgetRule, ...]:
+    """The rules that a call counts under."""
+    return tuple(rule for rule in rules if rule.covers(context))
