@@ -34,13 +34,31 @@ class FailureReason(StrEnum):
     API_UNSUPPORTED = "API_UNSUPPORTED"
 
 
-class AttemptError(Exception):
-    """One target did not answer as it should. The text is for us, not for clients."""
+# Failures before a provider could begin to work: asking it again costs nothing twice.
+_NOT_PROCESSED = frozenset(
+    {
+        FailureReason.CONNECT_FAILED,
+        FailureReason.RATE_LIMITED,
+        FailureReason.KEY_REFUSED,
+        FailureReason.KEY_MISSING,
+        FailureReason.API_UNSUPPORTED,
+    }
+)
 
-    def __init__(self, reason: FailureReason, detail: str, *, retry_after: float | None = None) -> None:
+
+class AttemptError(Exception):
+    """One target did not answer as it should. The text is for us, not for clients.
+
+    `processed`: the provider may have worked on the request and may bill it. False only where it certainly did not.
+    """
+
+    def __init__(
+        self, reason: FailureReason, detail: str, *, retry_after: float | None = None, processed: bool | None = None
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.retry_after = retry_after
+        self.processed = reason not in _NOT_PROCESSED if processed is None else processed
 
 
 class RejectedError(Exception):

@@ -45,7 +45,13 @@ def failed_status(status: int, retry_after: str | None, body: bytes) -> AttemptE
     if 400 <= status < 500:
         return RejectedError(status, _error_object(body))
     if status >= 500:
-        return AttemptError(FailureReason.SERVER_ERROR, f"status {status}")
+        # 503 (and 529, Anthropic's word for it) is said by a provider that has no room to begin.
+        return AttemptError(
+            FailureReason.SERVER_ERROR,
+            f"status {status}",
+            retry_after=_seconds(retry_after),
+            processed=status not in (503, 529),
+        )
     return AttemptError(FailureReason.RESPONSE_INVALID, f"status {status}")
 
 
