@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
+from amas_chassis.batching import Batcher
 from amas_chassis.channels import Client
-from amas_chassis.errors import ErrorKind
+from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
 
 from amas_ai_router.domain.errors import FENCED, fenced, unavailable
@@ -15,6 +17,12 @@ from amas_ai_router.domain.records import AuditEvent
 
 if TYPE_CHECKING:
     from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
+
+REFUSED = "AUDIT_REFUSED"
+# Events in one request, requests under way at once, and the size (characters) from which an event goes by itself.
+MAX_BATCH = 128
+LANES = 2
+MAX_SHARED_BYTES = 16 * 1024
 
 
 def make_stub(channel: grpc.aio.Channel) -> AuditServiceAsyncStub:
@@ -28,25 +36,35 @@ class AuditClient:
     def __init__(self, client: Client[AuditServiceAsyncStub], *, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
+        self._alone: Batcher[audit_pb2.AuditEvent, None] = Batcher(self._append_all, most=MAX_BATCH, lanes=LANES)
 
     async def append(self, event: AuditEvent, fencing_token: int = 0) -> None:
         """See ports.AuditLog."""
-        message = audit_pb2.AuditEvent(
-            id=event.id,
-            type=event.type,
-            tenant=event.tenant,
-            run_id=event.run_id,
-            step=event.step,
-            trace_id=event.trace_id,
-            span_id=event.span_id,
-            principal=event.principal,
-            role=event.role,
-            role_version=event.role_version,
-            bundle=event.bundle,
-            data_json=event.data_json,
-        )
-        message.time.FromDatetime(event.time)
-        request = audit_pb2.AppendRequest(events=[message], fencing_token=fencing_token)
+        message = _message(event)
+        if fencing_token or len(event.data_json) > MAX_SHARED_BYTES:
+            await self._append([message], fencing_token)
+        else:
+            await self._alone.put(message)
+
+    async def _append_all(self, events: Sequence[audit_pb2.AuditEvent]) -> Sequence[Exception | None]:
+        """Events of many calls in one request; if it is refused, each by itself, so that none spoils another."""
+        try:
+            await self._append(events, 0)
+        except AmasError as error:
+            if len(events) == 1 or error.reason != REFUSED:
+                raise
+            return [await self._append_one(event) for event in events]
+        return [None] * len(events)
+
+    async def _append_one(self, event: audit_pb2.AuditEvent) -> Exception | None:
+        try:
+            await self._append([event], 0)
+        except AmasError as error:
+            return error
+        return None
+
+    async def _append(self, events: Sequence[audit_pb2.AuditEvent], fencing_token: int) -> None:
+        request = audit_pb2.AppendRequest(events=events, fencing_token=fencing_token)
         try:
             await self._client.stub.Append(request, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
@@ -55,4 +73,23 @@ class AuditClient:
                 raise fenced() from error
             if refusal.kind in (ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED):
                 raise unavailable("AUDIT_UNAVAILABLE", "the audit log does not answer") from error
-            raise unavailable("AUDIT_REFUSED", f"the audit log refused the record: {refusal.reason}") from error
+            raise unavailable(REFUSED, f"the audit log refused the record: {refusal.reason}") from error
+
+
+def _message(event: AuditEvent) -> audit_pb2.AuditEvent:
+    message = audit_pb2.AuditEvent(
+        id=event.id,
+        type=event.type,
+        tenant=event.tenant,
+        run_id=event.run_id,
+        step=event.step,
+        trace_id=event.trace_id,
+        span_id=event.span_id,
+        principal=event.principal,
+        role=event.role,
+        role_version=event.role_version,
+        bundle=event.bundle,
+        data_json=event.data_json,
+    )
+    message.time.FromDatetime(event.time)
+    return message

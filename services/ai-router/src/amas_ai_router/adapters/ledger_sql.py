@@ -5,19 +5,21 @@ from __future__ import annotations
 _CALL_COLUMNS = (
     "call_id, tenant, principal, run_id, step, role, orchestration, bundle, route, provider, model, operation, outcome,"
     " input_tokens, cached_input_tokens, output_tokens, estimated, cost, currency, attempts, duration_ms, failovers,"
-    " trace_id, created_at"
+    " trace_id, created_at, client_id, cache, saved"
 )
-_CALL_VALUES = ", ".join(f"${number}" for number in range(1, 25))
+_CALL_VALUES = ", ".join(f"${number}" for number in range(1, 28))
 _CALL = f"INSERT INTO call ({_CALL_COLUMNS}) SELECT {_CALL_VALUES}"
 
-# Parameters 25 to 28: key, request digest, body, event.
+# Written alone: no fence and no kept answer hang on it.
+RECORD = f"INSERT INTO call ({_CALL_COLUMNS}) VALUES ({_CALL_VALUES})"  # noqa: S608 - constants only
+
 _KEPT = (
     "INSERT INTO kept_answer (tenant, principal, idempotency_key, call_id, request_digest, body, event)"
     " SELECT $2, $3, {key}, call_id, {digest}, {body}, {event} FROM written"
 )
 # A token that is lower than the highest seen for the run changes no row, so nothing else is written either.
 _FENCE = (
-    "INSERT INTO run_fence AS known (tenant, run_id, token) VALUES ($2, $4, $25)"
+    "INSERT INTO run_fence AS known (tenant, run_id, token) VALUES ($2, $4, $28)"
     " ON CONFLICT (tenant, run_id) DO UPDATE SET token = EXCLUDED.token WHERE known.token <= EXCLUDED.token"
     " RETURNING token"
 )
@@ -26,12 +28,12 @@ _FENCE = (
 def record(*, keyed: bool, fenced: bool) -> str:
     """Writes a call, with the fence and the kept answer where there are such; answers the number of calls written.
 
-    Parameters: 24 of the call, then the fencing token if fenced, then key, request digest, body and event if keyed.
+    Parameters: 27 of the call, then the fencing token if fenced, then key, request digest, body and event if keyed.
     """
     parts = [f"fence AS ({_FENCE})"] if fenced else []
     parts.append(f"written AS ({_CALL}{' FROM fence' if fenced else ''} RETURNING call_id)")
     if keyed:
-        first = 26 if fenced else 25
+        first = 29 if fenced else 28
         names = ("key", "digest", "body", "event")
         kept = _KEPT.format(**{name: f"${first + offset}" for offset, name in enumerate(names)})
         parts.append(f"kept AS ({kept})")
@@ -50,6 +52,7 @@ LEFT JOIN call ON call.call_id = kept.call_id AND call.tenant = $1
 SUMS = """
 SELECT run_id, role, route, provider, model, currency, count(*) AS calls, sum(input_tokens) AS input_tokens,
        sum(cached_input_tokens) AS cached_input_tokens, sum(output_tokens) AS output_tokens, sum(cost) AS cost,
+       sum(saved) AS saved, count(*) FILTER (WHERE cache <> '') AS cache_hits,
        bool_or(estimated) AS estimated
 FROM call
 WHERE tenant = $1

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 import asyncpg
+from amas_chassis.batching import Batcher
 
 from amas_ai_router.domain.errors import fenced
 from amas_ai_router.domain.model import CallContext, CallReport, Tokens, Usage
@@ -19,12 +20,17 @@ from . import ledger_sql
 from .postgres_errors import postgres_errors
 from .postgres_pool import Pool
 
+# Rows in one batch, and batches under way at once.
+MAX_BATCH = 128
+LANES = 2
+
 
 class PostgresLedger:
     """See ports.Ledger."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._alone: Batcher[list[object], None] = Batcher(self._insert, most=MAX_BATCH, lanes=LANES)
         self._record_sql = {
             (keyed, fence): ledger_sql.record(keyed=keyed, fenced=fence)
             for keyed in (False, True)
@@ -48,6 +54,9 @@ class PostgresLedger:
     async def record(self, record: CallRecord, scope: KeyScope | None, kept: KeptAnswer | None) -> bool:
         """See ports.Ledger."""
         values = _call_values(record)
+        if kept is None and not (record.context.run_id and record.context.fencing_token):
+            await self._alone.put(values)
+            return True
         token = record.context.fencing_token if record.context.run_id else 0
         if token:
             values.append(token)
@@ -63,6 +72,22 @@ class PostgresLedger:
             raise fenced()
         return True
 
+    async def _insert(self, rows: Sequence[list[object]]) -> Sequence[Exception | None]:
+        """Rows in one round trip and one transaction; if that fails, each by itself, so that none spoils another."""
+        with postgres_errors():
+            try:
+                await self._pool.executemany(ledger_sql.RECORD, rows)
+            except asyncpg.IntegrityConstraintViolationError:
+                return [await self._insert_one(row) for row in rows]
+        return [None] * len(rows)
+
+    async def _insert_one(self, row: list[object]) -> Exception | None:
+        try:
+            await self._pool.execute(ledger_sql.RECORD, *row)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            return error
+        return None
+
     async def sums(self, query: UsageQuery, after: UsageGroup | None, limit: int) -> Sequence[UsageSum]:
         """See ports.Ledger."""
         cursor = list(astuple(after)) if after is not None else None
@@ -70,11 +95,13 @@ class PostgresLedger:
             rows = await self._pool.fetch(
                 ledger_sql.SUMS, query.tenant, query.run_id, query.since, query.until, cursor, limit
             )
-        return [UsageSum(_group(row), row["calls"], _usage(row)) for row in rows]
+        return [
+            UsageSum(_group(row), row["calls"], _usage(row), row["cache_hits"], row["saved"]) for row in rows
+        ]
 
 
 def _call_values(record: CallRecord) -> list[object]:
-    """The 24 parameters of a call, in the order of ledger_sql."""
+    """The 27 parameters of a call, in the order of ledger_sql."""
     context, report = record.context, record.report
     usage, tokens = report.usage, report.usage.tokens
     return [
@@ -102,6 +129,9 @@ def _call_values(record: CallRecord) -> list[object]:
         list(report.failovers),
         record.trace_id,
         record.time,
+        context.principal.client_id,
+        report.cache,
+        report.saved,
     ]
 
 
@@ -128,4 +158,6 @@ def _report(row: asyncpg.Record) -> CallReport:
         attempts=row["attempts"],
         duration_ms=row["duration_ms"],
         failovers=tuple(row["failovers"]),
+        cache=row["cache"],
+        saved=row["saved"],
     )

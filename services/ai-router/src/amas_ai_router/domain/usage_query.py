@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from .model import Usage
 
@@ -42,3 +43,5 @@ class UsageSum:
     group: UsageGroup
     calls: int
     usage: Usage
+    cache_hits: int = 0
+    saved: Decimal = Decimal(0)

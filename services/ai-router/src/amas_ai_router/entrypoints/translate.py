@@ -115,4 +115,6 @@ def usage_row(found: UsageSum) -> router_pb2.UsageRow:
         model=group.model,
         calls=found.calls,
         usage=usage_message(found.usage),
+        cache_hits=found.cache_hits,
+        saved=usage_pb2.Money(amount=format_cost(found.saved), currency=group.currency),
     )

@@ -472,14 +472,20 @@ class UsageRow(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    CACHE_HITS_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     role: _builtins.str
     route: _builtins.str
     provider: _builtins.str
     model: _builtins.str
     calls: _builtins.int
+    cache_hits: _builtins.int
+    """Calls of these that a cache answered, and what that saved."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage: ...
+    @_builtins.property
+    def saved(self) -> _usage_pb2.Money: ...
     def __init__(
         self,
         *,
@@ -490,10 +496,12 @@ class UsageRow(_message.Message):
         model: _builtins.str = ...,
         calls: _builtins.int = ...,
         usage: _usage_pb2.Usage | None = ...,
+        cache_hits: _builtins.int = ...,
+        saved: _usage_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "model", b"model", "provider", b"provider", "role", b"role", "route", b"route", "run_id", b"run_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_hits", b"cache_hits", "calls", b"calls", "model", b"model", "provider", b"provider", "role", b"role", "route", b"route", "run_id", b"run_id", "saved", b"saved", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
