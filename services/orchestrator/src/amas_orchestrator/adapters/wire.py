@@ -26,6 +26,7 @@ def principal_message(principal: Principal) -> identity_pb2.Principal:
         tenant=principal.tenant,
         roles=principal.roles,
         groups=principal.groups,
+        client_id=principal.client_id,
     )
 
 

@@ -22,7 +22,12 @@ def is_retryable(error: AmasError) -> bool:
     """Whether waiting and asking again is sensible: a dependency is away, or said when to come back."""
     if error.kind in RETRYABLE:
         return True
-    return error.kind is ErrorKind.RESOURCE_EXHAUSTED and error.retry_after is not None
+    # A spent budget comes back in its next window: a run ends with that reason rather than wait for hours.
+    return (
+        error.kind is ErrorKind.RESOURCE_EXHAUSTED
+        and error.retry_after is not None
+        and error.reason != "BUDGET_EXCEEDED"
+    )
 
 
 def run_not_found(run_id: str) -> AmasError:

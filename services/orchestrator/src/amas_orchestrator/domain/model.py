@@ -56,6 +56,8 @@ class Principal:
     tenant: str
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    # The application of the token; empty if it named none.
+    client_id: str = ""
 
     def to_dict(self) -> Json:
         """Plain JSON form."""
@@ -65,6 +67,7 @@ class Principal:
             "tenant": self.tenant,
             "roles": list(self.roles),
             "groups": list(self.groups),
+            "clientId": self.client_id,
         }
 
     @classmethod
@@ -76,6 +79,7 @@ class Principal:
             tenant=value["tenant"],
             roles=tuple(value["roles"]),
             groups=tuple(value["groups"]),
+            client_id=value["clientId"],
         )
 
 

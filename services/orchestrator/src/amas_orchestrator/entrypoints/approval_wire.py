@@ -24,7 +24,14 @@ _KINDS = {kind: approval_pb2.ApprovalKind.Value(f"APPROVAL_KIND_{kind.name}") fo
 
 def principal_of(message: identity_pb2.Principal) -> Principal:
     """The principal that the gateway asserts."""
-    return Principal(message.subject, message.issuer, message.tenant, tuple(message.roles), tuple(message.groups))
+    return Principal(
+        subject=message.subject,
+        issuer=message.issuer,
+        tenant=message.tenant,
+        roles=tuple(message.roles),
+        groups=tuple(message.groups),
+        client_id=message.client_id,
+    )
 
 
 def approval_state_of(value: int) -> ApprovalState | None:
