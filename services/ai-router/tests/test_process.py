@@ -125,7 +125,9 @@ async def _until_open(port: int) -> None:
 
 
 @pytest_asyncio.fixture
-async def platform(database: Callable[[str], Any], certificates: Any, tmp_path: Path) -> AsyncIterator[Platform]:
+async def platform(
+    database: Callable[[str], Any], valkey: Any, certificates: Any, tmp_path: Path
+) -> AsyncIterator[Platform]:
     """Stand-ins for audit and policy, a scripted provider, an empty database."""
     access, own = database("ai-router"), certificates.files("ai-router")
     audit, policy = AuditStandIn(), PolicyStandIn()
@@ -160,6 +162,8 @@ async def platform(database: Callable[[str], Any], certificates: Any, tmp_path: 
         "DATABASE_PASSWORD_FILE": access.service_password_file,
         "MIGRATION_DATABASE_URL": access.owner_url,
         "MIGRATION_DATABASE_PASSWORD_FILE": access.owner_password_file,
+        "REDIS_URL": valkey.url,
+        "REDIS_PASSWORD_FILE": valkey.password_file,
         "POLICY_TARGET": servers[1].address,
         "AUDIT_TARGET": servers[0].address,
         "KEYS_DIR": tmp_path,

@@ -122,7 +122,7 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
                 "CREDENTIALS_DIR": str(home.credentials),
             }
         case "ai-router":
-            return {**_database(service, wiring), **policy, **audit, "KEYS_DIR": str(home.keys)}
+            return {**_database(service, wiring), **redis, **policy, **audit, "KEYS_DIR": str(home.keys)}
         case "orchestrator":
             return {**_database(service, wiring), **policy, **router, **audit, "POLICY_DIR": str(wiring.policy_dir)}
         case "gateway":

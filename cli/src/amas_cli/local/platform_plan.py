@@ -38,7 +38,7 @@ class PlatformPlan:
         needs: dict[str, tuple[str, ...]] = {
             "audit": ("certificates", log_name("audit")),
             "orchestrator": ("certificates", log_name("orchestrator")),
-            "ai-router": ("certificates", log_name("ai-router")),
+            "ai-router": ("certificates", "valkey", log_name("ai-router")),
             "policy-sidecar": ("certificates", "valkey"),
             "gateway": ("certificates", "valkey", "issuer"),
         }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from amas_chassis.settings import DatabaseSettings, ServiceSettings, settings_config
+from amas_chassis.settings import DatabaseSettings, RedisSettings, ServiceSettings, settings_config
 from pydantic import Field
 
 
-class RouterSettings(ServiceSettings, DatabaseSettings):
+class RouterSettings(ServiceSettings, DatabaseSettings, RedisSettings):
     """Everything that the service can be told."""
 
     model_config = settings_config("AMAS_AI_ROUTER_")
