@@ -6,12 +6,12 @@ with underscores and units. Labels come from bundles and closed sets, never from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from amas_chassis import telemetry as tracing
 from opentelemetry.trace import Span, SpanKind
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from amas_ai_router.domain.model import CallReport, Operation
 from amas_ai_router.domain.records import TraceIds
@@ -19,6 +19,7 @@ from amas_ai_router.domain.records import TraceIds
 # Bucket bounds that the conventions advise for gen_ai.client.operation.duration (seconds) and token usage.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
+_TOKENS_PER_SECOND = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _TARGET = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
 
 
@@ -55,6 +56,33 @@ class RouterTelemetry:
             "amas_router_failovers", "Targets that were left for the next", ["target", "reason"], registry=registry
         )
         self._refused = Counter("amas_router_refused", "Calls that got no answer", ["reason"], registry=registry)
+        self._output_speed = Histogram(
+            "gen_ai_client_operation_output_tokens_per_second",
+            "Output tokens a second of a stream, after its first token",
+            _TARGET,
+            buckets=_TOKENS_PER_SECOND,
+            registry=registry,
+        )
+        self._cache_hits = Counter(
+            "amas_router_cache_hits", "Calls that a cache answered", ["route", "cache"], registry=registry
+        )
+        self._saved = Counter(
+            "amas_router_cache_saved", "Cost that caches saved", ["route", "cache", "currency"], registry=registry
+        )
+        self._late = Counter(
+            "amas_router_budget_late_settlements",
+            "Calls that outlived their reservation and fitted no budget any more",
+            registry=registry,
+        )
+        self._budget_used = Gauge(
+            "amas_router_budget_used_ratio",
+            "Highest share of a budget that was seen used, over its subjects, in the current window",
+            ["tenant", "budget"],
+            registry=registry,
+        )
+        self._redactions = Counter(
+            "amas_router_redactions", "Findings that were blanked in answers", ["route", "detector"], registry=registry
+        )
         self._replayed = Counter("amas_router_replayed", "Calls answered from what was kept", registry=registry)
 
     @contextmanager
@@ -90,6 +118,30 @@ class RouterTelemetry:
             span.set_attribute("amas.attempts", report.attempts)
             if finish:
                 span.set_attribute("gen_ai.response.finish_reasons", [finish])
+
+    def cached(self, route: str, kind: str, saved: float, currency: str) -> None:
+        """A cache answered."""
+        self._cache_hits.labels(route, kind).inc()
+        if currency:
+            self._saved.labels(route, kind, currency).inc(saved)
+
+    def late(self) -> None:
+        """A settlement came too late to be counted."""
+        self._late.inc()
+
+    def budget_used(self, tenant: str, budget: str, share: float) -> None:
+        """A budget is used to this share (0 to 1); tenants and budgets come from bundles."""
+        self._budget_used.labels(tenant, budget).set(share)
+
+    def redacted(self, route: str, findings: Mapping[str, int]) -> None:
+        """Findings of an answer, by detector."""
+        for detector, count in findings.items():
+            self._redactions.labels(route, detector).inc(count)
+
+    def output_speed(self, operation: Operation, provider: str, model: str, tokens: int, seconds: float) -> None:
+        """A stream gave so many tokens in so long after its first one."""
+        if tokens > 1 and seconds > 0:
+            self._output_speed.labels(operation.value, provider, model).observe((tokens - 1) / seconds)
 
     def first_token(self, operation: Operation, provider: str, model: str, seconds: float) -> None:
         """A stream's first token came after so long."""
