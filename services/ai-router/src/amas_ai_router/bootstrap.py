@@ -14,12 +14,13 @@ from amas_ai_router.adapters import audit_client, policy_client, postgres_pool
 from amas_ai_router.adapters.audit_client import AuditClient
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.migrate import migrate
+from amas_ai_router.adapters.no_budgets import NoBudgets
 from amas_ai_router.adapters.policy_client import PolicyClient
 from amas_ai_router.adapters.postgres_bundles import PostgresBundles
 from amas_ai_router.adapters.postgres_ledger import PostgresLedger
 from amas_ai_router.adapters.providers.openai_http import OpenAiHttp
 from amas_ai_router.entrypoints.grpc_api import SERVICE, RouterApi, RouterUseCases
-from amas_ai_router.ports import AuditLog, BundleStore, Ledger, Policy, Providers
+from amas_ai_router.ports import AuditLog, Budgets, BundleStore, Ledger, Policy, Providers
 from amas_ai_router.settings import RouterSettings
 from amas_ai_router.telemetry import RouterTelemetry
 from amas_ai_router.usecases.admit_call import AdmitCall
@@ -30,6 +31,7 @@ from amas_ai_router.usecases.decide_access import DecideAccess
 from amas_ai_router.usecases.embed import Embed
 from amas_ai_router.usecases.find_routing import FindRouting
 from amas_ai_router.usecases.keyed_locks import KeyedLocks
+from amas_ai_router.usecases.list_budgets import ListBudgets
 from amas_ai_router.usecases.list_models import ListModels
 from amas_ai_router.usecases.load_bundle import LoadBundle
 from amas_ai_router.usecases.open_stream import OpenStream
@@ -47,6 +49,7 @@ CALLERS = {
     f"/{SERVICE}/Embed": _BOTH,
     f"/{SERVICE}/ListModels": _BOTH,
     f"/{SERVICE}/QueryUsage": _GATEWAY,
+    f"/{SERVICE}/ListBudgets": _GATEWAY,
 }
 
 
@@ -59,6 +62,7 @@ def wire(
     providers: Providers,
     telemetry: RouterTelemetry,
     max_response_bytes: int,
+    budgets: Budgets | None = None,
 ) -> tuple[RouterUseCases, RecordCall]:
     """The use cases over any set of adapters; the second part is what must be drained before an exit."""
     clock = SystemClock()
@@ -77,6 +81,7 @@ def wire(
         list_models=ListModels(routing, access),
         load_bundle=LoadBundle(routing, bundles),
         query_usage=QueryUsage(ledger),
+        list_budgets=ListBudgets(routing, NoBudgets() if budgets is None else budgets),
     )
     return use_cases, record
 

@@ -80,11 +80,11 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """One rule for one subject in its current window; `renews_at` is None for a run's budget."""
+    """One rule for one subject in its current window; a run's budget has neither start nor renewal."""
 
     rule: BudgetRule
     subject: str
-    window_start: datetime
+    window_start: datetime | None
     renews_at: datetime | None
     used: Amount
     reserved: Amount

@@ -13,12 +13,14 @@ from amas.router.v1 import router_pb2, router_pb2_grpc
 from amas_ai_router.domain.errors import ModelCallError
 from amas_ai_router.usecases.complete import Complete
 from amas_ai_router.usecases.embed import Embed
+from amas_ai_router.usecases.list_budgets import ListBudgets
 from amas_ai_router.usecases.list_models import ListModels
 from amas_ai_router.usecases.load_bundle import LoadBundle
 from amas_ai_router.usecases.query_usage import QueryUsage
 from amas_ai_router.usecases.stream_complete import StreamComplete
 
 from .translate import call_context, model_request, report_message, usage_query, usage_row
+from .translate_budgets import budget_state
 
 SERVICE = "amas.router.v1.RouterService"
 # gRPC proposal A6: a negative pushback tells the client's library to make no further attempt.
@@ -37,6 +39,7 @@ class RouterUseCases:
     list_models: ListModels
     load_bundle: LoadBundle
     query_usage: QueryUsage
+    list_budgets: ListBudgets
 
 
 class RouterApi(router_pb2_grpc.RouterServiceServicer):
@@ -99,6 +102,17 @@ class RouterApi(router_pb2_grpc.RouterServiceServicer):
         page = await self._do.query_usage.run(usage_query(request))
         return router_pb2.QueryUsageResponse(
             rows=[usage_row(row) for row in page.rows], next_page_token=page.next_page_token
+        )
+
+    async def ListBudgets(  # noqa: N802 - named by the contract
+        self, request: router_pb2.ListBudgetsRequest, context: _Context
+    ) -> router_pb2.ListBudgetsResponse:
+        """Says what is left."""
+        page = await self._do.list_budgets.run(
+            call_context(request.context), request.name, request.page_size, request.page_token
+        )
+        return router_pb2.ListBudgetsResponse(
+            budgets=[budget_state(state) for state in page.states], next_page_token=page.next_page_token
         )
 
 
