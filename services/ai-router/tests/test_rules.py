@@ -32,7 +32,7 @@ FIXED = seeded(1)
 
 
 def target(name: str, weight: int = 1) -> Target:
-    return Target(name, "m", "openai", "http://x.test", (), 1.0, 2.0, weight, ())
+    return Target(name, "m", "openai", "http://x.test", (), 1.0, 2.0, weight, (), 4096, "max_tokens", "", "", 30.0)
 
 
 def price(day: str, given_price: str, made: str, cached: str | None = None) -> Price:
@@ -176,15 +176,13 @@ def test_an_endless_event_is_refused_in_bounded_memory(endless: bytes) -> None:
 
 
 def test_keys_are_read_again_when_they_change(tmp_path: Path) -> None:
-    """A key rotates without a restart, several keys take turns, and no text shows one."""
+    """A key rotates without a restart, and no text shows one."""
     (tmp_path / "one").write_text("sk-1\n")
-    (tmp_path / "two").write_text("sk-2\n")
     keys = KeyFiles(tmp_path)
-    assert {keys.next_key(("one", "two")) for _ in range(2)} == {"sk-1", "sk-2"}
+    assert keys.read("one").text == "sk-1"
     (tmp_path / "one").write_text("sk-rotated\n")
-    assert keys.next_key(("one",)) == "sk-rotated"
-    assert keys.next_key(()) is None
-    assert "sk-" not in repr(vars(keys))
+    assert keys.read("one").text == "sk-rotated"
+    assert "sk-" not in repr(keys.read("one"))
 
 
 @pytest.mark.parametrize("name", ["missing", "../outside", "..", "", "empty", "binary", "huge", "two-lines"])
@@ -198,7 +196,7 @@ def test_what_is_no_key_is_a_failed_attempt(tmp_path: Path, name: str) -> None:
     (folder / "huge").write_text("k" * 20_000)
     (folder / "two-lines").write_text("sk-1\nsk-2")
     with pytest.raises(AttemptError) as caught:
-        KeyFiles(folder).next_key((name,))
+        KeyFiles(folder).read(name)
     assert caught.value.reason is FailureReason.KEY_MISSING
     assert "sk-" not in str(caught.value)
 

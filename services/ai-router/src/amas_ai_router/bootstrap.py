@@ -18,7 +18,7 @@ from amas_ai_router.adapters.no_budgets import NoBudgets
 from amas_ai_router.adapters.policy_client import PolicyClient
 from amas_ai_router.adapters.postgres_bundles import PostgresBundles
 from amas_ai_router.adapters.postgres_ledger import PostgresLedger
-from amas_ai_router.adapters.providers.openai_http import OpenAiHttp
+from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.entrypoints.grpc_api import SERVICE, RouterApi, RouterUseCases
 from amas_ai_router.ports import AuditLog, Budgets, BundleStore, Ledger, Policy, Providers
 from amas_ai_router.settings import RouterSettings
@@ -93,7 +93,7 @@ async def build() -> ServiceSpec:
     channels = ClientChannels(settings.tls_files(), NAME)
     policy = channels.client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
     audit = channels.client(audit_client.make_stub, settings.audit_target, "audit")
-    providers = OpenAiHttp(
+    providers = ProvidersByApi(
         KeyFiles(settings.keys_dir),
         max_response_bytes=settings.max_response_bytes,
         connect_timeout=settings.connect_timeout,

@@ -13,6 +13,8 @@ class EventTooLargeError(ValueError):
 class EventReader:
     """Feed it bytes, get the data of whole events. Other fields than `data` mean nothing here."""
 
+    __slots__ = ("_data", "_rest", "_size")
+
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
@@ -29,6 +31,15 @@ class EventReader:
         if self._size + len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLargeError("an event is too large")
         return events
+
+    def rest(self) -> bytes:
+        """The data of an event whose last empty line did not come. The standard drops it: it may have been cut."""
+        ended: list[bytes] = []
+        if self._rest:
+            self._line(self._rest.rstrip(b"\r"), ended)
+            self._rest = b""
+        self._line(b"", ended)
+        return ended[-1] if ended else b""
 
     def _line(self, line: bytes, events: list[bytes]) -> None:
         if not line:

@@ -7,38 +7,50 @@ than the bound allows.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import contextlib
 from typing import Any
 
 import aiohttp
 import orjson
 
-from amas_ai_router.adapters.key_files import KeyFiles
+from amas_ai_router.adapters.key_pool import KeyPool
 from amas_ai_router.domain.bodies import parse_answer
-from amas_ai_router.domain.errors import AttemptError, FailureReason
+from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError
 from amas_ai_router.domain.model import Operation, ProviderAnswer, Target
 
-from .events import EventReader, EventTooLargeError
-from .failures import failed_status, wrapped
+from .failures import TRANSPORT_ERRORS, failed_status, transport_failure
+from .openai_stream import OpenAiStream
+from .openai_urls import address, authentication
+from .stream_options import StreamOptions
 
-# Connections to all providers together.
-MAX_CONNECTIONS = 4096
+# Connections to all providers together: 10,000 streams, and calls beside them.
+MAX_CONNECTIONS = 16_384
 # Shorter than the 5 s after which common servers hang up, so that a request never meets a closing connection.
 KEEP_ALIVE_SECONDS = 4.0
 # An error body larger than this is cut (bytes).
 MAX_ERROR_BYTES = 64 * 1024
-DONE = b"[DONE]"
+# An error body that takes longer is left (seconds).
+ERROR_BODY_SECONDS = 0.5
+# aiohttp stops reading a stream's socket when twice this many bytes wait for a reader.
+STREAM_BUFFER_BYTES = 16 * 1024
+# After [DONE] only the end of the HTTP message is to come: seconds to wait for it before the connection is given up,
+# and most connections that wait so at once.
+LINGER_SECONDS = 1.0
+MAX_LINGERING = 512
 
-_PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
+_JSON = "application/json"
+_EVENTS = "text/event-stream"
 _STREAM_ONLY = ("stream", "stream_options")
 
 
 class OpenAiHttp:
     """One session for the life of the process; make it inside the event loop."""
 
-    def __init__(self, keys: KeyFiles, *, max_response_bytes: int, connect_timeout: float) -> None:
+    def __init__(self, keys: KeyPool, *, max_response_bytes: int, connect_timeout: float) -> None:
         self._keys = keys
         self._max_bytes = max_response_bytes
+        self._options = StreamOptions()
+        self._lingering: set[aiohttp.ClientResponse] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -50,53 +62,79 @@ class OpenAiHttp:
 
     async def close(self) -> None:
         """Ends the session."""
+        for response in tuple(self._lingering):
+            self._give_up(response)
         await self._session.close()
 
     async def ask(self, target: Target, operation: Operation, fields: dict[str, Any]) -> ProviderAnswer:
         """See ports.Providers."""
-        body = {key: value for key, value in fields.items() if key not in _STREAM_ONLY}
-        with wrapped():
+        body = _body(target, {key: value for key, value in fields.items() if key not in _STREAM_ONLY})
+
+        async def attempt(key: str | None) -> bytes:
+            response = await self._post(target, operation, body, key, accept=_JSON)
+            try:
+                return await self._read(response)
+            finally:
+                # Without effect once all was read; else the connection is of no more use.
+                response.close()
+
+        try:
             async with asyncio.timeout(target.total):
-                response = await self._post(target, operation, body, "application/json")
-                try:
-                    if response.status != 200:
-                        raise await _refusal(response)
-                    _expect(response, "application/json")
-                    content = await self._read(response)
-                finally:
-                    # Without effect once all was read; else the connection is of no more use.
-                    response.close()
+                content = await self._keys.run(target, attempt)
+        except TRANSPORT_ERRORS as error:
+            raise transport_failure(error) from error
         return ProviderAnswer(content, parse_answer(operation, content))
 
     async def open_stream(self, target: Target, fields: dict[str, Any]) -> OpenAiStream:
         """See ports.Providers."""
-        with wrapped():
-            response = await self._post(target, Operation.CHAT, fields, "text/event-stream")
-            try:
-                if response.status != 200:
-                    raise await _refusal(response)
-                _expect(response, "text/event-stream")
-            except BaseException:
-                response.close()
+        fields = self._options.taken(target, fields)
+        try:
+            return await self._open(target, fields)
+        except RejectedError as error:
+            without = self._options.without(error, fields)
+            if without is None:
                 raise
-        return OpenAiStream(response)
+            stream = await self._open(target, without)
+            self._options.learn(target, fields)
+            return stream
+
+    async def _open(self, target: Target, fields: dict[str, Any]) -> OpenAiStream:
+        body = _body(target, fields)
+
+        async def attempt(key: str | None) -> aiohttp.ClientResponse:
+            return await self._post(target, Operation.CHAT, body, key, accept=_EVENTS)
+
+        try:
+            response = await self._keys.run(target, attempt)
+        except TRANSPORT_ERRORS as error:
+            raise transport_failure(error) from error
+        return OpenAiStream(response, self._give_back, single=fields.get("n") in (None, 1))
 
     async def _post(
-        self, target: Target, operation: Operation, fields: dict[str, Any], accept: str
+        self, target: Target, operation: Operation, body: bytes, key: str | None, *, accept: str
     ) -> aiohttp.ClientResponse:
-        if target.api != "openai":
-            raise AttemptError(FailureReason.API_UNSUPPORTED, target.api)
+        """A response with status 200 and the right content type; the caller closes it."""
         # A compressed answer could grow past its bound in one step.
-        headers = {"Content-Type": "application/json", "Accept": accept, "Accept-Encoding": "identity"}
-        key = self._keys.next_key(target.key_files)
+        headers = {"Content-Type": _JSON, "Accept": accept, "Accept-Encoding": "identity"}
         if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        return await self._session.post(
-            target.base_url + _PATHS[operation],
-            data=orjson.dumps({**fields, "model": target.model}),
+            name, value = authentication(target, key)
+            headers[name] = value
+        response = await self._session.post(
+            address(target, operation),
+            data=body,
             headers=headers,
             allow_redirects=False,
+            read_bufsize=STREAM_BUFFER_BYTES if accept is _EVENTS else None,
         )
+        try:
+            if response.status != 200:
+                raise failed_status(response.status, response.headers, await _error_body(response), key)
+            if response.content_type != accept:
+                raise AttemptError(FailureReason.RESPONSE_INVALID, f"content type {response.content_type[:80]}")
+        except BaseException:
+            response.close()
+            raise
+        return response
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         if (response.content_length or 0) > self._max_bytes:
@@ -110,39 +148,40 @@ class OpenAiHttp:
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _give_back(self, response: aiohttp.ClientResponse) -> None:
+        """Keeps the connection of a finished stream for the next call, if the message ends soon."""
+        if response.closed:
+            return
+        if len(self._lingering) >= MAX_LINGERING:
+            response.close()
+            return
+        self._lingering.add(response)
+        timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._give_up, response)
 
-class OpenAiStream:
-    """The events of one answer. Nothing is read ahead of what is asked for, so a slow reader slows the provider."""
+        def ended() -> None:
+            timer.cancel()
+            self._lingering.discard(response)
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self._reader = EventReader()
-        self._ready: deque[bytes] = deque()
+        response.content.on_eof(ended)
 
-    async def next(self) -> bytes | None:
-        """See ports.ProviderStream. A stream that ends without [DONE] was cut."""
-        while not self._ready:
-            with wrapped():
-                piece = await self._response.content.readany()
-            if not piece:
-                raise AttemptError(FailureReason.CONNECTION_LOST, "the stream ended without [DONE]")
-            try:
-                self._ready.extend(self._reader.feed(piece))
-            except EventTooLargeError as error:
-                raise AttemptError(FailureReason.RESPONSE_TOO_LARGE, "one event") from error
-        data = self._ready.popleft()
-        return None if data == DONE else data
-
-    async def close(self) -> None:
-        """See ports.ProviderStream."""
-        self._response.close()
+    def _give_up(self, response: aiohttp.ClientResponse) -> None:
+        self._lingering.discard(response)
+        response.close()
 
 
-def _expect(response: aiohttp.ClientResponse, content_type: str) -> None:
-    if response.content_type != content_type:
-        raise AttemptError(FailureReason.RESPONSE_INVALID, f"content type {response.content_type[:80]}")
+async def _error_body(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an error, as far as it comes soon: the status says what matters."""
+    parts: list[bytes] = []
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            async for part in response.content.iter_any():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_ERROR_BYTES:
+                    break
+    return b"".join(parts)
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Exception:
-    body = await response.content.read(MAX_ERROR_BYTES)
-    return failed_status(response.status, response.headers.get("Retry-After"), body)
+def _body(target: Target, fields: dict[str, Any]) -> bytes:
+    return orjson.dumps({**fields, "model": target.model})
