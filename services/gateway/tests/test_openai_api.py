@@ -99,7 +99,7 @@ async def test_models(sdk: openai.AsyncOpenAI) -> None:
 ERRORS = {
     "budget": (
         AmasError(ErrorKind.RESOURCE_EXHAUSTED, "BUDGET_EXCEEDED", "no money"),
-        openai.RateLimitError,
+        openai.APIStatusError,
         "insufficient_quota",
     ),
     "no route": (

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from amas_chassis.errors import AmasError, ErrorKind
-from amas_gateway.entrypoints.http_errors import openai_error, openai_status
+from amas_gateway.entrypoints.model_api.openai_errors import openai_error, openai_status
 
 WORDS = {"message": "too many tokens", "type": "invalid_request_error", "param": "messages", "code": "context_length"}
 

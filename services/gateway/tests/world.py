@@ -10,7 +10,7 @@ from amas_gateway.domain.limits import Rate, RouteClass
 from amas_gateway.entrypoints import http_api
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.entrypoints.http_edge import HttpEdge
-from amas_gateway.entrypoints.openai_api import OpenAiApi
+from amas_gateway.entrypoints.model_api.app import ModelApi
 from amas_gateway.telemetry import Instruments
 from amas_gateway.usecases.admit_request import AdmitRequest, Rates
 from amas_gateway.usecases.apply_resources import ApplyResources
@@ -93,5 +93,5 @@ class World:
     def http(self) -> HttpEdge:
         """The whole HTTP application."""
         rest = http_api.build(self.verbs, self.access, self.clock, self.draining, {}, self.heartbeat)
-        openai = OpenAiApi(self.verbs, self.access)
-        return HttpEdge(rest, openai, self.access, self.instruments, self.draining, MAX_BODY_BYTES)
+        models = ModelApi(self.verbs, self.access)
+        return HttpEdge(rest, models, self.access, self.instruments, self.draining, MAX_BODY_BYTES)

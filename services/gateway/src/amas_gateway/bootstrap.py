@@ -36,7 +36,7 @@ from amas_gateway.entrypoints import grpc_api, http_api
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.entrypoints.http_edge import HttpEdge
 from amas_gateway.entrypoints.http_server import HttpServer
-from amas_gateway.entrypoints.openai_api import OpenAiApi
+from amas_gateway.entrypoints.model_api.app import ModelApi
 from amas_gateway.settings import GatewaySettings
 from amas_gateway.telemetry import Instruments
 from amas_gateway.usecases.admit_request import AdmitRequest
@@ -171,7 +171,7 @@ def _servers(
 ) -> tuple[Server, ...]:
     access = Access(verbs.authenticate, verbs.admit)
     rest = http_api.build(verbs, access, clock, draining, checks)
-    edge = HttpEdge(rest, OpenAiApi(verbs, access), access, instruments, draining, settings.max_body_bytes)
+    edge = HttpEdge(rest, ModelApi(verbs, access), access, instruments, draining, settings.max_body_bytes)
     certificate, key = settings.public_tls_cert_file, settings.public_tls_key_file
     pair = (certificate, key) if certificate is not None and key is not None else None
     files = TlsFiles(pair[0], pair[1], settings.tls_ca_file) if pair else None

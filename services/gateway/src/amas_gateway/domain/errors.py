@@ -23,6 +23,22 @@ _TOKEN_MESSAGES = {
 }
 
 
+class RepeatUnsafeError(AmasError):
+    """A model call failed after a provider may have been asked: a blind repetition could be billed once more."""
+
+
+def repeat_unsafe(error: AmasError) -> RepeatUnsafeError:
+    """The same failure, marked so."""
+    return RepeatUnsafeError(
+        error.kind,
+        error.reason,
+        error.message,
+        metadata=error.metadata,
+        violations=error.violations,
+        retry_after=error.retry_after,
+    )
+
+
 class TokenFault(StrEnum):
     """Why a token is refused; the value is the reason that the client sees."""
 

@@ -155,6 +155,22 @@ class ModelCall:
     route: str
     body: bytes = field(repr=False)
     idempotency_key: str = ""
+    # Ask a model even if a cache has the answer.
+    no_cache: bool = False
+    # Seconds that the client waits; None leaves it to the route.
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a model call used and cost; `amount` is a decimal number as text, never a float."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    amount: str = ""
+    currency: str = ""
+    # The provider reported no usage, and the router counted.
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +182,10 @@ class Report:
     model: str = ""
     attempts: int = 0
     replayed: bool = False
+    # `memo` or `semantic` if a cache answered.
+    cache: str = ""
+    # None where the router said nothing of it.
+    billed: Billed | None = None
 
 
 @dataclass(frozen=True, slots=True)

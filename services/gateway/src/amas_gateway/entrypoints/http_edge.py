@@ -22,20 +22,24 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from amas_gateway.entrypoints import http_errors
 from amas_gateway.entrypoints.access import Access, Caller
 from amas_gateway.entrypoints.http_errors import Header, HttpError
+from amas_gateway.entrypoints.model_api import paths
+from amas_gateway.entrypoints.model_api.error_form import rendered
 from amas_gateway.telemetry import Instruments
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = dict[bytes, bytes]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Where the edge leaves the caller for the handlers.
+# Where the edge leaves the caller and the request's headers (names in lower case, the last of a name) for the handlers.
 CALLER = "amas.caller"
+HEADERS = "amas.headers"
 # Seconds that a client may take to send its body.
 BODY_TIMEOUT_SECONDS = 30.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_OPENAI_PATHS = frozenset({"/v1/chat/completions", "/v1/models", "/v1/embeddings"})
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_FIXED_HEADERS: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 _log = logging.getLogger(__name__)
@@ -47,14 +51,14 @@ class HttpEdge:
     def __init__(
         self,
         rest: App,
-        openai: App,
+        models: App,
         access: Access,
         instruments: Instruments,
         draining: asyncio.Event,
         max_body_bytes: int,
     ) -> None:
         self._rest = rest
-        self._openai = openai
+        self._models = models
         self._access = access
         self._instruments = instruments
         self._draining = draining
@@ -63,12 +67,13 @@ class HttpEdge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one HTTP request."""
-        headers = _headers(scope)
+        headers: Headers = dict(scope["headers"])
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         caller = Caller(request_id=_request_id(headers))
-        scope[CALLER] = caller
-        response = _Response(send, caller, self._draining)
-        context = telemetry.context_from_traceparent(headers.get("traceparent", ""))
+        scope[CALLER], scope[HEADERS] = caller, headers
+        model_route = paths.route_of(scope["path"])
+        response = _Response(send, caller, self._draining, anthropic=paths.is_anthropic(model_route))
+        context = telemetry.context_from_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         begun = time.perf_counter()
         with (
             self._tracer.start_as_current_span(
@@ -77,22 +82,22 @@ class HttpEdge:
             self._instruments.in_flight.track_inprogress(),
         ):
             try:
-                await self._serve(scope, receive, response, headers)
+                await self._serve(scope, receive, response, model_route)
             finally:
-                route = getattr(scope.get("route"), "path", "")
-                route = scope["path"] if scope["path"] in _OPENAI_PATHS else route or "none"
+                route = model_route or getattr(scope.get("route"), "path", "") or "none"
                 _describe(span, method, route, response.status, caller)
                 self._instruments.requests.labels(route, method, str(response.status)).observe(
                     time.perf_counter() - begun
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, response: _Response, headers: dict[str, str]) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, response: _Response, model_route: str) -> None:
+        headers: Headers = scope[HEADERS]
         try:
             if scope["path"].startswith("/v1/"):
-                await self._access.identify(scope[CALLER], headers.get("authorization"))
+                await self._access.identify(scope[CALLER], _credential(headers, model_route))
             if scope["method"] in ("POST", "PUT", "PATCH"):
                 receive = await self._buffered(receive, headers)
-            app = self._openai if scope["path"] in _OPENAI_PATHS else self._rest
+            app = self._models if model_route else self._rest
             await app(scope, receive, response)
         except AmasError as error:
             self._access.refused(scope[CALLER], error)
@@ -101,9 +106,9 @@ class HttpEdge:
             _log.exception("a request failed")
             await _refuse(scope, response, http_errors.internal())
 
-    async def _buffered(self, receive: Receive, headers: dict[str, str]) -> Receive:
+    async def _buffered(self, receive: Receive, headers: Headers) -> Receive:
         """Reads the whole body, bounded in size and time, and plays it back to the application."""
-        declared = headers.get("content-length", "0")
+        declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > self._max_body_bytes:
             raise self._too_large()
         body = bytearray()
@@ -120,7 +125,7 @@ class HttpEdge:
                         break
         except TimeoutError as error:
             raise HttpError(408, "BODY_TIMEOUT", "The request's body did not arrive in time.") from error
-        if body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if body and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise HttpError(415, "MEDIA_TYPE", "The body must be application/json.")
         return _played_back(bytes(body), receive)
 
@@ -131,8 +136,9 @@ class HttpEdge:
 class _Response:
     """Sends what the application answers, with the headers that every response has."""
 
-    def __init__(self, send: Send, caller: Caller, draining: asyncio.Event) -> None:
+    def __init__(self, send: Send, caller: Caller, draining: asyncio.Event, *, anthropic: bool = False) -> None:
         self._send = send
+        self._anthropic = anthropic
         self._caller = caller
         self._draining = draining
         self.started = False
@@ -150,11 +156,11 @@ class _Response:
         await self._send(message)
 
     def _headers(self) -> list[Header]:
-        headers: list[Header] = [
-            (b"x-request-id", self._caller.request_id.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"cache-control", b"no-store"),
-        ]
+        request_id = self._caller.request_id.encode()
+        headers: list[Header] = [(b"x-request-id", request_id), *_FIXED_HEADERS]
+        if self._anthropic:
+            # The name under which Anthropic's SDKs look for it.
+            headers.append((b"request-id", request_id))
         if self._caller.taken is not None:
             headers += http_errors.limit_headers(self._caller.taken)
         if self._draining.is_set():
@@ -169,12 +175,7 @@ async def _refuse(scope: Scope, response: _Response, error: AmasError) -> None:
         # The head is out: ending the response here, unfinished, is the only honest sign that is left.
         _log.warning("a response was cut: %s", error.reason)
         return
-    if scope["path"] in _OPENAI_PATHS:
-        status = http_errors.openai_status(error)
-        body, media_type = http_errors.openai_error(error), b"application/json"
-    else:
-        status = http_errors.status_of(error)
-        body, media_type = http_errors.problem(error, scope["path"]), b"application/problem+json"
+    status, media_type, body = rendered(error, scope["path"], scope[CALLER].request_id)
     headers = [
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
@@ -197,13 +198,17 @@ def _played_back(body: bytes, receive: Receive) -> Receive:
     return play
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+def _credential(headers: Headers, model_route: str) -> str | None:
+    """The `authorization` header; under Anthropic's paths `x-api-key` may carry the same token."""
+    given = headers.get(b"authorization")
+    if given is None and paths.is_anthropic(model_route) and b"x-api-key" in headers:
+        given = b"Bearer " + headers[b"x-api-key"]
+    return None if given is None else given.decode("latin-1")
 
 
-def _request_id(headers: dict[str, str]) -> str:
-    asked = headers.get("x-request-id", "")
-    return asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+def _request_id(headers: Headers) -> str:
+    asked = headers.get(b"x-request-id", b"")
+    return asked.decode() if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
 
 
 def _describe(span: trace.Span, method: str, route: str, status: int, caller: Caller) -> None:

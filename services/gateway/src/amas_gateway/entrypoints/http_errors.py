@@ -1,4 +1,4 @@
-"""Errors as HTTP says them: status, headers, and the body as problem+json (RFC 9457) or as OpenAI's clients expect it.
+"""Errors as HTTP says them: status, headers, and the body as problem+json (RFC 9457).
 
 Only an AmasError's own words go out. Whatever else was raised becomes one sentence without detail.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 from amas_chassis import telemetry
 from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
 
-from amas_gateway.domain.limits import Taken
+from amas_gateway.domain.errors import RepeatUnsafeError
+from amas_gateway.domain.limits import Rate, Taken
 
 Header = tuple[bytes, bytes]
 
@@ -32,18 +35,19 @@ _STATUS = {
     ErrorKind.UNAVAILABLE: 503,
     ErrorKind.DEADLINE_EXCEEDED: 504,
 }
-_OPENAI_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    429: "rate_limit_error",
-}
-
-# The ai-router's reason for a request that a provider refused, with the provider's words in the details.
-_PROVIDER_REJECTED = "PROVIDER_REJECTED"
-# Statuses that speak of the caller's request; any other would speak of our account with the provider.
-_PROVIDER_STATUSES = frozenset({"400", "404", "409", "413", "415", "422"})
+# The ai-router's reason for a budget that is spent, told as 402 (RFC 9110 section 15.5.3).
+BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+# A budget that renews later than this is not worth waiting for, so that `retry-after` does not name it (seconds).
+MAX_BUDGET_WAIT_SECONDS = 86_400.0
+# What the router tells of a spent budget, and the header that says it.
+_BUDGET_HEADERS = (
+    ("budget", b"x-amas-budget"),
+    ("window", b"x-amas-budget-window"),
+    ("remaining_cost", b"x-amas-budget-remaining-cost"),
+    ("currency", b"x-amas-budget-currency"),
+    ("remaining_tokens", b"x-amas-budget-remaining-tokens"),
+    ("renews_at", b"x-amas-budget-renews-at"),
+)
 
 
 class HttpError(AmasError):
@@ -61,6 +65,8 @@ def internal() -> AmasError:
 
 def status_of(error: AmasError) -> int:
     """The HTTP status of an error."""
+    if error.reason == BUDGET_EXCEEDED:
+        return 402
     return error.status if isinstance(error, HttpError) else _STATUS[error.kind]
 
 
@@ -72,9 +78,43 @@ def headers_of(error: AmasError) -> list[Header]:
         if error.reason != "TOKEN_MISSING":
             challenge += f', error="invalid_token", error_description="{error.reason}"'
         headers.append((b"www-authenticate", challenge.encode()))
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()))
+    if error.reason == BUDGET_EXCEEDED:
+        headers += [(name, token(error.metadata[key])) for key, name in _BUDGET_HEADERS if error.metadata.get(key)]
+    wait = _retry_after(error)
+    if wait is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(wait))).encode()))
+    if isinstance(error, RepeatUnsafeError):
+        # The official SDKs obey it before they look at the status.
+        headers.append((b"x-should-retry", b"false"))
     return headers
+
+
+def budget_left(error: AmasError) -> str:
+    """One sentence on what a spent budget still holds and when it is whole again; empty for other errors."""
+    if error.reason != BUDGET_EXCEEDED:
+        return ""
+    told = error.metadata
+    left = [f"{told['remaining_cost']} {told.get('currency', '')}".strip()] if told.get("remaining_cost") else []
+    left += [f"{told['remaining_tokens']} tokens"] if told.get("remaining_tokens") else []
+    words = f" Left: {' and '.join(left)}." if left else ""
+    return words + (f" The budget renews at {told['renews_at']}." if told.get("renews_at") else "")
+
+
+def token(text: str) -> bytes:
+    """Text as a header value: what is not printable ASCII becomes `?`, so that no name can add a header."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()
+
+
+def _retry_after(error: AmasError) -> float | None:
+    if error.retry_after is not None or error.reason != BUDGET_EXCEEDED:
+        return error.retry_after
+    try:
+        wait = (datetime.fromisoformat(error.metadata.get("renews_at", "")) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return wait if wait <= MAX_BUDGET_WAIT_SECONDS else None
 
 
 def problem(error: AmasError, instance: str, **extensions: object) -> bytes:
@@ -93,44 +133,16 @@ def problem(error: AmasError, instance: str, **extensions: object) -> bytes:
     return orjson.dumps(document)
 
 
-def openai_status(error: AmasError) -> int:
-    """The status that OpenAI's clients expect: the provider's own where it refused what the caller sent."""
-    told = error.metadata.get("provider_status", "") if error.reason == _PROVIDER_REJECTED else ""
-    return int(told) if told in _PROVIDER_STATUSES else status_of(error)
-
-
-def openai_error(error: AmasError) -> bytes:
-    """The error body that OpenAI's clients read: the provider's own where it refused what the caller sent."""
-    refused = _provider_error(error)
-    if refused is not None:
-        return orjson.dumps({"error": refused})
-    status = openai_status(error)
-    kind = _OPENAI_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    if error.reason.startswith("BUDGET_"):
-        kind = "insufficient_quota"
-    field = error.violations[0].field if error.violations else None
-    message = error.message
-    if error.violations:
-        message += " " + "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": field, "code": error.reason.lower()}})
-
-
-def _provider_error(error: AmasError) -> dict[str, object] | None:
-    if error.reason != _PROVIDER_REJECTED:
-        return None
-    try:
-        found = orjson.loads(error.metadata.get("provider_error", ""))
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("message"), str) else None
-
-
 def limit_headers(taken: Taken) -> list[Header]:
     """What is left, as draft-ietf-httpapi-ratelimit-headers-10 writes it."""
-    policies = ", ".join(
-        f'"{quota.scope}";q={quota.rate.burst};w={max(1, quota.rate.burst * quota.rate.interval_us // 1_000_000)}'
-        for quota in taken.quotas
-    )
+    policies = b", ".join([_policy(quota.scope, quota.rate) for quota in taken.quotas])
     tightest = taken.tightest
     left = f'"{tightest.scope}";r={tightest.remaining};t={math.ceil(tightest.reset)}'
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]
+    return [(b"ratelimit-policy", policies), (b"ratelimit", left.encode())]
+
+
+# One entry for each rate of the settings: a handful.
+@lru_cache(maxsize=64)
+def _policy(scope: str, rate: Rate) -> bytes:
+    window = max(1, rate.burst * rate.interval_us // 1_000_000)
+    return f'"{scope}";q={rate.burst};w={window}'.encode()
