@@ -19,7 +19,8 @@ from amas_ai_router.domain.model import Route, Strategy, Target, Tokens
 from amas_ai_router.domain.pricing import usage_of
 from amas_ai_router.domain.selection import order
 from amas_ai_router.domain.stream_chunks import parse_chunk
-from amas_governance.resources import Price
+from amas_governance.resources import ModelRouteSpec, Price
+from amas_governance.resources.model_route import Target as RouteTarget
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,11 @@ FIXED = seeded(1)
 
 def target(name: str, weight: int = 1) -> Target:
     return Target(name, "m", "openai", "http://x.test", (), 1.0, 2.0, weight, (), 4096, "max_tokens", "", "", 30.0)
+
+
+def route_over(strategy: Strategy, targets: tuple[Target, ...]) -> Route:
+    named = tuple(RouteTarget(provider=found.provider, model=found.model) for found in targets)
+    return Route("r", strategy, targets, ModelRouteSpec(targets=named))
 
 
 def price(day: str, given_price: str, made: str, cached: str | None = None) -> Price:
@@ -52,12 +58,12 @@ THREE = (target("a", 6), target("b", 3), target("c", 1))
 
 def test_priority_keeps_the_order_as_written() -> None:
     """The first target is asked first, always."""
-    assert order(Route("r", Strategy.PRIORITY, THREE), LatencyBook(), FIXED) == THREE
+    assert order(route_over(Strategy.PRIORITY, THREE), LatencyBook(), FIXED) == THREE
 
 
 def test_weights_decide_how_often_a_target_comes_first() -> None:
     """Shares follow the weights, and each target appears exactly once."""
-    random, route = seeded(7), Route("r", Strategy.WEIGHTED, THREE)
+    random, route = seeded(7), route_over(Strategy.WEIGHTED, THREE)
     orders = [order(route, LatencyBook(), random) for _ in range(5000)]
     assert all(set(found) == set(THREE) for found in orders)
     first = Counter(found[0].provider for found in orders)
@@ -67,7 +73,7 @@ def test_weights_decide_how_often_a_target_comes_first() -> None:
 
 def test_least_latency_asks_the_fastest_first_and_learns() -> None:
     """A target without a history is tried; one that slows down or fails sinks."""
-    book, route = LatencyBook(), Route("r", Strategy.LEAST_LATENCY, THREE)
+    book, route = LatencyBook(), route_over(Strategy.LEAST_LATENCY, THREE)
     names = lambda: [found.provider for found in order(route, book, FIXED)]  # noqa: E731 - read four times
     for name, seconds in (("a/m", 0.5), ("b/m", 0.1)):
         book.observe(name, seconds)

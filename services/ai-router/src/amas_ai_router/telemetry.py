@@ -20,6 +20,7 @@ from amas_ai_router.domain.records import TraceIds
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
 _TOKENS_PER_SECOND = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+_BREAKER_LEVELS = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 _TARGET = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
 
 
@@ -54,6 +55,24 @@ class RouterTelemetry:
         )
         self._failovers = Counter(
             "amas_router_failovers", "Targets that were left for the next", ["target", "reason"], registry=registry
+        )
+        self._breakers = Gauge(
+            "amas_router_breaker_open",
+            "Whether a target rests after failures: 0 no, 0.5 probed, 1 yes",
+            ["target"],
+            registry=registry,
+        )
+        self._breaker_changes = Counter(
+            "amas_router_breaker_changes", "Changes of a target's breaker", ["target", "state"], registry=registry
+        )
+        self._hedges = Counter(
+            "amas_router_hedges",
+            "Second targets asked before the first failed, and whether they won",
+            ["target", "won"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "amas_router_retries", "Targets that were asked again in one call", ["target"], registry=registry
         )
         self._refused = Counter("amas_router_refused", "Calls that got no answer", ["reason"], registry=registry)
         self._output_speed = Histogram(
@@ -150,6 +169,19 @@ class RouterTelemetry:
     def failed_over(self, target: str, reason: str) -> None:
         """A target was left."""
         self._failovers.labels(target, reason).inc()
+
+    def breaker(self, target: str, state: str) -> None:
+        """A target's breaker changed to `closed`, `half_open` or `open`."""
+        self._breakers.labels(target).set(_BREAKER_LEVELS[state])
+        self._breaker_changes.labels(target, state).inc()
+
+    def hedged(self, target: str, won: bool) -> None:
+        """A second target was asked beside a slow one, and answered first or not."""
+        self._hedges.labels(target, "true" if won else "false").inc()
+
+    def retried(self, target: str) -> None:
+        """A target was asked again in the same call."""
+        self._retries.labels(target).inc()
 
     def refused(self, reason: str) -> None:
         """A call got no answer."""

@@ -46,6 +46,19 @@ _NOT_PROCESSED = frozenset(
 )
 
 
+# Failures before a model could begin to work.
+_NOT_PROCESSED = frozenset(
+    {
+        FailureReason.CONNECT_FAILED,
+        FailureReason.RATE_LIMITED,
+        FailureReason.KEY_REFUSED,
+        FailureReason.KEY_MISSING,
+        FailureReason.API_UNSUPPORTED,
+    }
+)
+_REPEATABLE = frozenset({FailureReason.CONNECT_FAILED, FailureReason.RATE_LIMITED})
+
+
 class AttemptError(Exception):
     """One target did not answer as it should. The text is for us, not for clients.
 
@@ -115,6 +128,13 @@ def all_failed(last: AttemptError, failovers: Sequence[str]) -> ModelCallError:
     kind, reason, message = _FINAL.get(last.reason, _UNAVAILABLE)
     named = "; ".join(failovers[:MAX_NAMED_FAILOVERS])
     return ModelCallError(kind, reason, message, metadata={"attempts": named}, retry_after=last.retry_after)
+
+
+def none_admitted(failovers: Sequence[str], retry_after: float) -> AmasError:
+    """Every target rests after failures, and the calls that probe them are under way; nobody was asked."""
+    kind, reason, message = _UNAVAILABLE
+    named = "; ".join(failovers[:MAX_NAMED_FAILOVERS])
+    return AmasError(kind, reason, message, metadata={"attempts": named}, retry_after=retry_after)
 
 
 def rejected(error: RejectedError) -> ModelCallError:

@@ -7,6 +7,7 @@ from random import Random
 
 from amas_chassis.clock import Clock
 
+from amas_ai_router.domain.budgets import Hold
 from amas_ai_router.domain.errors import AttemptError, RejectedError, all_failed, rejected
 from amas_ai_router.domain.latency import LatencyBook
 from amas_ai_router.domain.model import ProviderAnswer, Target
@@ -19,10 +20,12 @@ from .admit_call import Admission
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which target answered, and why the ones before it were left."""
+    """Which target answered, what is reserved for it until the caller settles, and how many attempts it took."""
 
     target: Target
     answer: ProviderAnswer
+    hold: Hold | None
+    attempts: int
 
 
 class AskTargets:
@@ -63,7 +66,7 @@ class AskTargets:
                 raise rejected(error) from error
             else:
                 self.took(target, self._clock.monotonic() - begun)
-                return Asked(target, answer)
+                return Asked(target, answer, None, len(failovers) + 1)
         if last is None:
             raise AssertionError("a route has at least one target")
         raise all_failed(last, failovers) from last

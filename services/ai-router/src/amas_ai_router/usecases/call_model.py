@@ -81,7 +81,7 @@ class CallModel:
             provider=asked.target.provider,
             model=asked.target.model,
             usage=usage_of(tokens, asked.target.prices, self._clock.now().date()),
-            attempts=len(failovers) + 1,
+            attempts=asked.attempts,
             duration_ms=round((self._clock.monotonic() - begun) * 1000),
             failovers=tuple(failovers),
         )

@@ -21,8 +21,9 @@ from amas_ai_router.domain.stream_chunks import with_usage
 from amas_ai_router.telemetry import RouterTelemetry
 
 from .admit_call import Admission, AdmitCall
+from .deliver_stream import Delivery
 from .keyed_locks import KeyedLocks
-from .open_stream import OpenedStream, OpenStream
+from .open_stream import OpenStream
 from .record_call import RecordCall
 
 
@@ -82,44 +83,45 @@ class StreamComplete:
         fields, usage_wanted = with_usage(admission.fields)
         failovers: list[str] = []
         try:
-            opened = await self._opener.run(request, admission, fields, failovers, usage_wanted=usage_wanted)
+            opened = await self._opener.run(admission, fields, failovers)
         except ModelCallError as error:
             await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)
             raise
+        delivery = Delivery(request, opened, failovers, self._clock, usage_wanted=usage_wanted)
         try:
             try:
-                await self._record.started(admission, opened.request_digest)
+                await self._record.started(admission, delivery.request_digest)
             except AmasError as error:
                 raise after_provider(error) from error
-            return await self._deliver(admission, opened, sink, span)
+            return await self._deliver(admission, delivery, sink, span)
         finally:
             await opened.close()
 
-    async def _deliver(self, admission: Admission, opened: OpenedStream, sink: Sink, span: Span) -> StreamEnd:
+    async def _deliver(self, admission: Admission, delivery: Delivery, sink: Sink, span: Span) -> StreamEnd:
         try:
-            broken = await opened.forward(sink.chunk)
+            broken = await delivery.forward(sink.chunk)
         except BaseException:
             # The client is gone (or the process stops): what was delivered is billed, although nobody waits for it.
-            self._record.in_background(self._finish(admission, opened, CANCELLED, span))
+            self._record.in_background(self._finish(admission, delivery, CANCELLED, span))
             raise
         outcome = OK if broken is None else BROKEN
         try:
-            report = await self._finish(admission, opened, outcome, span)
+            report = await self._finish(admission, delivery, outcome, span)
         except AmasError as error:
             # The chunks are out; what is left is to say that the end is not on record.
-            return StreamEnd(opened.report(OK), error.reason, error.message)
+            return StreamEnd(delivery.report(OK), error.reason, error.message)
         if broken is None:
             return StreamEnd(report)
         return StreamEnd(report, broken.reason, "the stream broke after its first token")
 
-    async def _finish(self, admission: Admission, opened: OpenedStream, outcome: str, span: Span) -> CallReport:
-        report = opened.report(outcome)
-        self._telemetry.answered(span, Operation.CHAT, report, opened.finish_reason)
-        digests = {"request": opened.request_digest, "response": opened.response_digest()}
+    async def _finish(self, admission: Admission, delivery: Delivery, outcome: str, span: Span) -> CallReport:
+        report = delivery.report(outcome)
+        self._telemetry.answered(span, Operation.CHAT, report, delivery.finish_reason)
+        digests = {"request": delivery.request_digest, "response": delivery.response_digest()}
         kept = await self._record.answered(
-            admission, report, opened.body(), digests, outcome=outcome, finish=opened.finish_reason
+            admission, report, delivery.body(), digests, outcome=outcome, finish=delivery.finish_reason
         )
         return kept.report
