@@ -58,9 +58,13 @@ def check_budget(budget: Budget, catalog: Catalog, report: Report) -> None:
         report.add(budget, ("spec", "subject", "role"), unknown("role", role, catalog.roles))
     if budget.spec.cost is None:
         return
-    others = sorted({name for name, found in catalog.providers.items() if _currencies(found) - {budget.spec.cost.currency}})
+    others = sorted(
+        {name for name, found in catalog.providers.items() if _currencies(found) - {budget.spec.cost.currency}}
+    )
     if others:
-        message = f"is in {budget.spec.cost.currency}, but there are prices in another currency: {', '.join(others[:12])}"
+        message = (
+            f"is in {budget.spec.cost.currency}, but there are prices in another currency: {', '.join(others[:12])}"
+        )
         report.add(budget, ("spec", "cost", "currency"), message)
 
 

@@ -100,7 +100,7 @@ class MemoCache(Model):
 class SemanticCache(Model):
     """Answers to questions that are nearly the same, kept for `ttl` seconds.
 
-    `max_error_rate` bounds the share of wrong answers; the similarity that it takes is learnt (vCache, arXiv 2502.03771).
+    `max_error_rate` bounds the share of wrong answers; how similar is enough is learnt (vCache, arXiv 2502.03771).
     `embeddings` names a ModelRoute that embeds; without one, hashed n-grams compare letters, not meaning.
     """
 
