@@ -44,34 +44,44 @@ _NOT_PROCESSED = frozenset(
         FailureReason.API_UNSUPPORTED,
     }
 )
-
-
-# Failures before a model could begin to work.
-_NOT_PROCESSED = frozenset(
-    {
-        FailureReason.CONNECT_FAILED,
-        FailureReason.RATE_LIMITED,
-        FailureReason.KEY_REFUSED,
-        FailureReason.KEY_MISSING,
-        FailureReason.API_UNSUPPORTED,
-    }
-)
-_REPEATABLE = frozenset({FailureReason.CONNECT_FAILED, FailureReason.RATE_LIMITED})
+# Failures that may pass by themselves within seconds.
+_PASSING = frozenset({FailureReason.CONNECT_FAILED, FailureReason.RATE_LIMITED, FailureReason.SERVER_ERROR})
+# A gateway in between gave up: what stands behind it may be at work still.
+_GATEWAY_TIMEOUT = 504
 
 
 class AttemptError(Exception):
     """One target did not answer as it should. The text is for us, not for clients.
 
-    `processed`: the provider may have worked on the request and may bill it. False only where it certainly did not.
+    `processed`: the provider may have worked on the request. False only where it certainly did not. `retry_after` is in
+    seconds; `status` is the HTTP status of a refusal that came before any answer.
     """
 
     def __init__(
-        self, reason: FailureReason, detail: str, *, retry_after: float | None = None, processed: bool | None = None
+        self,
+        reason: FailureReason,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        processed: bool | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.retry_after = retry_after
         self.processed = reason not in _NOT_PROCESSED if processed is None else processed
+        self.status = status
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether asking the same target again is safe and may help."""
+        return not self.processed and self.reason in _PASSING
+
+    @property
+    def billable(self) -> bool:
+        """Whether it may cost something. A refusal by status delivered no token, so no provider bills it."""
+        by_status = self.reason is FailureReason.SERVER_ERROR and self.status not in (None, _GATEWAY_TIMEOUT)
+        return self.processed and not by_status
 
 
 class RejectedError(Exception):
