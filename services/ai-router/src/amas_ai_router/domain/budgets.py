@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import quote, unquote
 
 from .model import CallContext
 
@@ -90,6 +91,54 @@ class BudgetState:
     reserved: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetAlert:
+    """A share of a budget that was reached for the first time in its window, by this call."""
+
+    rule: BudgetRule
+    subject: str
+    # Of the budget's threshold: 0.8 is four fifths.
+    share: float
+    used: Amount
+    context: CallContext
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls of a tenant a counter adds up; None is any."""
+
+    run_id: str | None
+    role: str | None
+    principal: str | None
+    client_id: str | None
+
+
 def rules_for(rules: Sequence[BudgetRule], context: CallContext) -> tuple[BudgetRule, ...]:
     """The rules that a call counts under."""
     return tuple(rule for rule in rules if rule.covers(context))
+
+
+def subject_of(rule: BudgetRule, context: CallContext) -> str:
+    """What has a counter of its own under the rule: the value of `per`; with a window of `run`, the run (before it)."""
+    if rule.per is None or rule.per is Per.RUN:
+        return context.run_id if rule.per is Per.RUN or rule.window is Window.RUN else ""
+    values = {Per.ROLE: context.role, Per.PRINCIPAL: context.principal.subject}
+    value = values.get(rule.per, context.principal.client_id)
+    return f"{quote(context.run_id, safe='')}/{value}" if rule.window is Window.RUN else value
+
+
+def selection_of(rule: BudgetRule, subject: str) -> Selection:
+    """The calls that count for a subject of the rule, as `subject_of` named it."""
+    per = rule.per
+    run_id, value = None, subject
+    if rule.window is Window.RUN and per not in (None, Per.RUN):
+        head, _, value = subject.partition("/")
+        run_id = unquote(head)
+    elif rule.window is Window.RUN or per is Per.RUN:
+        run_id = subject
+    return Selection(
+        run_id=run_id,
+        role=value if per is Per.ROLE else rule.role,
+        principal=value if per is Per.PRINCIPAL else rule.principal,
+        client_id=value if per is Per.CLIENT_ID else rule.client_id,
+    )
