@@ -53,8 +53,9 @@ def failed_status(
     if status in _OUR_ACCOUNT:
         return AttemptError(FailureReason.KEY_REFUSED, detail)
     if status >= 500 or status in _NO_ROOM:
+        began = status not in _NO_ROOM
         return AttemptError(
-            FailureReason.SERVER_ERROR, detail, retry_after=retry_after(headers), processed=status not in _NO_ROOM
+            FailureReason.SERVER_ERROR, detail, retry_after=retry_after(headers), processed=began, status=status
         )
     if 400 <= status < 500:
         error = _error_object(body)
