@@ -16,6 +16,7 @@ import grpc
 
 from .client_calls import CountedCalls, OutgoingChannel
 from .clock import Clock, SystemClock
+from .mux.client import MuxChannel
 from .tls import FileWatch, TlsFiles, client_credentials
 
 __all__ = ["Client", "ClientChannels"]
@@ -78,6 +79,16 @@ class ClientChannels:
         """
         return Client(self, stub_class, target, server_name, default_timeout)
 
+    def mux_client(
+        self, stub_class: Callable[[Any], StubT], target: str, server_name: str, *, default_timeout: float = 5.0
+    ) -> Client[StubT]:
+        """The same, for a hop with many calls: they go as frames on a long-lived stream that both ends keep open.
+
+        The server must be one of ours with a caller list. A call is sent once: UNAVAILABLE is not asked again unless it
+        was never handed to gRPC.
+        """
+        return Client(self, stub_class, target, server_name, default_timeout, multiplexed=True)
+
     async def close(self) -> None:
         """Cancel what is still under way and close every channel."""
         self._closed = True
@@ -85,7 +96,7 @@ class ClientChannels:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
         connections, self._open = list(self._open.values()), {}
-        await asyncio.gather(*(connection.channel.close(None) for connection in connections))
+        await asyncio.gather(*(connection.close() for connection in connections))
 
     def connection(self, target: str, server_name: str) -> _Connection:
         """The current connection; a new one, the old one left to end its calls, when the certificate changed."""
@@ -118,7 +129,7 @@ class ClientChannels:
             except TimeoutError:
                 _log.warning("closing a replaced channel with calls under way")
             finally:
-                await connection.channel.close(None)
+                await connection.close()
 
         task = asyncio.create_task(close_when_idle())
         self._retiring.add(task)
@@ -133,12 +144,25 @@ class ClientChannels:
 class _Connection:
     """One channel, the certificate generation that it was made with, and the calls that it carries."""
 
-    __slots__ = ("calls", "channel", "generation")
+    __slots__ = ("_mux", "calls", "channel", "generation")
 
     def __init__(self, channel: grpc.aio.Channel, generation: int) -> None:
         self.channel = channel
         self.generation = generation
         self.calls = CountedCalls()
+        self._mux: MuxChannel | None = None
+
+    def mux(self) -> MuxChannel:
+        """The streams that carry many calls each; opened with the first call."""
+        if self._mux is None:
+            self._mux = MuxChannel(self.channel)
+        return self._mux
+
+    async def close(self) -> None:
+        """End what is still under way."""
+        if self._mux is not None:
+            await self._mux.close()
+        await self.channel.close(None)
 
 
 class Client(Generic[StubT]):
@@ -151,8 +175,11 @@ class Client(Generic[StubT]):
         target: str,
         server_name: str,
         default_timeout: float,
+        *,
+        multiplexed: bool = False,
     ) -> None:
         self._channels = channels
+        self._multiplexed = multiplexed
         self._stub_class = stub_class
         self._target = target
         self._server_name = server_name
@@ -165,9 +192,8 @@ class Client(Generic[StubT]):
         """The stub to call now; do not keep it."""
         connection = self._channels.connection(self._target, self._server_name)
         if self._stub is None or connection is not self._connection:
-            channel = OutgoingChannel(
-                connection.channel, connection.calls, self._default_timeout, STREAM_TIMEOUT_SECONDS
-            )
+            carrier = connection.mux() if self._multiplexed else connection.channel
+            channel = OutgoingChannel(carrier, connection.calls, self._default_timeout, STREAM_TIMEOUT_SECONDS)
             self._stub = self._stub_class(channel)
             self._connection = connection
         return self._stub

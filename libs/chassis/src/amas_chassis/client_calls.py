@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from opentelemetry import trace
@@ -43,10 +43,23 @@ class CountedCalls:
         await self._idle.wait()
 
 
+class Calling(Protocol):
+    """A channel, plain or multiplexed."""
+
+    @property
+    def unary_unary(self) -> Callable[..., Any]: ...
+    @property
+    def stream_unary(self) -> Callable[..., Any]: ...
+    @property
+    def unary_stream(self) -> Callable[..., Any]: ...
+    @property
+    def stream_stream(self) -> Callable[..., Any]: ...
+
+
 class OutgoingChannel:
     """The four methods of a channel that generated stubs use."""
 
-    def __init__(self, channel: grpc.aio.Channel, calls: CountedCalls, timeout: float, stream_timeout: float) -> None:
+    def __init__(self, channel: Calling, calls: CountedCalls, timeout: float, stream_timeout: float) -> None:
         self._channel = channel
         self._calls = calls
         self._timeout = timeout

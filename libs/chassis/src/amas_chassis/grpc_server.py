@@ -20,8 +20,9 @@ from grpc_reflection.v1alpha import reflection
 
 from .channels import MAX_MESSAGE_BYTES
 from .interceptors import public_interceptor
+from .mux.server import MuxServer
 from .readiness import Readiness
-from .server_calls import Layer
+from .server_calls import CallInterceptor, Layer
 from .tls import TlsFiles, server_credentials
 
 __all__ = ["GrpcServer", "GrpcService", "ListenError", "public_server"]
@@ -67,6 +68,7 @@ class GrpcServer:
         self._credentials = credentials
         self._health = _Health(ready)
         self._server: grpc.aio.Server | None = None
+        self._mux: MuxServer | None = None
         self.address = listen
 
     async def start(self) -> None:
@@ -79,6 +81,7 @@ class GrpcServer:
         )
         for service in self._services:
             service.add(service.servicer, server)
+        self._mux = self._carrying(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.full_name for service in self._services]
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
@@ -99,7 +102,21 @@ class GrpcServer:
             return
         server, self._server = self._server, None
         await self.not_serving()
+        if self._mux is not None:
+            self._mux.drain()
         await server.stop(timeout)
+
+    def _carrying(self, server: grpc.aio.Server) -> MuxServer | None:
+        """The same services on multiplexed streams, where an interceptor says who may open one."""
+        for interceptor in self._interceptors:
+            if isinstance(interceptor, CallInterceptor) and interceptor.carries_streams:
+                mux = MuxServer(interceptor.guarded)
+                for service in self._services:
+                    # The generated function calls nothing but the two methods that take handlers.
+                    service.add(service.servicer, mux)  # type: ignore[arg-type]
+                server.add_generic_rpc_handlers((mux.handler(),))
+                return mux
+        return None
 
     def _bind(self, server: grpc.aio.Server) -> str:
         try:

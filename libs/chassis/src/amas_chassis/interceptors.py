@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,8 +22,9 @@ from . import deadlines, telemetry
 from .errors import AmasError, ErrorKind
 from .identity import service_of
 from .metrics import GrpcServerMetrics, grpc_server_metrics
+from .mux.frames import CARRY
 from .rpc_errors import from_rpc_error
-from .server_calls import CallInterceptor, Layer, RequestCheck, ServerCall
+from .server_calls import CallInterceptor, Layer, ServerCall
 from .validation import validate
 
 __all__ = ["AccessLayer", "internal_interceptor", "public_interceptor"]
@@ -40,7 +41,8 @@ def internal_interceptor(
     trust_domain: str, callers: Mapping[str, frozenset[str]]
 ) -> grpc.aio.ServerInterceptor[Any, Any]:
     """For the mutual-TLS server between services: only the callers listed for a method get through."""
-    return _interceptor(AccessLayer(trust_domain, callers))
+    access = AccessLayer(trust_domain, callers)
+    return _interceptor(access, carrying=(ErrorLayer(), access))
 
 
 def public_interceptor(*layers: Layer) -> grpc.aio.ServerInterceptor[Any, Any]:
@@ -48,9 +50,10 @@ def public_interceptor(*layers: Layer) -> grpc.aio.ServerInterceptor[Any, Any]:
     return _interceptor(*layers)
 
 
-def _interceptor(*inner: Layer, check: RequestCheck = validate) -> CallInterceptor:
+def _interceptor(*inner: Layer, carrying: Sequence[Layer] = ()) -> CallInterceptor:
     metrics = MetricsLayer(grpc_server_metrics())
-    return CallInterceptor([TraceLayer(), metrics, ErrorLayer(), DeadlineLayer(), *inner], check)
+    layers: list[Layer] = [TraceLayer(), metrics, ErrorLayer(), DeadlineLayer(), *inner]
+    return CallInterceptor(layers, validate, carrying=carrying)
 
 
 class TraceLayer:
@@ -136,7 +139,8 @@ class AccessLayer:
 
     def __init__(self, trust_domain: str, callers: Mapping[str, frozenset[str]]) -> None:
         self._trust_domain = trust_domain
-        self._callers = dict(callers)
+        # Whoever may call something may open a stream for it; each call in it is looked at by itself.
+        self._callers = {CARRY: frozenset().union(*callers.values()), **callers}
 
     @contextmanager
     def around(self, call: ServerCall) -> Iterator[None]:

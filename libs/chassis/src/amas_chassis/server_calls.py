@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 import grpc
 
 from .errors import AmasError
+from .mux.frames import CARRY
 from .rpc_errors import STATUS_METADATA_KEY, grpc_code, to_rpc_status
 
 __all__ = ["CallInterceptor", "Layer", "RequestCheck", "ServerCall"]
@@ -41,13 +42,23 @@ class Layer(Protocol):
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
-    """Puts layers and the request check around every handler of a server."""
+    """Puts layers and the request check around every handler of a server.
 
-    def __init__(self, layers: Sequence[Layer], check: RequestCheck) -> None:
+    `carrying` are the layers of a multiplexed stream itself, whose calls each get `layers`; without any, the server
+    carries no such streams.
+    """
+
+    def __init__(self, layers: Sequence[Layer], check: RequestCheck, *, carrying: Sequence[Layer] = ()) -> None:
         self._layers = tuple(layers)
+        self._carrying = tuple(carrying)
         self._check = check
         # Methods of registered services only, so the cache is bounded by the contracts.
         self._wrapped: dict[str, tuple[Any, Any]] = {}
+
+    @property
+    def carries_streams(self) -> bool:
+        """Whether it knows who may open a multiplexed stream."""
+        return bool(self._carrying)
 
     async def intercept_service(
         self,
@@ -72,47 +83,55 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             (True, False): grpc.stream_unary_rpc_method_handler,
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[(handler.request_streaming, handler.response_streaming)]
+        return make(self.guarded(method, handler), handler.request_deserializer, handler.response_serializer)
+
+    def guarded(self, method: str, handler: Any) -> Callable[[Any, Any], Awaitable[Any]]:
+        """The handler with everything around it, as `(request, context) -> response`; a stream is written."""
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        serve = self._serve_stream if handler.response_streaming else self._serve_unary
+        layers, check, streaming = self._layers, self._check, handler.request_streaming
+        if method == CARRY:
+            # What it carries is no message with rules; the calls in it are checked one by one.
+            layers, check = self._carrying, _unchecked
 
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            return await self._guard(serve, behaviour, handler.request_streaming, request, ServerCall(method, context))
+            call = ServerCall(method, context)
+            try:
+                with ExitStack() as stack:
+                    for layer in layers:
+                        stack.enter_context(layer.around(call))
+                    if streaming:
+                        request = _checked(check, request)
+                    else:
+                        check(request)
+                    if handler.response_streaming:
+                        return await _serve_stream(behaviour, request, context)
+                    return await behaviour(request, context)
+            except AmasError as error:
+                refusal = error
+            return await _abort(context, refusal)
 
-        return make(guarded, handler.request_deserializer, handler.response_serializer)
+        return guarded
 
-    async def _guard(
-        self, serve: Callable[..., Awaitable[Any]], behaviour: Any, streaming: bool, request: Any, call: ServerCall
-    ) -> Any:
-        try:
-            with ExitStack() as stack:
-                for layer in self._layers:
-                    stack.enter_context(layer.around(call))
-                if streaming:
-                    request = self._checked(request)
-                else:
-                    self._check(request)
-                return await serve(behaviour, request, call.context)
-        except AmasError as error:
-            refusal = error
-        return await _abort(call.context, refusal)
 
-    async def _serve_unary(self, behaviour: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        return await behaviour(request, context)
+async def _serve_stream(behaviour: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    # Written here and not yielded: a cancelled call then unwinds the generator in this task, at once.
+    responses = behaviour(request, context)
+    if inspect.isasyncgen(responses):
+        async with aclosing(responses):
+            async for response in responses:
+                await context.write(response)
+    else:
+        await responses
 
-    async def _serve_stream(self, behaviour: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        # Written here and not yielded: a cancelled call then unwinds the generator in this task, at once.
-        responses = behaviour(request, context)
-        if inspect.isasyncgen(responses):
-            async with aclosing(responses):
-                async for response in responses:
-                    await context.write(response)
-        else:
-            await responses
 
-    async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for request in requests:
-            self._check(request)
-            yield request
+async def _checked(check: RequestCheck, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        check(request)
+        yield request
+
+
+def _unchecked(_request: Any) -> None:
+    """No rules."""
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: AmasError) -> NoReturn:

@@ -1,0 +1,305 @@
+"""The call objects that generated stubs hand out over a multiplexed stream: grpc.aio's face, no task each.
+
+They know nothing of streams: a `Carrier` sends for them, and tells them what came. They must never end twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+import grpc
+
+from .frames import FRAME_COST, MAX_BODY_BYTES, Data, FrameError
+from .metadata import Pairs
+
+__all__ = ["EOF", "WINDOW_BYTES", "Carrier", "MuxCall", "StreamCall", "UnaryCall", "rpc_error"]
+
+# What a server may send of one call's stream ahead of its reader (bytes, see `frames.cost`).
+WINDOW_BYTES = 64 * 1024
+# Credit goes back in pieces of at least this size, so that a frame each is not needed (bytes).
+_CREDIT_STEP = WINDOW_BYTES // 4
+# One part may begin while any credit is left, so this much may be under way at most (bytes).
+_MOST_AHEAD = WINDOW_BYTES + 48 * 1024
+
+# What a reader gets after the last answer; the type stubs leave it out.
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+Deserializer = Callable[[bytes], Any]
+
+
+class Carrier(Protocol):
+    """What carries a call."""
+
+    def cancelled(self, call: MuxCall) -> None:
+        """The caller has gone."""
+        ...
+
+    def credit(self, call: MuxCall, amount: int) -> None:
+        """The caller has read so much."""
+        ...
+
+
+class MuxCall:
+    """What unary and streaming calls share: grpc.aio.Call. `method`, `body`, `metadata`, `timeout`: what is asked."""
+
+    window = 0
+
+    def __init__(
+        self, method: str, body: bytes, metadata: list[tuple[str, bytes]], timeout: float, deserialize: Deserializer
+    ) -> None:
+        self.method = method
+        self.body = body
+        self.metadata = metadata
+        self.number = 0
+        self.carrier: Carrier | None = None
+        # A call that waits for a stream gives up at this moment (the loop's time).
+        self.waits_until = 0.0
+        self._deserialize = deserialize
+        self._loop = asyncio.get_running_loop()
+        self.expires = self._loop.time() + timeout
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(timeout, self._expire)
+        self._code: grpc.StatusCode | None = None
+        self._details = ""
+        self._trailers: Pairs = ()
+        self._cancelled = False
+        self._callbacks: list[Callable[[Any], None]] = []
+        self._incoming: list[bytes] = []
+        self._incoming_bytes = 0
+
+    def done(self) -> bool:
+        """Whether the call is over."""
+        return self._code is not None
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled on this side."""
+        return self._cancelled
+
+    def cancel(self) -> bool:
+        """End it, here and on the server; False if it was over."""
+        if self._code is not None:
+            return False
+        self._cancelled = True
+        self._leave(grpc.StatusCode.CANCELLED, "Locally cancelled by application!")
+        return True
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback(call)` when it is over; at once if it is."""
+        if self._code is not None:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
+
+    def time_remaining(self) -> float:
+        """Seconds until its deadline, at least 0."""
+        return max(0.0, self.expires - self._loop.time())
+
+    async def code(self) -> grpc.StatusCode:
+        """The status code, once it is over."""
+        if self._code is None:
+            await self._over()
+        assert self._code is not None  # noqa: S101 - for the type checker: the call is over
+        return self._code
+
+    async def details(self) -> str:
+        """The status text, once it is over."""
+        await self.code()
+        return self._details
+
+    async def trailing_metadata(self) -> grpc.aio.Metadata:
+        """What the server said at the end."""
+        await self.code()
+        return grpc.aio.Metadata(*self._trailers)
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        """Always empty: frames carry none."""
+        return grpc.aio.Metadata()
+
+    async def wait_for_connection(self) -> None:
+        """Nothing to wait for: a call that cannot be sent ends by itself."""
+
+    def finish(self, code: grpc.StatusCode, details: str, trailers: Pairs = ()) -> None:
+        """The call is over; a second end is passed over."""
+        if self._code is not None:
+            return
+        self._code, self._details, self._trailers = code, details, trailers
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.body = b""
+        self._wake()
+        for callback in self._callbacks:
+            callback(self)
+        self._callbacks.clear()
+
+    def take(self, frame: Data) -> None:
+        """A part of a message came. Raises FrameError for a message beyond every bound."""
+        self._incoming.append(frame.body)
+        self._incoming_bytes += len(frame.body)
+        if self._incoming_bytes > MAX_BODY_BYTES:
+            raise FrameError("a message that is too large")
+        if not frame.more:
+            whole = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
+            self._incoming, self._incoming_bytes = [], 0
+            self._take_whole(whole)
+
+    def _take_whole(self, message: bytes) -> None:
+        raise NotImplementedError
+
+    def _wake(self) -> None:
+        raise NotImplementedError
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._leave(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+
+    def _leave(self, code: grpc.StatusCode, details: str) -> None:
+        carrier, self.carrier = self.carrier, None
+        self.finish(code, details)
+        if carrier is not None:
+            carrier.cancelled(self)
+
+    async def _over(self) -> None:
+        over = self._loop.create_future()
+
+        def wake(_call: Any) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        self._callbacks.append(wake)
+        await over
+
+    def _error(self) -> BaseException:
+        if self._cancelled:
+            return asyncio.CancelledError()
+        assert self._code is not None  # noqa: S101 - for the type checker: only asked of a call that is over
+        return rpc_error(self._code, self._details, self._trailers)
+
+
+def rpc_error(code: grpc.StatusCode, details: str, trailers: Pairs = ()) -> grpc.aio.AioRpcError:
+    """A failure in the form in which grpc.aio raises its own."""
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailers), details, None)
+
+
+class UnaryCall(MuxCall):
+    """One answer: `await call`."""
+
+    def __init__(
+        self, method: str, body: bytes, metadata: list[tuple[str, bytes]], timeout: float, deserialize: Deserializer
+    ) -> None:
+        super().__init__(method, body, metadata, timeout, deserialize)
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._whole: bytes | None = None
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self._code is None:
+            try:
+                yield from self._done
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        if self._code is not grpc.StatusCode.OK:
+            raise self._error()
+        assert self._whole is not None  # noqa: S101 - for the type checker: `finish` has seen to it
+        return self._deserialize(self._whole)
+
+    def finish(self, code: grpc.StatusCode, details: str, trailers: Pairs = ()) -> None:
+        """See MuxCall; a good end without an answer is none."""
+        if code is grpc.StatusCode.OK and self._whole is None:
+            code, details = grpc.StatusCode.INTERNAL, "the call ended without an answer"
+        super().finish(code, details, trailers)
+
+    def _take_whole(self, message: bytes) -> None:
+        if self._whole is not None:
+            raise FrameError("a unary call was answered twice")
+        self._whole = message
+
+    def _wake(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+class StreamCall(MuxCall):
+    """Many answers: `async for answer in call`, or `await call.read()`."""
+
+    window = WINDOW_BYTES
+
+    def __init__(
+        self, method: str, body: bytes, metadata: list[tuple[str, bytes]], timeout: float, deserialize: Deserializer
+    ) -> None:
+        super().__init__(method, body, metadata, timeout, deserialize)
+        self._messages: deque[tuple[bytes, int]] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        # Received and not yet given back as credit: all of it, the part that may go back, and the message half come.
+        self._ahead = 0
+        self._owed = 0
+        self._half = 0
+
+    def __aiter__(self) -> StreamCall:
+        return self
+
+    async def __anext__(self) -> Any:
+        message = await self.read()
+        if message is EOF:
+            raise StopAsyncIteration
+        return message
+
+    async def read(self) -> Any:
+        """The next answer, or grpc.aio.EOF; raises AioRpcError when the call failed, after what came before."""
+        while not self._messages:
+            if self._code is grpc.StatusCode.OK:
+                return EOF
+            if self._code is not None:
+                raise self._error()
+            if self._reader is not None:
+                raise grpc.aio.UsageError("two readers of one call")
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+            finally:
+                self._reader = None
+        message, weight = self._messages.popleft()
+        self._give_back(weight)
+        return self._deserialize(message)
+
+    def cancel(self) -> bool:
+        """See MuxCall; what came and was not read is dropped."""
+        left = super().cancel()
+        if left:
+            self._messages.clear()
+        return left
+
+    def take(self, frame: Data) -> None:
+        """See MuxCall. Raises FrameError for what goes beyond the window."""
+        weight = FRAME_COST + len(frame.body)
+        self._ahead += weight
+        self._half += weight
+        if self._ahead > _MOST_AHEAD:
+            raise FrameError("more was sent than there was credit for")
+        super().take(frame)
+        # A message larger than the window must be able to arrive while its reader waits for it.
+        if frame.more and not self._messages:
+            weight, self._half = self._half, 0
+            self._give_back(weight)
+
+    def _take_whole(self, message: bytes) -> None:
+        self._messages.append((message, self._half))
+        self._half = 0
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _give_back(self, weight: int) -> None:
+        if not self._messages:
+            weight, self._half = weight + self._half, 0
+        self._owed += weight
+        if self._owed >= _CREDIT_STEP and self.carrier is not None and self._code is None:
+            owed, self._owed = self._owed, 0
+            self._ahead -= owed
+            self.carrier.credit(self, owed)

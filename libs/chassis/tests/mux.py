@@ -1,0 +1,16 @@
+"""Multiplexed clients of the echo service, for the tests of multiplexed streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amas_chassis.channels import Client
+from amas_chassis.grpc_server import GrpcServer
+
+from .conftest import Loopback
+from .echo import EchoStub
+
+
+def mux_client(loopback: Loopback, server: GrpcServer, caller: str = "friend", **options: Any) -> Client[EchoStub]:
+    """A client whose calls are frames."""
+    return loopback.channels(caller, **options).mux_client(EchoStub, server.address, "server")
