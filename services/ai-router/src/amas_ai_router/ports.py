@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from amas_ai_router.domain.budgets import Amount, BudgetRule, BudgetState, Hold
+from amas_ai_router.domain.cache_keys import CacheKey
+from amas_ai_router.domain.cached_answers import Begun, Embedding, Neighbour
+from amas_ai_router.domain.lexical_embedding import Vector
 from amas_ai_router.domain.model import CallContext, Decision, Operation, ProviderAnswer, Target
 from amas_ai_router.domain.records import AuditEvent, CallRecord, KeptAnswer, KeyScope
 from amas_ai_router.domain.usage_query import UsageGroup, UsageQuery, UsageSum
@@ -115,4 +118,52 @@ class Spending(Protocol):
 
     async def spent(self, rule: BudgetRule, tenant: str, subject: str, since: datetime | None) -> Amount:
         """What calls that count under a rule have used; `subject` is the value of its `per`, empty without one."""
+        ...
+
+
+class AnswerStore(Protocol):
+    """Answers kept for exactly equal calls, and who of all routers asks. A cache is no gate: nothing is raised."""
+
+    async def begin(self, key: CacheKey, token: str) -> Begun:
+        """The kept value, or whether this caller (`token`) asks the model for all routers, for one lease."""
+        ...
+
+    async def renew(self, key: CacheKey, token: str) -> None:
+        """Begins the lease anew, if the token still holds it."""
+        ...
+
+    async def end(self, key: CacheKey, token: str, value: bytes | None, ttl: float) -> None:
+        """Keeps a value for `ttl` seconds unless it is None, gives the lease up, and wakes those who wait."""
+        ...
+
+    async def wait(self, key: CacheKey) -> None:
+        """Returns when the one who asks may be done, after a bounded time in any case."""
+        ...
+
+    async def forget(self, key: CacheKey) -> None:
+        """Removes a value that nobody can read."""
+        ...
+
+
+class SemanticStore(Protocol):
+    """Answers kept for similar questions, with what was learnt about each. Nothing is raised: without it, None."""
+
+    async def nearest(self, key: CacheKey, vector: Vector) -> Neighbour | None:
+        """The kept answer whose question is nearest, of those under exactly this key."""
+        ...
+
+    async def add(self, key: CacheKey, vector: Vector, value: bytes, ttl: float) -> None:
+        """Keeps an answer for `ttl` seconds."""
+        ...
+
+    async def observe(self, key: CacheKey, entry_id: str, step: int, *, right: bool) -> None:
+        """Counts whether a kept answer would have been right at a step of similarity."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns questions into vectors by an embedding route, under the caller's own context and budgets."""
+
+    async def embed(self, context: CallContext, route: str, text: str) -> Embedding:
+        """The vector of a text, of length 1. Raises AmasError."""
         ...

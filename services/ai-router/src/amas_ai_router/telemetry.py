@@ -88,6 +88,18 @@ class RouterTelemetry:
         self._saved = Counter(
             "amas_router_cache_saved", "Cost that caches saved", ["route", "cache", "currency"], registry=registry
         )
+        self._cache_unavailable = Counter(
+            "amas_router_cache_unavailable",
+            "Times that a call went on without its cache, because a part of that was away",
+            ["part"],
+            registry=registry,
+        )
+        self._cache_verified = Counter(
+            "amas_router_cache_verifications",
+            "Answers of the semantic cache that were compared with a model's",
+            ["route", "verdict"],
+            registry=registry,
+        )
         self._late = Counter(
             "amas_router_budget_late_settlements",
             "Calls that outlived their reservation and fitted no budget any more",
@@ -143,6 +155,14 @@ class RouterTelemetry:
         self._cache_hits.labels(route, kind).inc()
         if currency:
             self._saved.labels(route, kind, currency).inc(saved)
+
+    def cache_unavailable(self, part: str) -> None:
+        """A call goes on without its cache: `part` (redis, embeddings) is away."""
+        self._cache_unavailable.labels(part).inc()
+
+    def cache_verified(self, route: str, *, right: bool) -> None:
+        """A model's answer said whether the kept one would have been right."""
+        self._cache_verified.labels(route, "right" if right else "wrong").inc()
 
     def late(self) -> None:
         """A settlement came too late to be counted."""
