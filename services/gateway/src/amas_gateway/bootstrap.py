@@ -112,7 +112,7 @@ def _adapters(
     redis: Redis,
 ) -> _Adapters:
     orchestrator = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
-    router = channels.client(stubs.router, settings.ai_router_target, "ai-router")
+    router = channels.mux_client(stubs.router, settings.ai_router_target, "ai-router")
     audit = AuditLog(channels.client(stubs.audit, settings.audit_target, "audit"), clock)
     try:
         documents = IssuerDocuments(session, settings.oidc_issuer)
