@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from importlib import import_module
+from typing import Any, Protocol
 
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.key_pool import KeyPool
@@ -13,6 +15,13 @@ from amas_ai_router.ports import Providers, ProviderStream
 from .openai_http import OpenAiHttp
 from .openai_urls import APIS
 
+# Module and class of the adapters by a library: importing one takes about a second.
+_NATIVE = {"anthropic": (".anthropic_native", "AnthropicNative")}
+
+
+class _Native(Providers, Protocol):
+    async def close(self) -> None: ...
+
 
 class ProvidersByApi:
     """All providers; make it inside the event loop."""
@@ -22,20 +31,40 @@ class ProvidersByApi:
         self._max_bytes = max_response_bytes
         self._connect_timeout = connect_timeout
         self._openai = OpenAiHttp(self._keys, max_response_bytes=max_response_bytes, connect_timeout=connect_timeout)
+        self._natives: dict[str, _Native] = {}
+        self._loading = asyncio.Lock()
 
     async def ask(self, target: Target, operation: Operation, fields: dict[str, Any]) -> ProviderAnswer:
         """See ports.Providers."""
-        return await self._adapter(target).ask(target, operation, fields)
+        if target.api in APIS:
+            return await self._openai.ask(target, operation, fields)
+        return await (await self._native(target.api)).ask(target, operation, fields)
 
     async def open_stream(self, target: Target, fields: dict[str, Any]) -> ProviderStream:
         """See ports.Providers."""
-        return await self._adapter(target).open_stream(target, fields)
+        if target.api in APIS:
+            return await self._openai.open_stream(target, fields)
+        return await (await self._native(target.api)).open_stream(target, fields)
 
     async def close(self) -> None:
         """Ends all connections."""
         await self._openai.close()
+        for native in self._natives.values():
+            await native.close()
 
-    def _adapter(self, target: Target) -> Providers:
-        if target.api in APIS:
-            return self._openai
-        raise AttemptError(FailureReason.API_UNSUPPORTED, target.api)
+    async def _native(self, api: str) -> _Native:
+        """The adapter of an API. Raises AttemptError API_UNSUPPORTED."""
+        native = self._natives.get(api)
+        if native is not None:
+            return native
+        if api not in _NATIVE:
+            raise AttemptError(FailureReason.API_UNSUPPORTED, api)
+        module, name = _NATIVE[api]
+        async with self._loading:
+            if api not in self._natives:
+                # Not in the event loop, which has streams to serve meanwhile.
+                loaded = await asyncio.to_thread(import_module, module, __package__)
+                self._natives[api] = getattr(loaded, name)(
+                    self._keys, max_response_bytes=self._max_bytes, connect_timeout=self._connect_timeout
+                )
+        return self._natives[api]

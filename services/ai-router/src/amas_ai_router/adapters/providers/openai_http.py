@@ -30,7 +30,7 @@ KEEP_ALIVE_SECONDS = 4.0
 # An error body larger than this is cut (bytes).
 MAX_ERROR_BYTES = 64 * 1024
 # An error body that takes longer is left (seconds).
-ERROR_BODY_SECONDS = 0.5
+ERROR_BODY_SECONDS = 0.25
 # aiohttp stops reading a stream's socket when twice this many bytes wait for a reader.
 STREAM_BUFFER_BYTES = 16 * 1024
 # After [DONE] only the end of the HTTP message is to come: seconds to wait for it before the connection is given up,
