@@ -16,7 +16,6 @@ import orjson
 from amas_chassis.errors import AmasError, ErrorKind
 
 from amas_gateway.domain.authorization import Action
-from amas_gateway.domain.errors import not_found
 from amas_gateway.domain.model import Chunk, ModelCall, Principal, Report, StreamEnd
 from amas_gateway.entrypoints import http_errors
 from amas_gateway.entrypoints.access import Access, Caller
@@ -28,6 +27,8 @@ from . import paths
 from .call_options import call_options
 from .chat import read_chat, read_embeddings
 from .exchange import Delivered, Exchange, Telling
+from .messages.front_door import read_message
+from .responses.front_door import read_response
 from .while_connected import ClientGoneError, WhileConnected
 
 _JSON: Header = (b"content-type", b"application/json")
@@ -39,6 +40,8 @@ _EVENTS: tuple[Header, ...] = (
 _READERS: Mapping[str, Callable[[bytes], Exchange]] = {
     paths.CHAT: read_chat,
     paths.EMBEDDINGS: read_embeddings,
+    paths.RESPONSES: read_response,
+    paths.MESSAGES: read_message,
 }
 _GETS = frozenset({paths.MODELS, paths.MODEL})
 
@@ -56,7 +59,7 @@ class ModelApi:
         """Serves one request."""
         route = paths.route_of(scope["path"])
         if route not in _READERS and route not in _GETS:
-            raise not_found("resource: this API keeps nothing and counts nothing")
+            raise HttpError(404, "NOT_FOUND", "This part of the API is not offered: nothing is stored or counted here.")
         expected = "GET" if route in _GETS else "POST"
         if scope["method"] != expected:
             raise HttpError(405, "METHOD_NOT_ALLOWED", f"Only {expected} is answered here.")

@@ -1,0 +1,23 @@
+"""POST /v1/messages: from the request's body to an exchange."""
+
+from __future__ import annotations
+
+import orjson
+
+from amas_gateway.entrypoints.model_api.exchange import Exchange, document, route_and_stream
+
+from .answer import to_message
+from .events import MessageTelling
+from .request import to_chat
+
+
+def read_message(body: bytes) -> Exchange:
+    """A Messages request. Raises INVALID_ARGUMENT naming the field that cannot be served."""
+    request = document(body)
+    route, streams = route_and_stream(request)
+    return Exchange(
+        route,
+        orjson.dumps(to_chat(request)),
+        MessageTelling(request) if streams else None,
+        lambda answer: orjson.dumps(to_message(request, answer)),
+    )
