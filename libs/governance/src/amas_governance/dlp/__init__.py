@@ -5,5 +5,6 @@ Patterns run on hyperscan (linear time); what has a checksum is verified, so tha
 
 from .detectors import DETECTORS, Detector
 from .scanning import Finding, ScanRefused, redact, scan
+from .streaming import StreamRedactor, prepare
 
-__all__ = ["DETECTORS", "Detector", "Finding", "ScanRefused", "redact", "scan"]
+__all__ = ["DETECTORS", "Detector", "Finding", "ScanRefused", "StreamRedactor", "prepare", "redact", "scan"]

@@ -12,7 +12,9 @@ from .checksums import Span, cards, ibans
 Refine = Callable[[str, int, int], Iterable[Span]]
 """Narrows (or widens) a match to the exact spans that are real; none means a false alarm."""
 
-_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PRIVATE_KEY = "private-key"
+"""The only finding whose end is not in its pattern."""
+KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 MAX_PHONE_DIGITS = 15
 """ITU-T E.164."""
 
@@ -29,7 +31,7 @@ class Detector:
 
 def _private_key(text: str, start: int, end: int) -> Iterator[Span]:
     """To the end marker; without one to the end of the text, because half a key is a secret too."""
-    closing = _KEY_END.search(text, end)
+    closing = KEY_END.search(text, end)
     yield (start, closing.end() if closing else len(text))
 
 
@@ -47,7 +49,7 @@ def _social_security(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 DETECTORS: tuple[Detector, ...] = (
-    Detector("private-key", "secret", rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----", _private_key),
+    Detector(PRIVATE_KEY, "secret", rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----", _private_key),
     Detector("aws-access-key", "secret", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     Detector(
         "aws-secret-key",

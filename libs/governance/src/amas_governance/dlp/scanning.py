@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import hyperscan
 
-from .detectors import DETECTORS
+from .detectors import DETECTORS, Detector
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_RAW_MATCHES = 2_000_000
 """Ends of matches that hyperscan may report for one text; more is an attack and refused."""
 
+RawMatch = tuple[int, int, int]
+"""Number of the pattern, start and end in bytes, before any check."""
 _OnMatch = Callable[[int, int, int, int, object], bool | None]
 _CATEGORY_RANK = {"secret": 0, "pci": 1, "pii": 2}
 
@@ -37,23 +39,39 @@ class Finding:
     category: str
 
 
-def scan(text: str) -> list[Finding]:
-    """All findings, sorted by position, without overlaps. Raises ScanRefused for what cannot be scanned in bounds."""
+def scan(text: str, categories: frozenset[str] | None = None) -> list[Finding]:
+    """All findings, sorted by position, without overlaps; of some categories only, if they are named.
+
+    Raises ScanRefused for what cannot be scanned in bounds.
+    """
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_TEXT_BYTES:
         raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
-    matches = _matches(data)
+    detectors = detectors_of(categories)
+    matches = engine_of(categories).longest(data) if detectors else []
     if not matches:
         return []
     place = _character_positions(data, matches)
+    placed = [(index, place[start], place[end]) for index, start, end in matches]
+    return findings_of(text, placed, detectors)
+
+
+def findings_of(text: str, matches: Iterable[RawMatch], detectors: Sequence[Detector]) -> list[Finding]:
+    """What of the matches (positions in characters of `text`) passes its detector's check, sorted, without overlaps."""
     found: list[Finding] = []
     for index, start, end in matches:
-        detector = DETECTORS[index]
-        spans: Iterable[tuple[int, int]] = ((place[start], place[end]),)
+        detector = detectors[index]
+        spans: Iterable[tuple[int, int]] = ((start, end),)
         if detector.refine is not None:
-            spans = detector.refine(text, place[start], place[end])
+            spans = detector.refine(text, start, end)
         found.extend(Finding(begin, stop, detector.name, detector.category) for begin, stop in spans)
     return _merged(found)
+
+
+@functools.cache
+def detectors_of(categories: frozenset[str] | None) -> tuple[Detector, ...]:
+    """The detectors of some categories, or all; in the order of DETECTORS."""
+    return tuple(detector for detector in DETECTORS if categories is None or detector.category in categories)
 
 
 def redact(text: str, findings: Iterable[Finding]) -> str:
@@ -66,28 +84,7 @@ def redact(text: str, findings: Iterable[Finding]) -> str:
     return "".join(parts) + text[at:]
 
 
-def _matches(data: bytes) -> list[tuple[int, int, int]]:
-    """(detector, start, end) in bytes: for each detector and start the longest match, in a fixed order."""
-    longest: dict[tuple[int, int], int] = {}
-    count = 0
-
-    def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> bool:
-        nonlocal count
-        count += 1
-        key = (index, start)
-        longest[key] = max(end, longest.get(key, 0))
-        return count > MAX_RAW_MATCHES
-
-    try:
-        _engine().scan(data, match_event_handler=on_match)
-    except hyperscan.ScanTerminated as error:
-        raise ScanRefused("too many matches") from error
-    if count > MAX_RAW_MATCHES:
-        raise ScanRefused("too many matches")
-    return sorted((index, start, end) for (index, start), end in longest.items())
-
-
-def _character_positions(data: bytes, matches: list[tuple[int, int, int]]) -> dict[int, int]:
+def _character_positions(data: bytes, matches: list[RawMatch]) -> dict[int, int]:
     """Character position of each byte position that a match begins or ends at, in one pass."""
     wanted = sorted({position for _, start, end in matches for position in (start, end)})
     if data.isascii():
@@ -119,25 +116,47 @@ def _merged(findings: list[Finding]) -> list[Finding]:
     return merged
 
 
-class _Engine:
-    """The compiled patterns; hyperscan's scratch space serves one scan at a time, so scans take turns."""
+class Engine:
+    """Compiled patterns; hyperscan's scratch space serves one scan at a time, so scans take turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, patterns: Sequence[bytes]) -> None:
+        """Compiles the patterns; a match names them by their number."""
         self._lock = threading.Lock()
         self._database = hyperscan.Database()
         # Bytes, not UTF-8 mode: patterns are ASCII, and invalid UTF-8 is undefined behaviour in that mode.
         self._database.compile(
-            expressions=[detector.pattern for detector in DETECTORS],
-            ids=list(range(len(DETECTORS))),
-            elements=len(DETECTORS),
+            expressions=list(patterns),
+            ids=list(range(len(patterns))),
+            elements=len(patterns),
             flags=hyperscan.HS_FLAG_SOM_LEFTMOST,
         )
 
-    def scan(self, data: bytes, match_event_handler: _OnMatch) -> None:
+    def longest(self, data: bytes) -> list[RawMatch]:
+        """For each pattern and start the longest match, in a fixed order. Raises ScanRefused for too many."""
+        longest: dict[tuple[int, int], int] = {}
+        count = 0
+
+        def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> bool:
+            nonlocal count
+            count += 1
+            key = (index, start)
+            longest[key] = max(end, longest.get(key, 0))
+            return count > MAX_RAW_MATCHES
+
+        try:
+            self._scan(data, on_match)
+        except hyperscan.ScanTerminated as error:
+            raise ScanRefused("too many matches") from error
+        if count > MAX_RAW_MATCHES:
+            raise ScanRefused("too many matches")
+        return sorted((index, start, end) for (index, start), end in longest.items())
+
+    def _scan(self, data: bytes, on_match: _OnMatch) -> None:
         with self._lock:
-            self._database.scan(data, match_event_handler=match_event_handler)
+            self._database.scan(data, match_event_handler=on_match)
 
 
 @functools.cache
-def _engine() -> _Engine:
-    return _Engine()
+def engine_of(categories: frozenset[str] | None) -> Engine:
+    """The patterns of `detectors_of`, which must not be empty."""
+    return Engine([detector.pattern for detector in detectors_of(categories)])
