@@ -9,7 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from amas_ai_router.bootstrap import wire
+from amas_ai_router.bootstrap import Parts, wire
+from amas_ai_router.domain.budgets import Amount, BudgetRule, BudgetState, Hold
+from amas_ai_router.domain.cache_keys import CacheKey
+from amas_ai_router.domain.cached_answers import Begun, Lead
 from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError, bundle_unknown, fenced, unavailable
 from amas_ai_router.domain.model import (
     CallContext,
@@ -24,6 +27,7 @@ from amas_ai_router.domain.records import AuditEvent, CallRecord, KeptAnswer, Ke
 from amas_ai_router.domain.usage_query import UsageGroup, UsageQuery, UsageSum
 from amas_ai_router.entrypoints.grpc_api import RouterUseCases
 from amas_ai_router.telemetry import RouterTelemetry
+from amas_chassis.errors import AmasError
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Label
 from amas_governance.resources import parse_manifest
@@ -206,6 +210,55 @@ class MemoryBundles:
         self.contents[digest] = content
 
 
+class MemoryBudgets:
+    """Counts holds and what became of each; refuses, or is away, when told so."""
+
+    def __init__(self) -> None:
+        self.held: list[Hold] = []
+        self.settled: list[tuple[Hold, Amount]] = []
+        self.released: list[Hold] = []
+        self.refusal: AmasError | None = None
+        self.in_time = True
+
+    async def reserve(self, rules: Sequence[BudgetRule], context: CallContext, most: Amount) -> Hold:
+        if self.refusal is not None:
+            raise self.refusal
+        hold = Hold(str(len(self.held)), context, tuple(rules), most, tuple("now" for _ in rules))
+        self.held.append(hold)
+        return hold
+
+    async def settle(self, hold: Hold, spent: Amount) -> bool:
+        self.settled.append((hold, spent))
+        return self.in_time
+
+    async def release(self, hold: Hold) -> None:
+        self.released.append(hold)
+
+    async def states(self, rules: Sequence[BudgetRule], tenant: str) -> Sequence[BudgetState]:
+        return []
+
+
+class NothingKept:
+    """Ports `AnswerStore` and `SemanticStore` that keep nothing: every call asks a model."""
+
+    async def begin(self, key: CacheKey, token: str) -> Begun:
+        return Begun(None, Lead.MINE, token)
+
+    async def renew(self, key: CacheKey, token: str) -> None: ...
+
+    async def end(self, key: CacheKey, token: str, value: bytes | None, ttl: float) -> None: ...
+
+    async def wait(self, key: CacheKey) -> None: ...
+
+    async def forget(self, key: CacheKey) -> None: ...
+
+    async def nearest(self, key: CacheKey, vector: Any) -> None: ...
+
+    async def add(self, key: CacheKey, vector: Any, value: bytes, ttl: float) -> None: ...
+
+    async def observe(self, key: CacheKey, entry_id: str, step: int, *, right: bool) -> None: ...
+
+
 class MemoryLedger:
     """The ledger in lists, with the same promises as the real one."""
 
@@ -305,19 +358,34 @@ class Router:
     policy: FakePolicy = field(default_factory=FakePolicy)
     audit: FakeAudit = field(default_factory=FakeAudit)
     providers: Any = field(default_factory=FakeProviders)
+    budgets: Any = field(default_factory=MemoryBudgets)
+    answers: Any = field(default_factory=NothingKept)
+    similar: Any = field(default_factory=NothingKept)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     max_response_bytes: int = 64 * 1024
 
     def __post_init__(self) -> None:
         self.do: RouterUseCases
-        self.do, self.record = wire(
-            ledger=self.ledger,
-            bundles=self.bundles,
-            policy=self.policy,
-            audit=self.audit,
-            providers=self.providers,
-            telemetry=RouterTelemetry(CollectorRegistry()),
-            max_response_bytes=self.max_response_bytes,
+        wired = wire(
+            Parts(
+                ledger=self.ledger,
+                bundles=self.bundles,
+                policy=self.policy,
+                audit=self.audit,
+                providers=self.providers,
+                budgets=self.budgets,
+                answers=self.answers,
+                similar=self.similar,
+                telemetry=RouterTelemetry(self.registry),
+                max_response_bytes=self.max_response_bytes,
+            )
         )
+        self.do, self._drains = wired.use_cases, wired.drain
+
+    async def drain(self) -> None:
+        """Waits for what goes on in the background."""
+        for drain in self._drains:
+            await drain()
 
     async def load(self) -> Router:
         """Loads the bundle."""

@@ -258,7 +258,7 @@ async def test_a_client_that_goes_away_cancels_the_call_and_is_on_record(router:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await router.record.drain()
+    await router.drain()
     assert cancelled.is_set()
     assert [data["reason"] for data in router.audit.data(MODEL_REFUSED)] == ["CLIENT_CANCELLED"]
 

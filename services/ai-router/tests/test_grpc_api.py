@@ -134,7 +134,7 @@ async def test_a_cancelled_stream_closes_the_providers(router: Router, stub: Any
     await waiting.wait()
     call.cancel()
     await asyncio.wait_for(stream.ended.wait(), 5)
-    await router.record.drain()
+    await router.drain()
     assert [record.outcome for record in router.ledger.calls] == ["cancelled"]
 
 

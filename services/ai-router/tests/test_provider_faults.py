@@ -323,7 +323,7 @@ async def test_a_client_that_goes_away_cancels_the_upstream_call(
     with pytest.raises(asyncio.CancelledError):
         await call
     await asyncio.wait_for(servers[0].gone.wait(), 5)
-    await faulty.record.drain()
+    await faulty.drain()
 
 
 async def test_a_slow_reader_slows_the_provider_down(faulty: Router, servers: tuple[Server, Server]) -> None:
@@ -350,5 +350,5 @@ async def test_a_slow_reader_slows_the_provider_down(faulty: Router, servers: tu
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await faulty.record.drain()
+    await faulty.drain()
     assert sent < MUCH

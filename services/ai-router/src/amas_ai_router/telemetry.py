@@ -111,6 +111,12 @@ class RouterTelemetry:
             ["tenant", "budget"],
             registry=registry,
         )
+        self._alerts = Counter(
+            "amas_router_budget_alerts",
+            "Alerting shares of budgets that were reached",
+            ["tenant", "budget"],
+            registry=registry,
+        )
         self._redactions = Counter(
             "amas_router_redactions", "Findings that were blanked in answers", ["route", "detector"], registry=registry
         )
@@ -150,11 +156,12 @@ class RouterTelemetry:
             if finish:
                 span.set_attribute("gen_ai.response.finish_reasons", [finish])
 
-    def cached(self, route: str, kind: str, saved: float, currency: str) -> None:
+    def cached(self, span: Span, route: str, report: CallReport) -> None:
         """A cache answered."""
-        self._cache_hits.labels(route, kind).inc()
-        if currency:
-            self._saved.labels(route, kind, currency).inc(saved)
+        self._cache_hits.labels(route, report.cache).inc()
+        if report.usage.currency:
+            self._saved.labels(route, report.cache, report.usage.currency).inc(float(report.saved))
+        span.set_attribute("amas.cache", report.cache)
 
     def cache_unavailable(self, part: str) -> None:
         """A call goes on without its cache: `part` (redis, embeddings) is away."""
@@ -171,6 +178,10 @@ class RouterTelemetry:
     def budget_used(self, tenant: str, budget: str, share: float) -> None:
         """A budget is used to this share (0 to 1); tenants and budgets come from bundles."""
         self._budget_used.labels(tenant, budget).set(share)
+
+    def alerted(self, tenant: str, budget: str) -> None:
+        """An alerting share of a budget was reached."""
+        self._alerts.labels(tenant, budget).inc()
 
     def redacted(self, route: str, findings: Mapping[str, int]) -> None:
         """Findings of an answer, by detector."""

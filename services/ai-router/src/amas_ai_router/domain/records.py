@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 import orjson
 
+from .budgets import BudgetAlert, Hold
 from .model import CallContext, CallReport, Operation, Usage
+
+# Contents of a call that audit keeps at most, in bytes: an event has room for 1 MiB of JSON, escapes included.
+MAX_CONTENTS = 384 * 1024
 
 MODEL_CALLED = "dev.amas.model.called"
 MODEL_REFUSED = "dev.amas.model.refused"
+BUDGET_ALERT = "dev.amas.budget.alert"
 STREAM_STARTED = "dev.amas.model.stream_started"
 
 # Outcomes of a call that used something.
@@ -54,6 +59,21 @@ class AuditEvent:
         """The event of `to_json`."""
         fields = orjson.loads(text)
         return cls(**{**fields, "time": datetime.fromisoformat(fields["time"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to put on record. `body` is what is given again under a key; `request` the body as it came."""
+
+    report: CallReport
+    body: bytes
+    request: bytes
+    response_digest: str
+    finish: str = ""
+    outcome: str = OK
+    hold: Hold | None = None
+    # What was blanked in it: detector and count.
+    redactions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +148,11 @@ def usage_data(usage: Usage) -> dict[str, Any]:
 
 
 def called_data(
-    operation: Operation, route: str, report: CallReport, *, outcome: str, finish: str, decision_id: str
+    operation: Operation, route: str, answer: Answer, *, outcome: str, decision_id: str, in_full: bool
 ) -> dict[str, Any]:
-    """The data of a call that was answered."""
-    return {
+    """The data of a call that was answered; its contents too if `in_full` and they fit into an event."""
+    report = answer.report
+    data: dict[str, Any] = {
         "callId": report.call_id,
         "operation": operation.value,
         "route": route,
@@ -141,10 +162,23 @@ def called_data(
         "attempts": report.attempts,
         "failovers": list(report.failovers),
         "durationMs": report.duration_ms,
-        "finishReason": finish,
+        "finishReason": answer.finish,
         "outcome": outcome,
         "decision": decision_id,
+        "requestDigest": bytes_digest(answer.request),
+        "responseDigest": answer.response_digest,
     }
+    if report.cache:
+        data["cache"] = report.cache
+        data["saved"] = {"amount": f"{report.saved.normalize():f}", "currency": report.usage.currency}
+    if answer.redactions:
+        data["redactions"] = dict(answer.redactions)
+    if in_full and len(answer.request) + len(answer.body) <= MAX_CONTENTS:
+        data["request"] = answer.request.decode("utf-8", "replace")
+        data["response"] = answer.body.decode("utf-8", "replace")
+    elif in_full:
+        data["contentsOmitted"] = f"more than {MAX_CONTENTS} bytes"
+    return data
 
 
 def refused_data(
@@ -158,6 +192,29 @@ def refused_data(
         "failovers": list(failovers),
         "decision": decision_id,
     }
+
+
+def alert_data(alert: BudgetAlert) -> dict[str, Any]:
+    """The data of a share of a budget that was reached."""
+    rule = alert.rule
+    data: dict[str, Any] = {
+        "budget": rule.name,
+        "subject": alert.subject,
+        "window": rule.window.value,
+        "share": f"{alert.share:.0%}",
+        "usedTokens": alert.used.tokens,
+    }
+    if rule.cost is not None:
+        data["used"] = {"amount": f"{alert.used.cost.normalize():f}", "currency": rule.currency}
+        data["limit"] = {"amount": f"{rule.cost.normalize():f}", "currency": rule.currency}
+    if rule.tokens is not None:
+        data["limitTokens"] = rule.tokens
+    return data
+
+
+def alert_id() -> str:
+    """A fresh id: the store says each share once, so that no two events are the same."""
+    return f"budget-alert:{uuid.uuid4().hex}"
 
 
 def make_event(

@@ -5,11 +5,8 @@ Redis counts before the ledger is written: a process that dies between the two h
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import uuid
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from amas_chassis.clock import Clock
 
@@ -21,11 +18,7 @@ from amas_ai_router.domain.records import LATE, LOST, CallRecord
 from amas_ai_router.ports import Budgets, Ledger
 
 from .admit_call import Admission
-
-_log = logging.getLogger(__name__)
-
-# How long draining waits for releases and lost attempts, in seconds.
-DRAIN_SECONDS = 10.0
+from .background import Background
 
 
 def no_trace() -> str:
@@ -41,7 +34,7 @@ class BillAttempt:
         self._ledger = ledger
         self._clock = clock
         self._trace_id = trace_id
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._background = Background("an attempt could not be billed")
 
     async def begin(self, admission: Admission, target: Target) -> Hold | None:
         """Holds the most that an attempt at this target can use; None if no budget covers the call.
@@ -63,11 +56,11 @@ class BillAttempt:
     def nothing(self, hold: Hold | None) -> None:
         """Nothing was spent: gives the hold back, in the background."""
         if hold is not None:
-            self._spawn(self._budgets.release(hold))
+            self._background.run(self._budgets.release(hold))
 
     def lost(self, admission: Admission, target: Target, hold: Hold | None, tokens: Tokens) -> None:
         """The request was sent and its answer lost: what it may have cost is counted, in the background."""
-        self._spawn(self._lost(admission, target, hold, tokens, self._trace_id()))
+        self._background.run(self._lost(admission, target, hold, tokens, self._trace_id()))
 
     async def settle(self, hold: Hold | None, usage: Usage) -> bool:
         """Turns a hold into what was used. False: it had run out and what was used fits no more."""
@@ -81,8 +74,7 @@ class BillAttempt:
 
     async def drain(self) -> None:
         """Waits, bounded, for what goes on in the background."""
-        if self._under_way:
-            await asyncio.wait(set(self._under_way), timeout=DRAIN_SECONDS)
+        await self._background.drain()
 
     async def _lost(
         self, admission: Admission, target: Target, hold: Hold | None, tokens: Tokens, trace_id: str
@@ -96,13 +88,3 @@ class BillAttempt:
             admission.context, admission.route.name, admission.operation, outcome, report, trace_id, now
         )
         await self._ledger.record(record, None, None)
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.ensure_future(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("an attempt could not be billed: %s", error)

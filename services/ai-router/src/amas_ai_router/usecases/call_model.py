@@ -8,14 +8,17 @@ from amas_chassis.clock import Clock
 from opentelemetry.trace import Span
 
 from amas_ai_router.domain.bodies import estimate, finish_reason, reported_tokens
-from amas_ai_router.domain.errors import ModelCallError, denied
+from amas_ai_router.domain.cached_answers import CachedAnswer
+from amas_ai_router.domain.errors import ModelCallError
 from amas_ai_router.domain.model import CallReport, ModelRequest, Operation
 from amas_ai_router.domain.pricing import usage_of
-from amas_ai_router.domain.records import bytes_digest, call_id_for, scope_of
+from amas_ai_router.domain.records import Answer, bytes_digest, call_id_for, scope_of
 from amas_ai_router.telemetry import RouterTelemetry
 
 from .admit_call import Admission, AdmitCall
+from .answer_cache import AnswerCache, Slot
 from .ask_targets import Asked, AskTargets
+from .give_cached import cached_answer
 from .keyed_locks import KeyedLocks
 from .record_call import RecordCall
 
@@ -28,6 +31,7 @@ class CallModel:
         admit: AdmitCall,
         targets: AskTargets,
         record: RecordCall,
+        caches: AnswerCache,
         locks: KeyedLocks,
         telemetry: RouterTelemetry,
         clock: Clock,
@@ -35,6 +39,7 @@ class CallModel:
         self._admit = admit
         self._targets = targets
         self._record = record
+        self._caches = caches
         self._locks = locks
         self._telemetry = telemetry
         self._clock = clock
@@ -43,40 +48,52 @@ class CallModel:
         """The answer's body and how it was served. Raises AmasError; ModelCallError once a provider was asked."""
         with self._telemetry.call(operation, request.route) as span:
             admission = await self._admit.run(request, operation)
-            if not admission.decision.allowed:
-                error = denied(admission.decision.reasons)
-                await self._record.refused(admission, error.reason)
-                raise error
+            if admission.refusal is not None:
+                await self._record.refused(admission, admission.refusal.reason)
+                raise admission.refusal
             async with self._locks.hold(scope_of(request.context)):
                 kept = await self._record.replay(request.context, admission.request_digest)
                 if kept is not None:
                     return kept.body, kept.report
-                return await self._ask(request, admission, span)
+                async with self._caches.slot(admission, stream=False) as slot:
+                    if slot.hit is not None:
+                        return await self._give(request, admission, slot.hit, span)
+                    return await self._ask(request, admission, slot, span)
 
-    async def _ask(self, request: ModelRequest, admission: Admission, span: Span) -> tuple[bytes, CallReport]:
+    async def _give(
+        self, request: ModelRequest, admission: Admission, hit: CachedAnswer, span: Span
+    ) -> tuple[bytes, CallReport]:
+        answer = cached_answer(request, hit, bytes_digest(hit.body))
+        self._telemetry.cached(span, admission.route.name, answer.report)
+        given = await self._record.answered(admission, answer)
+        return given.body, given.report
+
+    async def _ask(
+        self, request: ModelRequest, admission: Admission, slot: Slot, span: Span
+    ) -> tuple[bytes, CallReport]:
         begun = self._clock.monotonic()
         failovers: list[str] = []
         try:
-            asked = await self._targets.run(admission, failovers)
+            asked = await self._targets.run(admission.outgoing(), failovers)
         except ModelCallError as error:
             await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)
             raise
-        report = self._report(request, admission, asked, failovers, begun)
-        finish = finish_reason(asked.answer.fields)
-        self._telemetry.answered(span, admission.operation, report, finish)
-        digests = {"request": bytes_digest(request.body), "response": bytes_digest(asked.answer.body)}
-        given = await self._record.answered(admission, report, asked.answer.body, digests, finish=finish)
+        answer = self._answer(request, admission, asked, failovers, begun)
+        report = answer.report
+        self._telemetry.answered(span, admission.operation, report, answer.finish)
+        given = await self._record.answered(admission, answer)
+        await slot.keep(CachedAnswer(answer.body, report.usage, report.provider, report.model, "memo", answer.finish))
         return given.body, given.report
 
-    def _report(
+    def _answer(
         self, request: ModelRequest, admission: Admission, asked: Asked, failovers: list[str], begun: float
-    ) -> CallReport:
-        answer = asked.answer
-        tokens = reported_tokens(answer.fields) or estimate(len(request.body), len(answer.body))
-        return CallReport(
+    ) -> Answer:
+        body, fields = asked.answer.body, asked.answer.fields
+        tokens = reported_tokens(fields) or estimate(len(request.body), len(body))
+        report = CallReport(
             call_id=call_id_for(scope_of(request.context)),
             provider=asked.target.provider,
             model=asked.target.model,
@@ -85,3 +102,4 @@ class CallModel:
             duration_ms=round((self._clock.monotonic() - begun) * 1000),
             failovers=tuple(failovers),
         )
+        return Answer(report, body, request.body, bytes_digest(body), finish_reason(fields), hold=asked.hold)

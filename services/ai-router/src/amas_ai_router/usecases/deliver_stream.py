@@ -14,14 +14,14 @@ from amas_ai_router.domain.bodies import estimate
 from amas_ai_router.domain.errors import AttemptError
 from amas_ai_router.domain.model import CallReport, ModelRequest, Tokens
 from amas_ai_router.domain.pricing import usage_of
-from amas_ai_router.domain.records import OK, bytes_digest, call_id_for, scope_of
+from amas_ai_router.domain.records import OK, Answer, bytes_digest, call_id_for, scope_of
 from amas_ai_router.domain.stream_chunks import Chunk
 
 from .open_stream import OpenedStream
 
 
 class Delivery:
-    """One stream on its way: what came, what was delivered, what it used."""
+    """One stream on its way: what came (which is billed), what was delivered (which is digested)."""
 
     def __init__(
         self,
@@ -31,6 +31,7 @@ class Delivery:
         clock: Clock,
         *,
         usage_wanted: bool,
+        keeps: bool,
     ) -> None:
         self._request = request
         self._opened = opened
@@ -41,10 +42,10 @@ class Delivery:
         self._text_bytes = 0
         self._tokens: Tokens | None = None
         self._digest = hashlib.sha256()
-        # A kept answer needs the chunks again; without a key nothing of them is held.
-        self._keeps = bool(request.context.idempotency_key)
+        # A kept answer needs the chunks again; where none is kept, nothing of them is held.
+        self._keeps = keeps
+        self._first_at: float | None = None
         self.finish_reason = ""
-        self.request_digest = bytes_digest(request.body)
 
     async def forward(self, send: Callable[[bytes], Awaitable[None]]) -> AttemptError | None:
         """Sends everything on; None if the stream ended well, else why it broke."""
@@ -55,7 +56,29 @@ class Delivery:
                 return error
             if chunk is None:
                 return None
-            await self._send(chunk, send)
+            self._note(chunk)
+            if not chunk.usage_only or self._usage_wanted:
+                await self._send(chunk.data, send)
+
+    def answer(self, outcome: str) -> Answer:
+        """What is to be put on record now."""
+        return Answer(
+            report=self.report(outcome),
+            body=b"\n".join(self._kept),
+            request=self._request.body,
+            response_digest=f"sha256:{self._digest.hexdigest()}",
+            finish=self.finish_reason,
+            outcome=outcome,
+            hold=self._opened.hold,
+        )
+
+    def request_digest(self) -> str:
+        """Digest of the request as it came."""
+        return bytes_digest(self._request.body)
+
+    def seconds_after_first(self) -> float:
+        """How long the answer took after its first chunk."""
+        return 0.0 if self._first_at is None else self._clock.monotonic() - self._first_at
 
     def report(self, outcome: str) -> CallReport:
         """How it was served so far; tokens are counted by size where the provider reported none."""
@@ -72,21 +95,15 @@ class Delivery:
             failovers=self._failovers,
         )
 
-    def body(self) -> bytes:
-        """All delivered chunks, one a line; empty for a call without a key."""
-        return b"\n".join(self._kept)
-
-    def response_digest(self) -> str:
-        """Digest over the delivered chunks, each followed by a line feed."""
-        return f"sha256:{self._digest.hexdigest()}"
-
-    async def _send(self, chunk: Chunk, send: Callable[[bytes], Awaitable[None]]) -> None:
+    def _note(self, chunk: Chunk) -> None:
+        if self._first_at is None:
+            self._first_at = self._clock.monotonic()
         self._tokens = chunk.tokens or self._tokens
-        self.finish_reason = chunk.finish_reason or self.finish_reason
-        if chunk.usage_only and not self._usage_wanted:
-            return
-        await send(chunk.data)
         self._text_bytes += chunk.text_bytes
-        self._digest.update(chunk.data + b"\n")
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+
+    async def _send(self, data: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
+        await send(data)
+        self._digest.update(data + b"\n")
         if self._keeps:
-            self._kept.append(chunk.data)
+            self._kept.append(data)

@@ -1,4 +1,4 @@
-"""Puts calls on record: the ledger first, then audit, and only then the answer may be given.
+"""Puts calls on record: budgets first, the ledger, then audit, and only then the answer may be given.
 
 A crash between the two is mended by the next call with the same key, which appends the kept event again. Recording
 goes on when the client goes away: what was used is billed.
@@ -7,7 +7,6 @@ goes on when the client goes away: what was used is billed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -17,12 +16,14 @@ from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 
 from amas_ai_router.domain.errors import FENCED, ModelCallError, after_provider, key_reused
-from amas_ai_router.domain.model import CallContext, CallReport
+from amas_ai_router.domain.model import CallContext
 from amas_ai_router.domain.records import (
+    LATE,
     MODEL_CALLED,
     MODEL_REFUSED,
     OK,
     STREAM_STARTED,
+    Answer,
     AuditEvent,
     CallRecord,
     KeptAnswer,
@@ -35,23 +36,24 @@ from amas_ai_router.ports import AuditLog, Ledger
 from amas_ai_router.telemetry import RouterTelemetry
 
 from .admit_call import Admission
+from .background import Background
+from .bill_attempt import BillAttempt
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-# How long draining waits for records of calls whose clients are gone, in seconds.
-DRAIN_SECONDS = 10.0
 
 
 class RecordCall:
     """Writes what happened."""
 
-    def __init__(self, ledger: Ledger, audit: AuditLog, telemetry: RouterTelemetry, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, audit: AuditLog, bill: BillAttempt, telemetry: RouterTelemetry, clock: Clock
+    ) -> None:
         self._ledger = ledger
+        self._bill = bill
         self._audit = audit
         self._telemetry = telemetry
         self._clock = clock
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._background = Background("a call could not be put on record")
 
     async def replay(self, context: CallContext, request_digest: str) -> KeptAnswer | None:
         """The answer kept for the call's key, its event on record; None if there is none.
@@ -69,31 +71,31 @@ class RecordCall:
         self._telemetry.replayed()
         return replace(kept, report=replace(kept.report, replayed=True))
 
-    async def answered(
-        self,
-        admission: Admission,
-        report: CallReport,
-        body: bytes,
-        digests: dict[str, str],
-        *,
-        outcome: str = OK,
-        finish: str = "",
-    ) -> KeptAnswer:
-        """Records a call and answers what to give: `body`, or what another replica kept for the key meanwhile.
+    async def answered(self, admission: Admission, answer: Answer) -> KeptAnswer:
+        """Records a call and answers what to give: its body, or what another replica kept for the key meanwhile.
 
-        Only a whole answer is kept. `digests` holds `request` and `response`. Raises ModelCallError.
+        Only a whole answer is kept. Raises ModelCallError.
         """
-        return await self._to_the_end(self._answered(admission, report, body, digests, outcome, finish))
+        return await self._to_the_end(self._answered(admission, answer))
 
-    async def _answered(
-        self, admission: Admission, report: CallReport, body: bytes, digests: dict[str, str], outcome: str, finish: str
-    ) -> KeptAnswer:
-        context, operation, route = admission.context, admission.operation, admission.route.name
-        data = called_data(operation, route, report, outcome=outcome, finish=finish, decision_id=admission.decision.id)
-        data |= {"requestDigest": digests["request"], "responseDigest": digests["response"]}
+    async def _answered(self, admission: Admission, answer: Answer) -> KeptAnswer:
+        context, operation, route, report = admission.context, admission.operation, admission.route.name, answer.report
+        # Budgets first: whoever dies between the two has counted too much, never too little.
+        in_time = await self._bill.settle(answer.hold, report.usage)
+        if not in_time:
+            self._telemetry.late()
+        outcome = answer.outcome if in_time else LATE
+        data = called_data(
+            operation,
+            route,
+            answer,
+            outcome=outcome,
+            decision_id=admission.decision.id,
+            in_full=admission.audited_in_full,
+        )
         event = self._event(f"model:{report.call_id}", MODEL_CALLED, admission, data)
-        kept = KeptAnswer(admission.request_digest, body, report, event)
-        scope = scope_of(context) if outcome == OK else None
+        kept = KeptAnswer(admission.request_digest, answer.body, report, event)
+        scope = scope_of(context) if answer.outcome == OK else None
         record = CallRecord(context, route, operation, outcome, report, event.trace_id, event.time)
         try:
             written = await self._ledger.record(record, scope, kept if scope is not None else None)
@@ -139,27 +141,15 @@ class RecordCall:
 
     def in_background(self, recording: Coroutine[Any, Any, Any]) -> None:
         """Records what nobody waits for; draining does."""
-        self._spawn(recording)
+        self._background.run(recording)
 
     async def drain(self) -> None:
         """Waits, bounded, for records under way."""
-        if self._under_way:
-            await asyncio.wait(set(self._under_way), timeout=DRAIN_SECONDS)
+        await self._background.drain()
 
     async def _to_the_end(self, recording: Coroutine[Any, Any, T]) -> T:
         """Awaits a recording that goes on if the caller is cancelled."""
-        return await asyncio.shield(self._spawn(recording))
-
-    def _spawn(self, recording: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.ensure_future(recording)
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a call could not be put on record: %s", error)
+        return await asyncio.shield(self._background.run(recording))
 
     def _event(self, event_id: str, event_type: str, admission: Admission, data: dict[str, Any]) -> AuditEvent:
         return make_event(
