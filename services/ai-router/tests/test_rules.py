@@ -14,7 +14,7 @@ from amas_ai_router.adapters.providers import events
 from amas_ai_router.domain import bodies
 from amas_ai_router.domain.bounded_cache import BoundedCache
 from amas_ai_router.domain.errors import AttemptError, FailureReason, all_failed
-from amas_ai_router.domain.latency import MAX_TARGETS, LatencyBook
+from amas_ai_router.domain.latency import MAX_TARGETS, STALE_SECONDS, LatencyBook
 from amas_ai_router.domain.model import Route, Strategy, Target, Tokens
 from amas_ai_router.domain.pricing import usage_of
 from amas_ai_router.domain.selection import order
@@ -58,13 +58,13 @@ THREE = (target("a", 6), target("b", 3), target("c", 1))
 
 def test_priority_keeps_the_order_as_written() -> None:
     """The first target is asked first, always."""
-    assert order(route_over(Strategy.PRIORITY, THREE), LatencyBook(), FIXED) == THREE
+    assert order(route_over(Strategy.PRIORITY, THREE), "chat", LatencyBook(), FIXED, 0.0) == THREE
 
 
 def test_weights_decide_how_often_a_target_comes_first() -> None:
     """Shares follow the weights, and each target appears exactly once."""
     random, route = seeded(7), route_over(Strategy.WEIGHTED, THREE)
-    orders = [order(route, LatencyBook(), random) for _ in range(5000)]
+    orders = [order(route, "chat", LatencyBook(), random, 0.0) for _ in range(5000)]
     assert all(set(found) == set(THREE) for found in orders)
     first = Counter(found[0].provider for found in orders)
     assert first["a"] / 5000 == pytest.approx(0.6, abs=0.04)
@@ -74,26 +74,39 @@ def test_weights_decide_how_often_a_target_comes_first() -> None:
 def test_least_latency_asks_the_fastest_first_and_learns() -> None:
     """A target without a history is tried; one that slows down or fails sinks."""
     book, route = LatencyBook(), route_over(Strategy.LEAST_LATENCY, THREE)
-    names = lambda: [found.provider for found in order(route, book, FIXED)]  # noqa: E731 - read four times
-    for name, seconds in (("a/m", 0.5), ("b/m", 0.1)):
-        book.observe(name, seconds)
+    names = lambda: [found.provider for found in order(route, "chat", book, FIXED, 0.0)]  # noqa: E731 - read four times
+    times = {found.provider: book.of(found, "chat", 0.0) for found in THREE}
+    for name, seconds in (("a", 0.5), ("b", 0.1)):
+        times[name].observe(seconds, 0.0)
     assert names() == ["c", "b", "a"]
-    book.observe("c/m", 0.3)
+    times["c"].observe(0.3, 0.0)
     assert names() == ["b", "c", "a"]
-    book.failed("b/m")
+    times["b"].failed(0.0)
     assert names() == ["c", "a", "b"]
     for _ in range(60):
-        book.observe("b/m", 0.1)
+        times["b"].observe(0.1, 0.0)
     assert names() == ["b", "c", "a"]
+
+
+def test_a_target_that_was_slow_long_ago_is_tried_by_one_call() -> None:
+    """Without this a target that failed once would never be asked again."""
+    book, route = LatencyBook(), route_over(Strategy.LEAST_LATENCY, THREE[:2])
+    first, second = (book.of(found, "chat", 0.0) for found in THREE[:2])
+    first.failed(0.0)
+    second.observe(0.1, 0.0)
+    later = STALE_SECONDS + 1
+    second.observe(0.1, later)
+    firsts = [order(route, "chat", book, FIXED, later)[0].provider for _ in range(3)]
+    assert firsts == ["a", "b", "b"]
 
 
 def test_the_latency_book_is_bounded() -> None:
     """However many targets bundles name, the book forgets the ones unused for longest."""
     book = LatencyBook()
     for number in range(MAX_TARGETS + 1):
-        book.observe(str(number), 1.0)
-    assert book.expected("0") == 0.0
-    assert book.expected("1") == 1.0
+        book.of(target(str(number)), "chat", 0.0).observe(1.0, 0.0)
+    assert book.of(target("1"), "chat", 0.0).expected(0.0) == 1.0
+    assert book.of(target("0"), "chat", 0.0).expected(0.0) == 0.0
 
 
 PRICES = (price("2026-01-01", "1", "2"), price("2026-06-01", "0.25", "2.00", cached="0.025"))

@@ -1,4 +1,4 @@
-"""Opens a stream on the first target that gives a first token in time."""
+"""Opens a stream on the first target that gives a first token in time. After it the stream is the caller's."""
 
 from __future__ import annotations
 
@@ -8,60 +8,40 @@ from typing import Any
 
 from amas_chassis.clock import Clock
 
-from amas_ai_router.domain.budgets import Hold
-from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError, all_failed, rejected
-from amas_ai_router.domain.model import Operation, Target
+from amas_ai_router.domain.bodies import estimate
+from amas_ai_router.domain.errors import AttemptError, FailureReason
+from amas_ai_router.domain.model import Operation, Target, Tokens
 from amas_ai_router.domain.stream_chunks import Chunk, parse_chunk
 from amas_ai_router.ports import Providers, ProviderStream
 from amas_ai_router.telemetry import RouterTelemetry
 
 from .admit_call import Admission
-from .ask_targets import AskTargets
+from .ask_in_turn import AskInTurn
+from .course import Won
 
 
-class OpenedStream:
-    """A stream past its first token; whoever holds it closes it and settles its `hold`."""
+class _Chunks:
+    """What comes of one provider's stream, bounded in size; nothing is read ahead of the first token."""
 
-    def __init__(
-        self, target: Target, stream: ProviderStream, clock: Clock, *, attempts: int, begun: float, max_bytes: int
-    ) -> None:
-        self.target = target
-        self.hold: Hold | None = None
-        self.attempts = attempts
-        # When the attempt began, on the monotonic clock.
-        self.begun = begun
+    def __init__(self, stream: ProviderStream, max_bytes: int) -> None:
         self._stream = stream
-        self._clock = clock
         self._max_bytes = max_bytes
-        self._deadline = begun + target.total
-        self._waiting: deque[Chunk] = deque()
         self._size = 0
+        self.waiting: deque[Chunk] = deque()
 
     async def first(self) -> None:
-        """Reads up to the first token, within the target's time-out for it. Raises AttemptError."""
-        limit = min(self.begun + self.target.first_token, self._deadline)
+        """Reads up to the first token. Raises AttemptError."""
         while True:
-            chunk = await self._read(limit)
+            chunk = await self.read()
             if chunk is None:
                 raise AttemptError(FailureReason.RESPONSE_INVALID, "the stream ended before its first token")
-            self._waiting.append(chunk)
+            self.waiting.append(chunk)
             if chunk.begins:
                 return
 
-    async def next(self) -> Chunk | None:
-        """The next chunk, or None at the good end. Raises AttemptError when it breaks or its time is over."""
-        return self._waiting.popleft() if self._waiting else await self._read(self._deadline)
-
-    async def close(self) -> None:
-        """Gives the provider's connection up."""
-        await self._stream.close()
-
-    async def _read(self, limit: float) -> Chunk | None:
-        try:
-            async with asyncio.timeout(max(0.0, limit - self._clock.monotonic())):
-                data = await self._stream.next()
-        except TimeoutError:
-            raise AttemptError(FailureReason.TIMEOUT, "no chunk in time") from None
+    async def read(self) -> Chunk | None:
+        """The next chunk from the provider, or None at the good end. Raises AttemptError."""
+        data = await self._stream.next()
         if data is None:
             return None
         self._size += len(data)
@@ -69,56 +49,96 @@ class OpenedStream:
             raise AttemptError(FailureReason.RESPONSE_TOO_LARGE, f"more than {self._max_bytes} bytes")
         return parse_chunk(data)
 
+    async def close(self) -> None:
+        """Gives the provider's connection up."""
+        await self._stream.close()
+
+
+class OpenedStream:
+    """A stream past its first token; whoever holds it closes it and settles its `hold`."""
+
+    def __init__(self, won: Won[_Chunks], attempts: int, deadline: float, clock: Clock) -> None:
+        self.target = won.target
+        self.hold = won.hold
+        self.attempts = attempts
+        # When the attempt that won began, on the monotonic clock.
+        self.begun = won.begun
+        self._chunks = won.result
+        self._permit = won.permit
+        self._deadline = min(won.begun + won.target.total, deadline)
+        self._clock = clock
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, or None at the good end. Raises AttemptError when it breaks or its time is over."""
+        if self._chunks.waiting:
+            return self._chunks.waiting.popleft()
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - self._clock.monotonic())):
+                chunk = await self._chunks.read()
+        except TimeoutError:
+            # Slow is not broken: it did give tokens.
+            raise AttemptError(FailureReason.TIMEOUT, "no chunk in time") from None
+        except AttemptError:
+            self._permit.failed(self._clock.monotonic())
+            raise
+        return chunk
+
+    async def close(self) -> None:
+        """Gives the provider's connection up."""
+        # What began and did not break was good, also if nobody wanted its end.
+        self._permit.succeeded(self._clock.monotonic())
+        await self._chunks.close()
+
 
 class OpenStream:
-    """Failover up to the first token."""
+    """Failover, retries and hedges up to the first token."""
 
     def __init__(
         self,
         providers: Providers,
-        targets: AskTargets,
+        in_turn: AskInTurn,
         telemetry: RouterTelemetry,
         clock: Clock,
         *,
         max_response_bytes: int,
     ) -> None:
-        self._providers = providers
-        self._targets = targets
+        self._in_turn = in_turn
         self._telemetry = telemetry
         self._clock = clock
-        self._max_bytes = max_response_bytes
+        self._asking = _FirstToken(providers, max_response_bytes)
 
     async def run(self, admission: Admission, fields: dict[str, Any], failovers: list[str]) -> OpenedStream:
-        """A stream past its first token; the caller closes it. Raises ModelCallError when no target gives one."""
-        last: AttemptError | None = None
-        for target in self._targets.order(admission):
-            begun = self._clock.monotonic()
-            try:
-                opened = await self._open(target, fields, begun, attempts=len(failovers) + 1)
-            except AttemptError as error:
-                self._targets.left(target, error, failovers)
-                last = error
-            except RejectedError as error:
-                raise rejected(error) from error
-            else:
-                seconds = self._clock.monotonic() - begun
-                self._targets.took(target, seconds)
-                self._telemetry.first_token(Operation.CHAT, target.provider, target.model, seconds)
-                return opened
-        if last is None:
-            raise AssertionError("a route has at least one target")
-        raise all_failed(last, failovers) from last
+        """A stream past its first token; the caller closes and settles it. Raises as AskInTurn.run does."""
+        won, course = await self._in_turn.run(admission, fields, self._asking, failovers)
+        target = won.target
+        self._telemetry.first_token(Operation.CHAT, target.provider, target.model, self._clock.monotonic() - won.begun)
+        return OpenedStream(won, course.attempts, course.deadline, self._clock)
 
-    async def _open(self, target: Target, fields: dict[str, Any], begun: float, *, attempts: int) -> OpenedStream:
+
+class _FirstToken:
+    """How a stream is begun; see course.Asking."""
+
+    kind = "stream"
+    goes_on = True
+
+    def __init__(self, providers: Providers, max_bytes: int) -> None:
+        self._providers = providers
+        self._max_bytes = max_bytes
+
+    def limit(self, target: Target) -> float:
+        return target.first_token
+
+    async def ask(self, target: Target, fields: dict[str, Any]) -> _Chunks:
+        chunks = _Chunks(await self._providers.open_stream(target, fields), self._max_bytes)
         try:
-            async with asyncio.timeout(target.first_token):
-                stream = await self._providers.open_stream(target, fields)
-        except TimeoutError:
-            raise AttemptError(FailureReason.TIMEOUT, "no headers in time") from None
-        opened = OpenedStream(target, stream, self._clock, attempts=attempts, begun=begun, max_bytes=self._max_bytes)
-        try:
-            await opened.first()
+            await chunks.first()
         except BaseException:
-            await opened.close()
+            await chunks.close()
             raise
-        return opened
+        return chunks
+
+    def used(self, result: _Chunks, request_bytes: int) -> Tokens:
+        return estimate(request_bytes, sum(chunk.text_bytes for chunk in result.waiting))
+
+    async def discard(self, result: _Chunks) -> None:
+        await result.close()
