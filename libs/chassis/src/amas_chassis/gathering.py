@@ -97,6 +97,12 @@ class Gathering(Generic[T]):
         if wake is not None and not wake.done():
             wake.set_result(None)
 
+    def abandon(self) -> None:
+        """Drop what is queued, and let `run` end with the send that is under way."""
+        self._items.clear()
+        self._waiting = 0
+        self.close()
+
     def left(self) -> list[T]:
         """What was queued and never handed to the sender."""
         return list(self._items)

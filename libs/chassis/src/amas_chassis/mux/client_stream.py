@@ -74,9 +74,8 @@ class ClientStream:
         self._outbox: Gathering[Frame] = Gathering(
             self._write, frames.cost, max_batch=frames.BATCH_BYTES, max_waiting=frames.MAX_WAITING_BYTES
         )
-        # Requests that are sent part by part, and those of them that not even the first part is queued of.
+        # The further parts of large requests.
         self._bodies: dict[int, asyncio.Task[None]] = {}
-        self._unqueued: set[int] = set()
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -95,13 +94,14 @@ class ClientStream:
         number = call.number = self._last
         call.carrier = self
         self._calls[number] = call
-        body, left = call.body, call.time_remaining()
-        if len(body) <= frames.PART_BYTES and self._outbox.has_room:
-            self._outbox.add(Open(number, call.method, left, call.metadata, call.window, body, False))
-            return
-        sending = asyncio.create_task(self._send_parts(call, frames.parts(body)))
-        self._bodies[number] = sending
-        sending.add_done_callback(lambda _: self._bodies.pop(number, None))
+        # The first frame goes at once, so that ids rise; without room it goes without a body.
+        parts = frames.parts(call.body) if self._outbox.has_room else [b"", *frames.parts(call.body)]
+        left, more = call.time_remaining(), len(parts) > 1
+        self._outbox.add(Open(number, call.method, left, call.metadata, call.window, parts[0], more))
+        if more:
+            sending = asyncio.create_task(self._send_parts(number, parts[1:]))
+            self._bodies[number] = sending
+            sending.add_done_callback(lambda _: self._bodies.pop(number, None))
 
     def cancelled(self, call: MuxCall) -> None:
         """See Carrier."""
@@ -205,15 +205,11 @@ class ClientStream:
         elif self.state is State.READY and len(self._calls) == self._limit - 1:
             self._owner.room(self)
 
-    async def _send_parts(self, call: MuxCall, parts: list[bytes]) -> None:
-        number, last = call.number, len(parts) - 1
-        first = Open(number, call.method, call.time_remaining(), call.metadata, call.window, parts[0], last > 0)
-        self._unqueued.add(number)
+    async def _send_parts(self, number: int, parts: list[bytes]) -> None:
+        last = len(parts) - 1
         try:
-            await self._outbox.put(first)
-            self._unqueued.discard(number)
-            for index in range(1, last + 1):
-                await self._outbox.put(Data(number, parts[index], index < last))
+            for index, part in enumerate(parts):
+                await self._outbox.put(Data(number, part, index < last))
         except ConnectionError:
             # The stream is over, and has told the call so.
             return
@@ -231,7 +227,7 @@ class ClientStream:
 
     def _end(self, error: grpc.aio.AioRpcError) -> None:
         self.state = State.OVER
-        unsent_numbers = self._unqueued | {frame.call for frame in self._outbox.left() if isinstance(frame, Open)}
+        unsent_numbers = {frame.call for frame in self._outbox.left() if isinstance(frame, Open)}
         calls, self._calls = self._calls, {}
         for sending in self._bodies.values():
             sending.cancel()

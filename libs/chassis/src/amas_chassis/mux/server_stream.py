@@ -76,6 +76,12 @@ class ServerStream:
             await self._idle.wait()
             self._outbox.close()
             await writing
+        except FrameError:
+            await self._end_calls()
+            self._outbox.abandon()
+            # gRPC takes no status while a message is on its way, and cannot take that one back.
+            await asyncio.wait((writing,))
+            raise
         finally:
             writing.cancel()
             await self._end_calls()
