@@ -67,8 +67,9 @@ def test_streamed_tool_calls_arrive_whole(client: openai.OpenAI) -> None:
     """A tool call in a stream has its name, its id and arguments that parse."""
     chunks = list(ask(client, tools=[GIT_LOG_TOOL], response_format=COMMITS_SCHEMA, stream=True))
     calls = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or []]
-    assert [call.function.name for call in calls] == ["git__git_log"]
-    assert json.loads(calls[0].function.arguments)["repo_path"] == "repository"
+    assert [call.function.name for call in calls if call.id] == ["git__git_log"]
+    arguments = "".join(call.function.arguments for call in calls)
+    assert json.loads(arguments)["repo_path"] == "repository"
     assert chunks[-1].choices[0].finish_reason == "tool_calls"
 
 
@@ -153,3 +154,24 @@ def test_a_bad_listen_address_is_a_clear_sentence() -> None:
     assert done.returncode == 2
     assert "HOST:PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tool_calls_are_streamed_in_pieces(client: openai.OpenAI) -> None:
+    """The pieces of a streamed call are the call that comes whole without a stream."""
+    said: Any = [{"role": "user", "content": 'call git__git_log {"repo_path": "a-path-of-more-than-one-piece"}'}]
+    whole = ask(client, messages=said, tools=[GIT_LOG_TOOL]).choices[0].message.tool_calls[0]
+    pieces = [
+        call
+        for part in ask(client, messages=said, tools=[GIT_LOG_TOOL], stream=True)
+        for call in part.choices[0].delta.tool_calls or []
+    ]
+    assert len(pieces) > 2
+    assert pieces[0].function.name == whole.function.name
+    assert "".join(piece.function.arguments for piece in pieces) == whole.function.arguments
+
+
+def test_vectors_come_in_base64_too(client: openai.OpenAI) -> None:
+    """The SDK asks for base64 unless told otherwise, and gets the same numbers."""
+    numbers = client.embeddings.create(model="scripted", input="one", encoding_format="float").data[0].embedding
+    encoded = client.embeddings.create(model="scripted", input="one").data[0].embedding
+    assert encoded == pytest.approx(numbers, abs=1e-6)

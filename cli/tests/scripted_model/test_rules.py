@@ -223,3 +223,22 @@ def test_the_publisher_looks_before_it_claims_a_commit_of_unknown_outcome(subjec
     seen = talk(asked, "commit", COMMIT_TOOLS, *before, ("git__git_log", LOG.format(hash="a" * 40, subject=subject)))
     content = choose(seen).answer(seen).content
     assert (content == json.dumps({"commit": "a" * 40})) is made
+
+
+def test_tools_are_called_as_the_user_says() -> None:
+    """Each command for a tool on offer is a call, all at once; what the tools gave is told, not called for again."""
+    said = 'Please.\ncall weather {"city": "Oslo"}\ncall clock\ncall unknown {}'
+    tools = [{"type": "function", "function": {"name": name}} for name in ("weather", "clock")]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": said}]
+    asked = Conversation({"messages": messages, "tools": tools})
+    calls = choose(asked).answer(asked).calls
+    assert [(call.name, call.arguments) for call in calls] == [("weather", {"city": "Oslo"}), ("clock", {})]
+    function = {"name": "weather", "arguments": "{}"}
+    messages += [
+        {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": "a", "content": "rain"},
+    ]
+    told = Conversation({"messages": messages, "tools": tools})
+    assert choose(told).answer(told).content == "The tools said: weather: rain"
+    again = Conversation({"messages": [*messages, {"role": "user", "content": "call clock"}], "tools": tools})
+    assert [call.name for call in choose(again).answer(again).calls] == ["clock"]

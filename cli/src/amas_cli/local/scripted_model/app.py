@@ -94,10 +94,11 @@ class ScriptedProvider:
         dimensions = body.get("dimensions", DEFAULT_DIMENSIONS)
         if not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
             raise RequestRefusedError(400, f"'dimensions' must be between 1 and {MAX_DIMENSIONS}")
-        if body.get("encoding_format", "float") != "float":
-            raise RequestRefusedError(400, "'encoding_format' must be 'float' here")
+        encoding = body.get("encoding_format", "float")
+        if encoding not in ("float", "base64"):
+            raise RequestRefusedError(400, "'encoding_format' must be 'float' or 'base64'")
         await self._delay(model)
-        await _respond(send, completion.embeddings(model, texts, dimensions))
+        await _respond(send, completion.embeddings(model, texts, dimensions, base64=encoding == "base64"))
 
     async def _delay(self, model: str) -> None:
         delay = self._latency + (self._slow if model == misbehaviour.SLOW else 0)

@@ -1,7 +1,9 @@
 """Forms the bodies of the OpenAI API: completions, their chunks, embeddings, models and errors."""
 
 import hashlib
+import struct
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,12 +29,13 @@ def models() -> bytes:
     return orjson.dumps({"object": "list", "data": data})
 
 
-def embeddings(model: str, texts: list[str], dimensions: int) -> bytes:
-    """An embeddings body, one vector a text."""
-    data = [
-        {"object": "embedding", "index": index, "embedding": embed(text, dimensions)}
-        for index, text in enumerate(texts)
-    ]
+def embeddings(model: str, texts: list[str], dimensions: int, *, base64: bool = False) -> bytes:
+    """An embeddings body, one vector a text: numbers, or little-endian float32 in base64."""
+    data: list[dict[str, Any]] = []
+    for index, text in enumerate(texts):
+        vector = embed(text, dimensions)
+        told = b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if base64 else vector
+        data.append({"object": "embedding", "index": index, "embedding": told})
     used = sum(tokens.count(text) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
     return orjson.dumps({"object": "list", "data": data, "model": model, "usage": usage})
@@ -60,10 +63,8 @@ class Completion:
     def chunks(self, *, include_usage: bool) -> Iterator[bytes]:
         """The answer as server-sent events, `[DONE]` included."""
         yield self._event({"role": "assistant", "content": None if self._answer.calls else ""})
-        if self._answer.calls:
-            yield self._event(
-                {"tool_calls": [{"index": i, **call} for i, call in enumerate(self._calls())]},
-            )
+        for index, call in enumerate(self._calls()):
+            yield from self._call_events(index, call)
         for start in range(0, len(self._answer.content), CHUNK_CHARACTERS):
             yield self._event({"content": self._answer.content[start : start + CHUNK_CHARACTERS]})
         yield self._event({}, self._finish())
@@ -71,6 +72,14 @@ class Completion:
             last = {**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}
             yield b"data: " + orjson.dumps(last) + b"\n\n"
         yield b"data: [DONE]\n\n"
+
+    def _call_events(self, index: int, call: dict[str, Any]) -> Iterator[bytes]:
+        arguments = call["function"]["arguments"]
+        begun = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}
+        yield self._event({"tool_calls": [{"index": index, **begun}]})
+        for start in range(0, len(arguments), CHUNK_CHARACTERS):
+            piece = {"arguments": arguments[start : start + CHUNK_CHARACTERS]}
+            yield self._event({"tool_calls": [{"index": index, "function": piece}]})
 
     def _event(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

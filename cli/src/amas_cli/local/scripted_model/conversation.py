@@ -120,9 +120,19 @@ class Conversation:
     @cached_property
     def results(self) -> list[ToolResult]:
         """What the tools answered, in order, each with the name of its function."""
+        return self._results(self._messages)
+
+    @cached_property
+    def results_since_user(self) -> list[ToolResult]:
+        """What the tools answered after the user's last words."""
+        last = max((at for at, message in enumerate(self._messages) if message.get("role") == "user"), default=-1)
+        return self._results(self._messages[last + 1 :])
+
+    @staticmethod
+    def _results(messages: list[Mapping[str, Any]]) -> list[ToolResult]:
         names: dict[str, str] = {}
         results = []
-        for message in self._messages:
+        for message in messages:
             calls = message.get("tool_calls")
             for call in calls if isinstance(calls, list) else []:
                 function = call.get("function") if isinstance(call, Mapping) else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amas_cli.local.scripted_model.conversation import Answer, Conversation
 
-from . import analyst, generic, historian, publisher, writer
+from . import analyst, commanded, generic, historian, publisher, writer
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Rule:
 
 
 REGISTRY: tuple[Rule, ...] = (
+    Rule("commanded", commanded.matches, commanded.answer),
     Rule("publisher", publisher.matches, publisher.answer),
     Rule("writer", writer.matches, writer.answer),
     Rule("analyst", analyst.matches, analyst.answer),
