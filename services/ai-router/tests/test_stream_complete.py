@@ -166,7 +166,7 @@ async def test_a_client_that_goes_away_ends_the_stream_and_pays_for_what_it_got(
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await router.record.drain()
+    await router.drain()
     assert stream.closed
     assert [record.outcome for record in router.ledger.calls] == ["cancelled"]
     assert router.audit.data(MODEL_CALLED)[0]["outcome"] == "cancelled"
