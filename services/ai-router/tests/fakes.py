@@ -46,8 +46,12 @@ def make_bundle(
     total: str = "5s",
     keys: Sequence[str] = (),
     model: str = "m",
+    **spec: Any,
 ) -> Bundle:
-    """A bundle with the route `default` over one provider for each URL: p0/m, p1/m."""
+    """A bundle with the route `default` over one provider for each URL: p0/m, p1/m; `spec` is more of the route's.
+
+    Without `retry` no target is asked twice, so that no test waits for a retry that it does not ask for.
+    """
     prices = [{"from": "2020-01-01", "inputPerMillion": "1", "outputPerMillion": "2", "currency": "USD"}]
     head: dict[str, Any] = {"apiVersion": "amas.dev/v1alpha1"}
     providers = [
@@ -70,7 +74,7 @@ def make_bundle(
         **head,
         "kind": "ModelRoute",
         "metadata": {"name": "default"},
-        "spec": {"targets": targets, "strategy": strategy},
+        "spec": {"targets": targets, "strategy": strategy, "retry": {"attempts": 1}, **spec},
     }
     return Bundle.build([parse_manifest(manifest) for manifest in (*providers, route)], PolicySet())
 
@@ -304,6 +308,10 @@ class MemoryLedger:
             sums[group] = _added(sums.get(group), group, record)
         ordered = sorted(sums.values(), key=lambda row: _key(row.group))
         return [row for row in ordered if after is None or _key(row.group) > _key(after)][:limit]
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        """Provider and outcome of each row, in order of both."""
+        return sorted((record.report.provider, record.outcome) for record in self.calls)
 
     def _here(self) -> None:
         if self.away:
