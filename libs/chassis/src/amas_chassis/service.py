@@ -7,6 +7,7 @@ traceback for something an operator can mend: wrong settings and an address in u
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,9 @@ EXIT_FAILED = 1
 EXIT_LISTEN = 3
 # By convention 128 + SIGTERM: told twice, left at once.
 EXIT_FORCED = 143
+# Allocations before the youngest generation is looked at, and rounds before the older ones are: a call makes few cycles
+# but thousands of objects.
+GC_THRESHOLDS = (20_000, 20, 50)
 
 
 class _LeftError(Exception):
@@ -77,7 +81,15 @@ async def _serve(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
     logs.configure(name, spec.settings.log_level)
     if spec.settings.otlp_endpoint:
         telemetry.configure(name, spec.settings.otlp_endpoint)
+    _spare_what_stays()
     return EXIT_OK if await Lifecycle(spec).run(stop) else EXIT_FAILED
+
+
+def _spare_what_stays() -> None:
+    """Modules and wiring live as long as the process: looking at them again and again cost 8 % of a hot path."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
