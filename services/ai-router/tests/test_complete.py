@@ -10,7 +10,7 @@ import orjson
 import pytest
 from amas_ai_router.domain.errors import AttemptError, FailureReason, ModelCallError
 from amas_ai_router.domain.model import Decision, ProviderAnswer
-from amas_ai_router.domain.records import MODEL_CALLED, MODEL_REFUSED
+from amas_ai_router.domain.records import LOST, MODEL_CALLED, MODEL_REFUSED, OK
 from amas_chassis.errors import AmasError, ErrorKind
 
 from .fakes import BODY, DEVELOPER, ONE_CALL_COST, Router, answer, lost, refused
@@ -57,7 +57,9 @@ async def test_when_no_target_answers_the_refusal_is_on_record(
     (data,) = router.audit.data(MODEL_REFUSED)
     assert data["reason"] == code
     assert data["failovers"] == [f"p0/m: {reason}", f"p1/m: {reason}"]
-    assert router.ledger.calls == []
+    await router.drain()
+    billable = AttemptError(reason, "test").billable
+    assert router.ledger.outcomes() == ([("p0", LOST), ("p1", LOST)] if billable else [])
 
 
 async def test_a_request_that_the_provider_rejects_is_the_callers_error(router: Router) -> None:
@@ -71,7 +73,7 @@ async def test_a_request_that_the_provider_rejects_is_the_callers_error(router: 
 
 
 async def test_the_call_is_on_record_before_it_is_answered(router: Router) -> None:
-    """One event with digests, usage, cost and attempts; one row in the ledger."""
+    """One event with digests, usage, cost and attempts; a row in the ledger under the same id."""
     router.providers.will("p0/m", lost())
     await router.do.complete.run(router.request(run_id="r1", step="draft", role="writer"))
     (event,) = router.audit.events.values()
@@ -88,7 +90,8 @@ async def test_the_call_is_on_record_before_it_is_answered(router: Router) -> No
     assert data["requestDigest"].startswith("sha256:")
     assert data["responseDigest"].startswith("sha256:")
     assert (data["attempts"], data["finishReason"], data["decision"]) == (2, "stop", "d1")
-    assert [record.report.call_id for record in router.ledger.calls] == [data["callId"]]
+    rows = {record.outcome: record.report.call_id for record in router.ledger.calls}
+    assert rows[OK] == data["callId"]
 
 
 async def test_without_audit_there_is_no_answer(router: Router) -> None:

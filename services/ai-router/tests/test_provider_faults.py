@@ -15,7 +15,7 @@ from aiohttp import web
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.errors import ModelCallError
-from amas_ai_router.domain.records import MODEL_CALLED, MODEL_REFUSED
+from amas_ai_router.domain.records import LOST, MODEL_CALLED, MODEL_REFUSED, OK
 
 from .fakes import ListSink, Router, answer, chunk, make_bundle
 
@@ -190,6 +190,13 @@ FAULTS: dict[str, tuple[Handler, str]] = {
     "error inside 200": (raw(b'{"error": {"message": "overloaded"}}'), "SERVER_ERROR"),
     "endless body": (endless, "MODEL_RESPONSE_TOO_LARGE"),
 }
+# Refusals after which the provider used no tokens; after any other fault it may have, and that is billed.
+FREE = frozenset({"401", "429", "500", "503"})
+
+
+def lost_at(fault: str, *providers: str) -> list[tuple[str, str]]:
+    """The ledger's rows of attempts that may have cost something."""
+    return [] if fault in FREE else [(provider, LOST) for provider in providers]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -197,7 +204,7 @@ FAULTS: dict[str, tuple[Handler, str]] = {
 async def test_each_fault_leads_to_the_next_provider(
     faulty: Router, servers: tuple[Server, Server], fault: str, stream: bool
 ) -> None:
-    """The caller gets the second provider's answer, with the fault named, billed once and on record."""
+    """The caller gets the second provider's answer, with the fault named; each attempt that may cost is billed."""
     servers[0].handler, reason = FAULTS[fault]
     if stream:
         sink = ListSink()
@@ -207,7 +214,8 @@ async def test_each_fault_leads_to_the_next_provider(
         body, report = await faulty.do.complete.run(faulty.request())
         assert body == answer().body
     assert (report.provider, report.failovers) == ("p1", (f"p0/m: {reason}",))
-    assert [record.report.provider for record in faulty.ledger.calls] == ["p1"]
+    await faulty.drain()
+    assert faulty.ledger.outcomes() == [*lost_at(fault, "p0"), ("p1", OK)]
     assert faulty.audit.data(MODEL_CALLED)[0]["failovers"] == [f"p0/m: {reason}"]
 
 
@@ -216,7 +224,7 @@ async def test_each_fault_leads_to_the_next_provider(
 async def test_each_fault_of_all_providers_is_a_typed_error(
     faulty: Router, servers: tuple[Server, Server], fault: str, stream: bool
 ) -> None:
-    """Nothing is billed, audit has a refusal, and no text of the provider or key reaches the caller."""
+    """Only what may have cost is billed, audit has a refusal, and no text of the provider or key reaches the caller."""
     for server in servers:
         server.handler, reason = FAULTS[fault]
     call = faulty.do.stream_complete.run(faulty.request(), ListSink()) if stream else None
@@ -227,7 +235,8 @@ async def test_each_fault_of_all_providers_is_a_typed_error(
     shown = f"{caught.value} {caught.value.metadata}"
     assert "sk-secret" not in shown
     assert "overloaded" not in shown
-    assert faulty.ledger.calls == []
+    await faulty.drain()
+    assert faulty.ledger.outcomes() == lost_at(fault, "p0", "p1")
     assert len(faulty.audit.data(MODEL_REFUSED)) == 1
 
 
