@@ -26,6 +26,7 @@ counted in steps of similarity, rounded down, so their memory does not grow with
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,16 +39,11 @@ MIN_OBSERVATIONS = 6
 # Steps in which similarities are counted: 0.01.
 STEPS = 100
 _LEAST_RIGHT = 0.5
+_FIRST_STEP = round(MIN_SIMILARITY * STEPS)
 
-# Log-odds of L at similarity 1 and at MIN_SIMILARITY: fine where probabilities differ, coarse below 0.03 %, where only
-# the slope differs (-256 at the lower end and 8 at the upper is a threshold within 0.02 of 1).
-_FINE = np.linspace(-8.0, 8.0, 65)
-_AT_ONE, _AT_LEAST = (
-    grid.ravel() for grid in np.meshgrid(_FINE, np.concatenate(([-256.0, -128.0, -64.0, -32.0, -16.0], _FINE)))
-)
-_RISING = _AT_ONE >= _AT_LEAST
-_AT_ONE, _AT_LEAST = _AT_ONE[_RISING], _AT_LEAST[_RISING]
+# Confidences e for which the bound is looked at.
 _CONFIDENCES = np.geomspace(1e-5, 0.5, 48)
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +69,12 @@ class FittedDecision:
 
     def __init__(self, seen: Observations) -> None:
         self._count = seen.count
-        log_likelihood = np.zeros(len(_AT_ONE))
-        for counts, sign in ((seen.right, 1.0), (seen.wrong, -1.0)):
-            for step, number in counts.items():
-                log_likelihood -= number * np.logaddexp(0.0, -sign * _log_odds(step))
+        grid = _grid()
+        log_likelihood = np.zeros(len(grid.at_one))
+        for counts, table in ((seen.right, grid.log_right), (seen.wrong, grid.log_wrong)):
+            if counts:
+                steps = [max(0, step - _FIRST_STEP) for step in counts]
+                log_likelihood += np.fromiter(counts.values(), dtype=np.float64) @ table[steps]
         ratio = log_likelihood - log_likelihood.max()
         order = np.argsort(-ratio)
         self._best = int(order[0])
@@ -88,18 +86,18 @@ class FittedDecision:
     def threshold(self) -> float:
         """The likeliest t: the similarity at which the kept answer is right every other time."""
         slope = self.slope
-        return 1.0 - float(_AT_ONE[self._best]) / slope if slope else float("nan")
+        return 1.0 - float(_grid().at_one[self._best]) / slope if slope else float("nan")
 
     @property
     def slope(self) -> float:
         """The likeliest g, at least 0."""
-        return float(_AT_ONE[self._best] - _AT_LEAST[self._best]) / (1.0 - MIN_SIMILARITY)
+        return float(_grid().at_one[self._best] - _grid().at_least[self._best]) / (1.0 - MIN_SIMILARITY)
 
-    def least_right(self, similarity: float) -> NDArray[np.float64]:
+    def least_right(self, similarity: float) -> Numbers:
         """(1 - e) L_e for each confidence: lower bounds on the probability that the kept answer is right."""
-        odds = _log_odds(step_of(similarity))[self._order]
+        odds = _grid().odds(step_of(similarity))[self._order]
         least = 1.0 / (1.0 + np.exp(-np.minimum.accumulate(odds)))
-        bounds: NDArray[np.float64] = (1.0 - _CONFIDENCES) * least[self._plausible]
+        bounds: Numbers = (1.0 - _CONFIDENCES) * least[self._plausible]
         return bounds
 
     def explore_probability(self, similarity: float, max_error_rate: float) -> float:
@@ -112,7 +110,31 @@ class FittedDecision:
         return min(1.0, max(0.0, 1.0 - max_error_rate / (1.0 - right)))
 
 
-def _log_odds(step: int) -> NDArray[np.float64]:
-    part = (max(step / STEPS, MIN_SIMILARITY) - MIN_SIMILARITY) / (1.0 - MIN_SIMILARITY)
-    odds: NDArray[np.float64] = _AT_LEAST + part * (_AT_ONE - _AT_LEAST)
-    return odds
+class _Grid:
+    """Pairs of log-odds of L at similarity 1 and at MIN_SIMILARITY, and ln L and ln(1 - L) of each at every step.
+
+    Fine where probabilities differ. Below 0.03 % only the slope differs, so it is coarser there; -256 at the lower end
+    and 8 at the upper is a threshold within 0.02 of 1.
+    """
+
+    def __init__(self) -> None:
+        fine = np.linspace(-8.0, 8.0, 49)
+        steep = [-256.0, -128.0, -64.0, -48.0, -32.0, -24.0, -20.0, -16.0, -14.0, -12.0, -10.0, -9.0]
+        at_one, at_least = (part.ravel() for part in np.meshgrid(fine, np.concatenate((steep, fine))))
+        rising = at_one >= at_least
+        self.at_one: Numbers = at_one[rising]
+        self.at_least: Numbers = at_least[rising]
+        odds = np.stack([self.odds(step) for step in range(_FIRST_STEP, STEPS + 1)])
+        self.log_right: Numbers = -np.logaddexp(0.0, -odds)
+        self.log_wrong: Numbers = -np.logaddexp(0.0, odds)
+
+    def odds(self, step: int) -> Numbers:
+        """Log-odds of L at a step, for every pair."""
+        part = (max(step / STEPS, MIN_SIMILARITY) - MIN_SIMILARITY) / (1.0 - MIN_SIMILARITY)
+        odds: Numbers = self.at_least + part * (self.at_one - self.at_least)
+        return odds
+
+
+@functools.cache
+def _grid() -> _Grid:
+    return _Grid()

@@ -42,8 +42,8 @@ def _vector(answer: bytes) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         vector = np.asarray(numbers, dtype=np.float64)
     except (AttemptError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise _no_vector() from error
-    length = float(np.linalg.norm(vector)) if vector.ndim == 1 else 0.0
-    if not 0 < len(vector) <= MAX_DIMENSIONS or not math.isfinite(length) or length == 0:
+    length = float(np.linalg.norm(vector)) if vector.ndim == 1 and vector.size <= MAX_DIMENSIONS else 0.0
+    if not math.isfinite(length) or length == 0:
         raise _no_vector()
     return (vector / length).astype(np.float32)
 
