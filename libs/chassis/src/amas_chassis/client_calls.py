@@ -88,7 +88,7 @@ class OutgoingChannel:
 
         def start(request: Any = None, *, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
             span = tracer.start_span(f"{service}/{name}", kind=SpanKind.CLIENT, attributes=attributes)
-            carried = (*(metadata or ()), ("traceparent", telemetry.traceparent(trace.set_span_in_context(span))))
+            carried = (*(metadata or ()), ("traceparent", telemetry.traceparent_of(span)))
             limit = _capped(default_timeout if timeout is None else timeout)
             try:
                 call = multicallable(request, timeout=limit, metadata=carried, **options)

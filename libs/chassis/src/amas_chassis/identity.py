@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -18,6 +19,8 @@ __all__ = ["peer_service", "service_of"]
 
 # Where grpc puts the URI SANs of the peer's certificate; see grpc's `grpc_security_constants.h`.
 _URI_KEY = "peer_uri"
+# Ids whose parts are kept, so that a call does not parse its peer's again.
+MAX_PEERS = 256
 _SPIFFE = re.compile(r"spiffe://(?P<domain>[a-z0-9._-]{1,255})/ns/[a-z0-9-]{1,63}/sa/(?P<service>[a-z0-9-]{1,63})")
 
 
@@ -38,12 +41,19 @@ def service_of(auth_context: Mapping[str, Iterable[bytes]], *, trust_domain: str
     uris = list(auth_context.get(_URI_KEY, ()))
     if len(uris) != 1:
         raise _unauthenticated("the call carries no client certificate with exactly one SPIFFE id")
-    match = _SPIFFE.fullmatch(uris[0].decode("utf-8", "replace"))
-    if match is None:
+    domain, service = _parsed(uris[0])
+    if not service:
         raise _unauthenticated("the client certificate's URI is no SPIFFE id of a service")
-    if trust_domain is not None and match["domain"] != trust_domain:
+    if trust_domain is not None and domain != trust_domain:
         raise _unauthenticated("the client certificate is of another trust domain")
-    return match["service"]
+    return service
+
+
+@lru_cache(maxsize=MAX_PEERS)
+def _parsed(uri: bytes) -> tuple[str, str]:
+    """Trust domain and service of a SPIFFE id; empty for what is none."""
+    match = _SPIFFE.fullmatch(uri.decode("utf-8", "replace"))
+    return ("", "") if match is None else (match["domain"], match["service"])
 
 
 def _unauthenticated(problem: str) -> AmasError:

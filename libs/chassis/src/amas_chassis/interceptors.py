@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -33,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 # Served to every peer with a valid certificate: probes and debugging tools belong to no caller list.
 _OPEN_TO_ALL_PEERS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+# Methods whose descriptions are kept; the contracts have fewer.
+MAX_METHODS = 1_024
 # What a downstream failure may become for our own caller; anything else is a fault of ours.
 _PASSED_ON = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.RESOURCE_EXHAUSTED})
 
@@ -65,11 +68,13 @@ class TraceLayer:
     @contextmanager
     def around(self, call: ServerCall) -> Iterator[None]:
         """Make the span current for the task that serves the call."""
-        carried = {key: value for key, value in call.context.invocation_metadata() or () if key == "traceparent"}
-        parent = telemetry.context_from_traceparent(str(carried.get("traceparent", "")))
-        service, _, name = call.method.removeprefix("/").rpartition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
-        span = self._tracer.start_span(f"{service}/{name}", parent, SpanKind.SERVER, attributes)
+        carried = ""
+        for key, value in call.context.invocation_metadata() or ():
+            if key == "traceparent":
+                carried = str(value)
+        parent = telemetry.context_from_traceparent(carried)
+        name, attributes = _described(call.method)
+        span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
         token = otel_context.attach(trace.set_span_in_context(span))
         try:
             yield
@@ -155,6 +160,13 @@ class AccessLayer:
                 metadata={"caller": call.caller, "method": call.method},
             )
         yield
+
+
+@lru_cache(maxsize=MAX_METHODS)
+def _described(method: str) -> tuple[str, dict[str, str]]:
+    """A span's name and attributes."""
+    service, _, name = method.removeprefix("/").rpartition("/")
+    return f"{service}/{name}", {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
 
 
 def _hidden(call: ServerCall, error: Exception) -> AmasError:

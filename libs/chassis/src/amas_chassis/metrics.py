@@ -25,14 +25,25 @@ class GrpcServerMetrics:
         self._seconds = Histogram(
             "grpc_server_handling_seconds", "Time to answer a call.", labels, registry=registry, buckets=_BUCKETS
         )
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.in_flight = Gauge("grpc_server_in_flight", "Calls being served.", registry=registry)
 
     def observe(self, method: str, code: str, caller: str, seconds: float, trace_id: str) -> None:
         """Record one finished call of `method` ("/package.Service/Method")."""
-        _, service, name = method.split("/", 2)
         exemplar = {"trace_id": trace_id} if trace_id else None
-        self._handled.labels(service, name, code, caller).inc(1, exemplar)
-        self._seconds.labels(service, name, code, caller).observe(seconds, exemplar)
+        handled, timed = self._children(method, code, caller)
+        handled.inc(1, exemplar)
+        timed.observe(seconds, exemplar)
+
+    def _children(self, method: str, code: str, caller: str) -> tuple[Counter, Histogram]:
+        # Kept, since looking them up costs as much as counting; the sets that labels come from are closed.
+        key = (method, code, caller)
+        known = self._known.get(key)
+        if known is None:
+            _, service, name = method.split("/", 2)
+            labels = (service, name, code, caller)
+            known = self._known[key] = (self._handled.labels(*labels), self._seconds.labels(*labels))
+        return known
 
 
 @lru_cache(maxsize=8)

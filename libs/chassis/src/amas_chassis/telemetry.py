@@ -6,6 +6,7 @@ spans leave the process only if an OTLP endpoint is configured. It must never bl
 
 from __future__ import annotations
 
+import re
 import threading
 
 from opentelemetry import trace
@@ -13,7 +14,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from .tracing import Provider
 
 __all__ = [
     "configure",
@@ -22,6 +26,7 @@ __all__ = [
     "current_trace_id",
     "shutdown",
     "traceparent",
+    "traceparent_of",
     "tracer",
 ]
 
@@ -31,6 +36,8 @@ FLUSH_SECONDS = 3.0
 MAX_QUEUED_SPANS = 4_096
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+# What nearly every caller sends (W3C trace context, version 00); anything else is the propagator's.
+_USUAL = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 def configure(service: str, otlp_endpoint: str | None) -> None:
@@ -38,7 +45,7 @@ def configure(service: str, otlp_endpoint: str | None) -> None:
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         # atexit would flush a second time, after the interpreter has begun to go away.
-        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}), shutdown_on_exit=False)
+        provider = Provider(resource=Resource.create({SERVICE_NAME: service}), shutdown_on_exit=False)
         trace.set_tracer_provider(provider)
     if otlp_endpoint:
         provider.add_span_processor(_otlp_processor(otlp_endpoint))
@@ -71,9 +78,13 @@ def current_span_id() -> str:
 
 def traceparent(context: Context | None = None) -> str:
     """The current context as a W3C traceparent header, or "" outside any span."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, context=context)
-    return carrier.get("traceparent", "")
+    return traceparent_of(trace.get_current_span(context))
+
+
+def traceparent_of(span: Span) -> str:
+    """A span as a W3C traceparent header, or "" for one without ids."""
+    ids = span.get_span_context()
+    return f"00-{ids.trace_id:032x}-{ids.span_id:016x}-{ids.trace_flags:02x}" if ids.is_valid else ""
 
 
 def context_from_traceparent(value: str) -> Context:
@@ -81,6 +92,12 @@ def context_from_traceparent(value: str) -> Context:
 
     It never inherits the caller's span. Use it as `tracer.start_as_current_span(name, context=...)`.
     """
+    usual = _USUAL.fullmatch(value)
+    if usual is not None:
+        trace_id, span_id, flags = usual.groups()
+        ids = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+        if ids.is_valid:
+            return trace.set_span_in_context(NonRecordingSpan(ids), Context())
     return _PROPAGATOR.extract({"traceparent": value} if value else {}, context=Context())
 
 
