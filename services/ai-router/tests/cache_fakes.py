@@ -113,8 +113,8 @@ class MemorySemantics:
         return Neighbour(entry_id, float(other @ vector), Observations(seen[True], seen[False]), value)
 
     async def add(self, key: CacheKey, vector: Vector, value: bytes, ttl: float) -> None:
-        entry = (vector, value, {True: {}, False: {}})
-        self.entries.setdefault(key, {})[str(next(self._numbers))] = entry  # type: ignore[assignment]
+        entry: tuple[Vector, bytes, dict[bool, dict[int, int]]] = (vector, value, {True: {}, False: {}})
+        self.entries.setdefault(key, {})[str(next(self._numbers))] = entry
 
     async def observe(self, key: CacheKey, entry_id: str, step: int, *, right: bool) -> None:
         counts = self.entries[key][entry_id][2][right]
@@ -191,7 +191,9 @@ def said(text: str = "hi", *, finish: str = "stop", **more: Any) -> CachedAnswer
 
 def said_in_chunks(*texts: str) -> CachedAnswer:
     """The same, as a stream's chunks."""
-    chunks = [{"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]} for text in texts]
+    chunks: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]} for text in texts
+    ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     return CachedAnswer(b"\n".join(orjson.dumps(chunk) for chunk in chunks), USAGE, "p0", "m", "memo", "stop")
 

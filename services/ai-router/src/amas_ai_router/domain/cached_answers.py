@@ -114,7 +114,7 @@ def answer_text(body: bytes, *, stream: bool) -> str:
 
 def _choices(body: bytes, *, stream: bool) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for document in body.split(b"\n") if stream else [body]:
+    for document in body.splitlines() if stream else [body]:
         try:
             fields = orjson.loads(document)
         except orjson.JSONDecodeError:
