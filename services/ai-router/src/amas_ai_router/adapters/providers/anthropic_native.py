@@ -28,7 +28,7 @@ from amas_ai_router.domain.model import Operation, ProviderAnswer, Target
 from .anthropic_translate import Events, from_message, to_messages
 from .chat_request import read_chat
 from .events import EventReader, EventTooLargeError
-from .failures import failed_status
+from .failures import expect, failed_status
 
 # Connections to all providers of this API together.
 MAX_CONNECTIONS = 16_384
@@ -80,7 +80,7 @@ class AnthropicNative:
             try:
                 return await self._read(response)
             except _FAILURES as error:
-                raise _failure(error, key) from error
+                raise _failure(error, key) from _shown_cause(error)
             finally:
                 await response.close()
 
@@ -128,11 +128,12 @@ class AnthropicNative:
             )
             response = cast("_Response", await opening.__aenter__())
         except _FAILURES as error:
-            raise _failure(error, key) from error
-        given = response.headers.get("content-type", "").partition(";")[0].strip()
-        if given != accept:
+            raise _failure(error, key) from _shown_cause(error)
+        try:
+            expect(response.headers, accept)
+        except AttemptError:
             await response.close()
-            raise AttemptError(FailureReason.RESPONSE_INVALID, f"content type {given[:80]}")
+            raise
         return response
 
     def _client(self, base_url: str, key: str) -> AsyncAnthropic:
@@ -197,16 +198,17 @@ class AnthropicStream:
         try:
             piece = await anext(self._pieces, None)
         except _FAILURES as error:
-            raise _failure(error, None) from error
+            raise _failure(error, None) from _shown_cause(error)
         if piece is None:
             raise AttemptError(FailureReason.CONNECTION_LOST, "the stream ended before the message did")
         try:
-            chunks = [chunk for data in self._reader.feed(piece) for chunk in self._events.feed(orjson.loads(data))]
+            events = [orjson.loads(data) for data in self._reader.feed(piece) if data]
         except EventTooLargeError as error:
             raise AttemptError(FailureReason.RESPONSE_TOO_LARGE, "one event") from error
         except orjson.JSONDecodeError as error:
             raise AttemptError(FailureReason.RESPONSE_INVALID, "an event is not valid JSON") from error
-        self._ready = chunks[::-1]
+        self._ready = [chunk for event in events for chunk in self._events.feed(event)]
+        self._ready.reverse()
 
 
 class _CutErrors(httpx2.AsyncBaseTransport):
@@ -255,3 +257,8 @@ def _failure(error: Exception, key: str | None) -> AttemptError | RejectedError:
     if isinstance(cause, httpx2.TransportError | OSError):
         return AttemptError(FailureReason.CONNECTION_LOST, name)
     return AttemptError(FailureReason.RESPONSE_INVALID, name)
+
+
+def _shown_cause(error: Exception) -> Exception | None:
+    """The cause to chain: not one whose text is the provider's body."""
+    return None if isinstance(error, anthropic.APIStatusError) else error

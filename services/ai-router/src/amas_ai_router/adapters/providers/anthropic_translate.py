@@ -106,6 +106,8 @@ def _media(media: Media) -> dict[str, Any]:
 
 def from_message(message: Any, created: int) -> ProviderAnswer:
     """A whole answer. Raises AttemptError for what is none."""
+    if isinstance(message, dict) and message.get("type") == "error":
+        raise _error(_part(message, "error").get("type"))
     blocks = message.get("content") if isinstance(message, dict) else None
     if not isinstance(blocks, list) or message.get("type") != "message":
         raise AttemptError(FailureReason.RESPONSE_INVALID, "the answer is no message")
@@ -226,5 +228,5 @@ def _part(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _error(kind: object) -> AttemptError:
     limited = kind == "rate_limit_error"
     reason = FailureReason.RATE_LIMITED if limited else FailureReason.SERVER_ERROR
-    # Inside a stream nothing is certain: the provider had begun.
-    return AttemptError(reason, "an error inside the stream", processed=True)
+    # Inside a 200 nothing is certain: the provider had begun.
+    return AttemptError(reason, "an error inside a 200", processed=True)

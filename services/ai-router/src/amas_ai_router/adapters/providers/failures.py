@@ -41,6 +41,20 @@ def transport_failure(error: Exception) -> AttemptError:
     return AttemptError(FailureReason.RESPONSE_INVALID, name)
 
 
+def shown_cause(error: Exception) -> Exception | None:
+    """The cause to chain: not one that carries the request, whose headers hold the key."""
+    return None if isinstance(error, aiohttp.ClientResponseError) else error
+
+
+def expect(headers: Mapping[str, str], content_type: str) -> None:
+    """Raises AttemptError for an answer of another type, or a compressed one: nobody asked for either."""
+    given = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != content_type:
+        raise AttemptError(FailureReason.RESPONSE_INVALID, f"content type {given[:80]}")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise AttemptError(FailureReason.RESPONSE_INVALID, "a compressed answer")
+
+
 def failed_status(
     status: int, headers: Mapping[str, str], body: bytes, key: str | None
 ) -> AttemptError | RejectedError:

@@ -18,7 +18,7 @@ from amas_ai_router.domain.bodies import parse_answer
 from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError
 from amas_ai_router.domain.model import Operation, ProviderAnswer, Target
 
-from .failures import TRANSPORT_ERRORS, failed_status, transport_failure
+from .failures import TRANSPORT_ERRORS, expect, failed_status, shown_cause, transport_failure
 from .openai_stream import OpenAiStream
 from .openai_urls import address, authentication
 from .stream_options import StreamOptions
@@ -82,7 +82,7 @@ class OpenAiHttp:
             async with asyncio.timeout(target.total):
                 content = await self._keys.run(target, attempt)
         except TRANSPORT_ERRORS as error:
-            raise transport_failure(error) from error
+            raise transport_failure(error) from shown_cause(error)
         return ProviderAnswer(content, parse_answer(operation, content))
 
     async def open_stream(self, target: Target, fields: dict[str, Any]) -> OpenAiStream:
@@ -107,7 +107,7 @@ class OpenAiHttp:
         try:
             response = await self._keys.run(target, attempt)
         except TRANSPORT_ERRORS as error:
-            raise transport_failure(error) from error
+            raise transport_failure(error) from shown_cause(error)
         return OpenAiStream(response, self._give_back, single=fields.get("n") in (None, 1))
 
     async def _post(
@@ -129,8 +129,7 @@ class OpenAiHttp:
         try:
             if response.status != 200:
                 raise failed_status(response.status, response.headers, await _error_body(response), key)
-            if response.content_type != accept:
-                raise AttemptError(FailureReason.RESPONSE_INVALID, f"content type {response.content_type[:80]}")
+            expect(response.headers, accept)
         except BaseException:
             response.close()
             raise

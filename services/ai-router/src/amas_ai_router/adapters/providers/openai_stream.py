@@ -14,7 +14,7 @@ import orjson
 from amas_ai_router.domain.errors import AttemptError, FailureReason
 
 from .events import EventReader, EventTooLargeError
-from .failures import TRANSPORT_ERRORS, transport_failure
+from .failures import TRANSPORT_ERRORS, shown_cause, transport_failure
 
 DONE = b"[DONE]"
 
@@ -67,7 +67,7 @@ class OpenAiStream:
         try:
             piece = await self._content.readany()
         except TRANSPORT_ERRORS as error:
-            raise transport_failure(error) from error
+            raise transport_failure(error) from shown_cause(error)
         if not piece:
             if self._reader.rest() != DONE and not self._ended_well():
                 raise AttemptError(FailureReason.CONNECTION_LOST, "the stream ended without [DONE]")
