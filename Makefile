@@ -53,6 +53,10 @@ unit: setup ## Run the tests that start nothing but the code under test
 bench: setup ## Measure runs, start-up and memory; prints ratios and writes out/bench/*.json
 	@python -m tests.load.bench
 
+.PHONY: bench-router
+bench-router: setup ## Measure model calls beside LiteLLM, Portkey and TensorZero (ROUTER_BENCH="--quick --parts failover")
+	@python -m tests.load.router $(ROUTER_BENCH)
+
 .PHONY: opa
 opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"

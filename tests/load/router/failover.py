@@ -1,0 +1,111 @@
+"""What a provider that fails costs the caller: refused, reset, left out by a circuit, hung, dying under load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from ..report import Row, percentile
+from .measure import GRACE_S, load_command, run_load
+from .ours import NAME
+from .plan import Endpoint, Outcome, Plan
+from .processes import ROOT
+from .resources import HEDGE_AFTER_MS, PLAIN
+from .stage import Stage
+
+RATE = 100.0
+"""Calls a second: well below what ours carries, so that what is seen is the failover and no queue."""
+SECONDS, QUICK_SECONDS = 5.0, 2.0
+ROUNDS, QUICK_ROUNDS = 2, 1
+CONNECTIONS = 256
+SETTLE_S = 1.0
+"""Calls until a circuit is open are not those that meet an open one."""
+TOLERANCE_MS = 5.0
+"""A timer on a busy core is late by this much: what is added to a hedge's delay in its aim."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A route whose first target fails in one way, and what that may add (milliseconds) at a percentile."""
+
+    words: str
+    route: str
+    share: float
+    aim_ms: float
+
+
+FAULTS = (
+    Fault("refused provider", "bench-refused", 0.99, 50),
+    Fault("reset provider", "bench-reset", 0.99, 50),
+    Fault("open circuit", "bench-open", 0.5, 1),
+    Fault("hung provider", "bench-hung", 0.5, HEDGE_AFTER_MS + TOLERANCE_MS),
+)
+
+
+def measure(stage: Stage, *, quick: bool) -> list[Row]:
+    """Figures for all faults; the last one leaves a provider dead."""
+    seconds = QUICK_SECONDS if quick else SECONDS
+    times: dict[str, list[float]] = {}
+    failures: dict[str, int] = {}
+    for _ in range(QUICK_ROUNDS if quick else ROUNDS):
+        for route in (PLAIN, *(fault.route for fault in FAULTS)):
+            run_load(_plan(stage, route, SETTLE_S))
+            outcome = run_load(_plan(stage, route, seconds))
+            _tell(route, outcome)
+            times.setdefault(route, []).extend(outcome.totals)
+            failures[route] = failures.get(route, 0) + outcome.failures
+    rows = []
+    for fault in FAULTS:
+        rows += _rows(fault, times, failures[fault.route])
+    return [*rows, *_dying(stage, seconds)]
+
+
+def _rows(fault: Fault, times: dict[str, list[float]], failures: int) -> list[Row]:
+    """Added to what the backup alone takes in the same rounds."""
+    rows = [Row(f"{fault.words}: failed calls", failures, "", aim="<= 0")]
+    if not times[fault.route] or not times[PLAIN]:
+        return rows
+    for share in (0.5, 0.99):
+        added = percentile(times[fault.route], share) - percentile(times[PLAIN], share)
+        aim = f"<= {fault.aim_ms:g}" if share == fault.share else None
+        rows.append(Row(f"{fault.words}: added p{share * 100:.0f}", added, "ms", aim=aim))
+    return rows
+
+
+def _dying(stage: Stage, seconds: float) -> list[Row]:
+    """One of two providers is killed in the middle of a load on both."""
+    plan = _plan(stage, "bench-dying", 2 * seconds)
+    process = subprocess.Popen(
+        load_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(plan.to_json() + "\n")
+        process.stdin.flush()
+        time.sleep(seconds)
+        stage.kill()
+        told, errors = process.communicate(timeout=seconds + GRACE_S)
+    finally:
+        process.kill()
+    if process.returncode:
+        raise RuntimeError(f"the load generator failed: {errors[-2000:]}")
+    outcome = Outcome.from_json(told.splitlines()[-1])
+    _tell("bench-dying", outcome)
+    return [
+        Row("one of two providers dies under load: failed calls", outcome.failures, "", aim="<= 0"),
+        Row("one of two providers dies under load: answered calls", outcome.answered, ""),
+        Row("one of two providers dies under load: p99", percentile(outcome.totals, 0.99), "ms"),
+    ]
+
+
+def _plan(stage: Stage, route: str, seconds: float) -> Plan:
+    ours = stage.ours.endpoint
+    endpoint = Endpoint(ours.port, ours.path, ours.headers, route)
+    return Plan(endpoint, "open", seconds, rate=RATE, connections=CONNECTIONS)
+
+
+def _tell(route: str, outcome: Outcome) -> None:
+    failed = f", {outcome.failures} FAILED {outcome.examples}" if outcome.failures else ""
+    print(f"router: {NAME}, {route}: {outcome.answered} answered{failed}", file=sys.stderr)
