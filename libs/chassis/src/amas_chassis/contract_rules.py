@@ -8,7 +8,9 @@ a rule. That both agree, in verdict and in words, is tested over every message o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import re2  # type: ignore[import-untyped]  # ships no types; protovalidate depends on it
@@ -25,6 +27,9 @@ ValueCheck: TypeAlias = Callable[[Any], str]
 
 # After this many problems the rest of a list is not looked at: a hostile request must not be dear to refuse.
 MAX_PROBLEMS = 32
+# Verdicts of one pattern that are kept, and the longest text (characters) that they are kept for.
+MAX_KEPT_TEXTS = 1_024
+MAX_KEPT_LENGTH = 128
 
 _IGNORE_IF_ZERO_VALUE = 1
 _INTEGERS = frozenset({"int32", "int64", "uint32", "uint64", "sint32", "sint64"})
@@ -124,10 +129,20 @@ def _string_checks(rules: Any) -> list[ValueCheck]:
     checks = _size_checks(rules, "min_len", "max_len", len, "at least {} characters", "at most {} characters")
     checks += _size_checks(rules, "min_bytes", "max_bytes", _utf8_size, "at least {} bytes", "at most {} bytes")
     if rules.HasField("pattern"):
-        search = re2.compile(rules.pattern).search
-        text = f"does not match regex pattern `{rules.pattern}`"
-        checks.append(lambda value: "" if search(value) else text)
+        checks.append(_pattern_check(rules.pattern))
     return checks
+
+
+def _pattern_check(pattern: str) -> ValueCheck:
+    search = re2.compile(pattern).search
+    text = f"does not match regex pattern `{pattern}`"
+
+    def match(value: str) -> str:
+        return "" if search(value) else text
+
+    # Tenants, digests and names come again and again, and a look-up costs a twentieth of a match.
+    kept = lru_cache(maxsize=MAX_KEPT_TEXTS)(match)
+    return lambda value: kept(value) if len(value) <= MAX_KEPT_LENGTH else match(value)
 
 
 def _repeated_checks(rules: Any) -> list[ValueCheck]:
@@ -155,16 +170,20 @@ def _range_checks(rules: Any) -> list[ValueCheck]:
 def _size_checks(
     rules: Any, low_name: str, high_name: str, size: Callable[[Any], int], low_text: str, high_text: str
 ) -> list[ValueCheck]:
-    checks: list[ValueCheck] = []
-    if rules.HasField(low_name):
-        low = getattr(rules, low_name)
-        too_few = f"must {'be ' if low_text.startswith('at') else ''}{low_text.format(low)}"
-        checks.append(lambda value: "" if size(value) >= low else too_few)
-    if rules.HasField(high_name):
-        high = getattr(rules, high_name)
-        too_many = f"must {'be ' if high_text.startswith('at') else ''}{high_text.format(high)}"
-        checks.append(lambda value: "" if size(value) <= high else too_many)
-    return checks
+    if not rules.HasField(low_name) and not rules.HasField(high_name):
+        return []
+    low = getattr(rules, low_name) if rules.HasField(low_name) else 0
+    high = getattr(rules, high_name) if rules.HasField(high_name) else sys.maxsize
+    too_few = f"must {'be ' if low_text.startswith('at') else ''}{low_text.format(low)}"
+    too_many = f"must {'be ' if high_text.startswith('at') else ''}{high_text.format(high)}"
+    if low > high:
+        raise _UnknownRuleError("a size that nothing has")
+
+    def check(value: Any) -> str:
+        length = size(value)
+        return "" if low <= length <= high else too_few if length < low else too_many
+
+    return [check]
 
 
 def _value(field: FieldDescriptor, checks: list[ValueCheck], *, required: bool, skip_empty: bool) -> MessageCheck:
@@ -177,7 +196,11 @@ def _value(field: FieldDescriptor, checks: list[ValueCheck], *, required: bool, 
             return [(name, "value is required")]
         if empty and skip_empty:
             return ()
-        return [(name, text) for text in [test(value) for test in checks] if text]
+        problems: Sequence[Problem] = ()
+        for test in checks:
+            if text := test(value):
+                problems = [*problems, (name, text)]
+        return problems
 
     return check
 

@@ -98,14 +98,14 @@ class DatabaseSettings(BaseModel):
 
     def service_dsn(self) -> str:
         """The URL that the service connects with, password included; never log it."""
-        return _with_password(self.database_url, self.database_password_file, _variable(self, "database_url"))
+        return with_password(self.database_url, self.database_password_file, _variable(self, "database_url"))
 
     def owner_dsn(self) -> str:
         """The URL that migrations connect with, password included; never log it."""
         variable = _variable(self, "migration_database_url")
         if not self.migration_database_url:
             raise SettingsError(f"{variable} is not set, and migrations need it")
-        return _with_password(self.migration_database_url, self.migration_database_password_file, variable)
+        return with_password(self.migration_database_url, self.migration_database_password_file, variable)
 
 
 class RedisSettings(BaseModel):
@@ -116,7 +116,7 @@ class RedisSettings(BaseModel):
 
     def redis_dsn(self) -> str:
         """The URL to connect with, password included; never log it."""
-        return _with_password(self.redis_url, self.redis_password_file, _variable(self, "redis_url"))
+        return with_password(self.redis_url, self.redis_password_file, _variable(self, "redis_url"))
 
 
 def load(settings_class: type[_SettingsT]) -> _SettingsT:
@@ -137,7 +137,7 @@ def read_secret(path: Path, variable: str) -> str:
         raise SettingsError(f"{variable}: the file {path} cannot be read: {problem}") from None
 
 
-def _with_password(url: str, password_file: Path | None, variable: str) -> str:
+def with_password(url: str, password_file: Path | None, variable: str) -> str:
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     if ":" in user:
