@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from amas_chassis import telemetry
 from amas_chassis.errors import AmasError
 from opentelemetry import trace
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from amas_gateway.entrypoints import http_errors
@@ -75,20 +76,19 @@ class HttpEdge:
         response = _Response(send, caller, self._draining, anthropic=paths.is_anthropic(model_route))
         context = telemetry.context_from_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
         begun = time.perf_counter()
-        with (
-            self._tracer.start_as_current_span(
-                method, context, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-            ) as span,
-            self._instruments.in_flight.track_inprogress(),
-        ):
-            try:
-                await self._serve(scope, receive, response, model_route)
-            finally:
-                route = model_route or getattr(scope.get("route"), "path", "") or "none"
-                _describe(span, method, route, response.status, caller)
-                self._instruments.requests.labels(route, method, str(response.status)).observe(
-                    time.perf_counter() - begun
-                )
+        span = self._tracer.start_span(method, context, SpanKind.SERVER)
+        # By hand, as the SDK's two context managers cost as much as the span itself on a request of 0.1 ms.
+        attached = attach(trace.set_span_in_context(span))
+        self._instruments.in_flight.inc()
+        try:
+            await self._serve(scope, receive, response, model_route)
+        finally:
+            self._instruments.in_flight.dec()
+            route = model_route or getattr(scope.get("route"), "path", "") or "none"
+            _describe(span, method, route, response.status, caller)
+            span.end()
+            detach(attached)
+            self._instruments.requests.labels(route, method, str(response.status)).observe(time.perf_counter() - begun)
 
     async def _serve(self, scope: Scope, receive: Receive, response: _Response, model_route: str) -> None:
         headers: Headers = scope[HEADERS]
@@ -208,7 +208,7 @@ def _credential(headers: Headers, model_route: str) -> str | None:
 
 def _request_id(headers: Headers) -> str:
     asked = headers.get(b"x-request-id", b"")
-    return asked.decode() if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+    return asked.decode() if asked and _REQUEST_ID.fullmatch(asked) else secrets.token_hex(16)
 
 
 def _describe(span: trace.Span, method: str, route: str, status: int, caller: Caller) -> None:

@@ -32,7 +32,7 @@ _READ = frozenset(
 _TOOL_FIELDS = frozenset(
     {"type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"}
 )
-_CHOICES: Mapping[object, str] = {"auto": "auto", "any": "required", "none": "none"}
+_CHOICES: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def to_chat(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,6 +41,8 @@ def to_chat(found: Mapping[str, Any]) -> dict[str, Any]:
     most = found.get("max_tokens")
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise invalid("max_tokens", "must be a whole number above 0")
+    entries(found.get("stop_sequences"), "stop_sequences")
+    # Providers refuse an empty list of stops, which means as much as none.
     chat = copied({name: value for name, value in found.items() if value != []}, _SAME)
     if mapping_type(found.get("thinking")) == "disabled":
         del chat["thinking"]
@@ -72,7 +74,7 @@ def _add_tools(chat: dict[str, Any], found: Mapping[str, Any]) -> None:
     kind = choice.get("type")
     if kind == "tool":
         chat["tool_choice"] = {"type": "function", "function": {"name": text(choice.get("name"), "tool_choice.name")}}
-    elif kind in _CHOICES:
+    elif isinstance(kind, str) and kind in _CHOICES:
         chat["tool_choice"] = _CHOICES[kind]
     else:
         raise invalid("tool_choice.type", "must be auto, any, tool or none")

@@ -7,8 +7,9 @@ from typing import Any
 from amas_gateway.domain.errors import invalid
 from amas_gateway.entrypoints.model_api.shapes import entries, fields, text
 
-_ROLES = frozenset({"user", "assistant", "system", "developer"})
-_TEXTS = frozenset({"input_text", "output_text", "text"})
+# Tuples, as what is looked for in them may be any JSON, also what cannot be hashed.
+_ROLES = ("user", "assistant", "system", "developer")
+_TEXTS = ("input_text", "output_text", "text")
 _STATELESS = "is not supported: nothing is stored here, send the item itself"
 
 

@@ -49,7 +49,7 @@ _READ = frozenset(
 _STATEFUL = ("previous_response_id", "conversation", "prompt")
 _LOGPROBS = "message.output_text.logprobs"
 # Encrypted reasoning is what a stateless client asks for; a Chat Completions model has none to give.
-_INCLUDABLE = frozenset({_LOGPROBS, "reasoning.encrypted_content"})
+_INCLUDABLE = (_LOGPROBS, "reasoning.encrypted_content")
 
 
 def to_chat(found: Mapping[str, Any]) -> dict[str, Any]:
