@@ -12,7 +12,7 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
 
-from amas_ai_router.adapters import audit_client, policy_client, postgres_pool, redis_reach
+from amas_ai_router.adapters import audit_client, policy_client, postgres_pool, redis_pipeline, redis_reach
 from amas_ai_router.adapters.audit_client import AuditClient
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.migrate import migrate
@@ -151,11 +151,11 @@ async def build() -> ServiceSpec:
     )
     alerting = Background("a budget's alert could not be put on record")
     alerts = TellAlert(audit, alerting, telemetry, clock)
-    pipeline = RedisPipeline(redis_reach.connect(settings.redis_dsn()), clock)
+    pipeline = RedisPipeline(redis_reach.connect(settings.redis_dsn(), redis_pipeline.TIMEOUT_SECONDS), clock)
     budgets = RedisBudgets(pipeline, PostgresSpending(pool), clock, alerts=alerts.run, shares=telemetry.budget_used)
     reach = RedisReach(telemetry, clock)
-    answers = RedisCache.connect(settings.redis_dsn(), reach)
-    similar = RedisSemanticCache.connect(settings.redis_dsn(), reach)
+    answers = RedisCache.connect(settings.cache_redis_dsn(), reach)
+    similar = RedisSemanticCache.connect(settings.cache_redis_dsn(), reach)
     wired = wire(
         Parts(
             ledger=PostgresLedger(pool),
