@@ -1,4 +1,4 @@
-"""Finds and rewrites the texts of a JSON value, wherever they are: keys, values, and JSON inside of tool-call arguments.
+"""Finds and rewrites the texts of a JSON value: keys, values, and the JSON inside of tool-call arguments.
 
 A text is seen in its decoded form, so that no escape (`\\u0041`) hides anything, and what is put back is encoded again,
 so that arguments stay valid JSON. A change gets the key a text stands under, since some secrets are only known by it.
@@ -31,7 +31,8 @@ class TooDeepError(ValueError):
 def rewritten(value: Any, change: Change, key: str = "", depth: int = 0) -> Any:
     """The value with every text changed; the value itself where nothing was. Raises TooDeepError."""
     if isinstance(value, str):
-        return rewritten_json(value, change) if key in JSON_KEYS else change(key, value)
+        text = rewritten_json(value, change) if key in JSON_KEYS else change(key, value)
+        return value if text == value else text
     if isinstance(value, dict):
         _check(depth)
         fresh = {change("", name): rewritten(item, change, name, depth + 1) for name, item in value.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from amas_governance.dlp import scan
+from .findings import replace_findings
 
 # A call with more different values than this is no conversation; it is refused.
 MAX_PSEUDONYMS = 10_000
@@ -56,18 +56,12 @@ class Pseudonyms:
 
     def hide(self, key: str, text: str) -> str:
         """The text with a token in place of every finding. Raises ScanRefused, TooManyPseudonymsError."""
-        lead = len(key) + 1 if key else 0
-        parts, at = [], 0
-        for finding in scan(f"{key}={text}" if key else text, self._categories):
-            start, end = max(finding.start - lead, 0), finding.end - lead
-            # A finding in the key alone is the key's own text.
-            if end > start:
-                parts += [text[at:start], self._token(finding.detector, text[start:end])]
-                at = end
-        return "".join(parts) + text[at:] if parts else text
+        return replace_findings(
+            key, text, self._categories, lambda finding, value: self._token(finding.detector, value)
+        )
 
-    def restore(self, key: str, text: str) -> str:  # noqa: ARG002 - every change of a text gets its key
-        """The text with the values in place of their tokens; other tokens stay."""
+    def restore(self, key: str, text: str) -> str:
+        """The text with the values in place of their tokens; other tokens stay. The key says nothing here."""
         return TOKEN.sub(lambda match: self._values.get(match[0], match[0]), text) if "<" in text else text
 
     def _token(self, detector: str, value: str) -> str:

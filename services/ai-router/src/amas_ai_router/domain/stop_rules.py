@@ -1,7 +1,7 @@
 """Ends a text where a route's stop pattern matches: what is before the match is delivered, nothing from there on.
 
-On a stream as much of the text is held back as a match can be long, but never more than MAX_LOOK_BACK: of a longer match
-the text before its last MAX_LOOK_BACK characters has gone out when it is seen.
+On a stream as much of the text is held back as a match can be long, but never more than MAX_LOOK_BACK: of a longer
+match, all but the last MAX_LOOK_BACK characters have gone out when it is seen.
 """
 
 from __future__ import annotations
