@@ -19,7 +19,7 @@ from amas_chassis.grpc_server import GrpcServer, GrpcService, ListenError
 from amas_chassis.interceptors import internal_interceptor
 from amas_chassis.mux import client as mux_channel
 from amas_chassis.mux import frames
-from amas_chassis.mux.client_calls import WINDOW_BYTES
+from amas_chassis.mux.stream_call import WINDOW_BYTES
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import client_credentials, server_credentials
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import grpc
 
-from .client_calls import MuxCall, StreamCall, UnaryCall, rpc_error
+from .client_calls import MuxCall, UnaryCall, rpc_error
 from .client_stream import END_SECONDS, ClientStream, State
 from .frames import CARRY, MAX_BODY_BYTES
 from .metadata import to_wire
+from .stream_call import StreamCall
 
 __all__ = ["MuxChannel"]
 

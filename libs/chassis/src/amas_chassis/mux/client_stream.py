@@ -16,9 +16,10 @@ import grpc
 from amas_chassis.gathering import Gathering
 
 from . import frames
-from .client_calls import EOF, MuxCall, rpc_error
+from .client_calls import MuxCall, rpc_error
 from .frames import Answer, Cancel, Credit, Data, Drain, Frame, FrameError, Hello, Open
 from .metadata import from_wire
+from .stream_call import EOF
 
 __all__ = ["ClientStream", "Owner", "State"]
 
