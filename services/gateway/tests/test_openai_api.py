@@ -184,16 +184,18 @@ async def test_unknown_bundle_is_handed_over_once(world: World, sdk: openai.Asyn
     assert world.models.loaded == 2
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
 @pytest.mark.parametrize("streams", [False, True])
-async def test_client_that_leaves_cancels_the_call(world: World, url: str, streams: bool) -> None:
+async def test_client_that_leaves_cancels_the_call(world: World, url: str, path: str, streams: bool) -> None:
     """A client that goes away takes its model call with it, before and within a stream: nothing runs on unpaid."""
     world.models.hang = True
     world.models.parts = [chunk("he")] if streams else []
-    body = json.dumps({"model": "default", "messages": MESSAGES, "stream": streams}).encode()
+    said = {"input": "hi"} if path == "/v1/responses" else {"messages": MESSAGES, "max_tokens": 5}
+    body = json.dumps({"model": "default", "stream": streams, **said}).encode()
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer developer\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer developer\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
