@@ -358,6 +358,31 @@ async def test_too_many_calls_and_too_much_half_come_are_refused_one_by_one(
         assert (end.call, end.code) == (4, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
 
 
+async def test_calls_that_are_cancelled_before_they_begin_leave_nothing_behind(loopback: Loopback) -> None:
+    """Opened and cancelled in one message: the call is gone, its handler never ran, and the stream can end."""
+    served: list[str] = []
+
+    async def record(request: Any, _context: Any) -> Any:
+        served.append(request.text)
+        return EchoResponse()
+
+    server = await loopback.serve(echo_service(EchoServicer(echo=record)))
+    async with bare_stream(loopback, server) as call:
+        batch = [
+            opened(1, text="gone"),
+            frames.Cancel(1),
+            opened(2, more=True),
+            frames.Cancel(2),
+            opened(3, text="kept"),
+        ]
+        await call.write(frames.encode(batch))
+        await call.done_writing()
+        async with asyncio.timeout(SECONDS):
+            await rest_of(call)
+        assert await call.code() is grpc.StatusCode.OK
+    assert served == ["kept"]
+
+
 async def test_a_peer_that_vanishes_takes_its_handlers_along(loopback: Loopback) -> None:
     """When a stream breaks, each handler of its calls is cancelled."""
     begun, unwound = asyncio.Queue[None](), asyncio.Queue[None]()

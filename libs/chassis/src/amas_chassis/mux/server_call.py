@@ -58,6 +58,8 @@ class ServerCallContext:
         self.handler: Any = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        # Set once the task runs: one that is cancelled before it does never gets to its clean-up.
+        self.started = False
         # Set when nobody is to be answered any more.
         self.left = False
         self._loop = asyncio.get_running_loop()

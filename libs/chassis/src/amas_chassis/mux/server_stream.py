@@ -151,6 +151,7 @@ class ServerStream:
 
     async def _serve(self, call: ServerCallContext) -> None:
         method: Method = call.handler
+        call.started = True
         try:
             body = call.request[0] if len(call.request) == 1 else b"".join(call.request)
             call.request = []
@@ -214,7 +215,7 @@ class ServerStream:
         call.left = True
         if call.task is not None:
             call.task.cancel()
-        else:
+        if not call.started:
             self._half_come -= call.request_bytes
             call.request_bytes = 0
             call.request = []
