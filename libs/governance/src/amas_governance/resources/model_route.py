@@ -128,10 +128,16 @@ StopPattern = Annotated[str, Field(min_length=1, max_length=256), AfterValidator
 """RE2 syntax: linear in time, whatever is matched."""
 
 
+def _findable(categories: tuple[str, ...]) -> tuple[str, ...]:
+    if "phi" in categories:
+        raise ValueError("no detector finds phi, so it cannot be redacted")
+    return categories
+
+
 class ResponseRules(Model):
     """What of an answer is blanked, and what ends it. Both hold across the chunks of a stream."""
 
-    redact: Categories = ()
+    redact: Annotated[Categories, AfterValidator(_findable)] = ()
     stop: Annotated[tuple[StopPattern, ...], Field(max_length=16)] = ()
 
 
