@@ -11,7 +11,7 @@ from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.key_pool import REFUSED_REST, KeyPool
 from amas_ai_router.domain.errors import AttemptError, FailureReason
 
-from .test_provider_attempts import make_target
+from .provider_calls import make_target
 
 LIMITED, REFUSED = FailureReason.RATE_LIMITED, FailureReason.KEY_REFUSED
 TARGET = replace(make_target("openai", "http://x.test"), key_files=("a", "b", "c"))

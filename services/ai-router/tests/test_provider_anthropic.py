@@ -19,8 +19,8 @@ from amas_ai_router.domain.model import Operation, Tokens
 from amas_ai_router.domain.stream_chunks import parse_chunk
 
 from .fault_server import events, fault_server, says, whole
+from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 from .test_provider_anthropic_request import translated
-from .test_provider_attempts import BOUND, PATIENCE, answer_of, make_target
 
 USAGE = {
     "input_tokens": 10,

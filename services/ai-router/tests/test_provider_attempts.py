@@ -18,7 +18,6 @@ from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.errors import AttemptError, FailureReason
 from amas_ai_router.domain.model import Operation, Target
-from amas_ai_router.domain.stream_chunks import parse_chunk
 
 from .fakes import MESSAGES
 from .fault_server import (
@@ -34,37 +33,14 @@ from .fault_server import (
     whole,
 )
 from .fault_server import head as response_head
+from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 
 R = FailureReason
-BOUND = 256 * 1024
 KEY = "sk-secret-key"
-# More than any attempt here takes, in seconds.
-PATIENCE = 20
 # What is waited for in vain, in seconds.
 SHORT = 0.3
 ERROR = b'{"type": "error", "error": {"type": "overloaded_error", "message": "overloaded sk-secret-key"}}'
 APIS = ("openai", "azureOpenai", "anthropic")
-
-
-def make_target(api: str, url: str, **changes: Any) -> Target:
-    """A target with time-outs that only a test of them waits for."""
-    fields: dict[str, Any] = {
-        "provider": "p",
-        "model": "m",
-        "api": api,
-        "base_url": url,
-        "key_files": ("key",),
-        "first_token": 5.0,
-        "total": 5.0,
-        "weight": 1,
-        "prices": (),
-        "max_output_tokens": 100,
-        "max_tokens_parameter": "max_tokens",
-        "api_version": "",
-        "region": "",
-        "key_cooldown": 30.0,
-    }
-    return Target(**{**fields, **changes})
 
 
 async def reset_after_request(connection: Connection, request: Request) -> None:
@@ -203,23 +179,6 @@ class Way:
 WAYS = [
     pytest.param(Way(api, stream), id=f"{api}-{'stream' if stream else 'whole'}") for api in APIS for stream in (0, 1)
 ]
-
-
-async def answer_of(providers: ProvidersByApi, target: Target, *, stream: bool) -> list[bytes]:
-    """All of an answer, asked for as the use cases do: they keep the time of streams and read their chunks."""
-    fields = {"model": "route", "messages": MESSAGES}
-    if not stream:
-        return [(await providers.ask(target, Operation.CHAT, fields)).body]
-    chunks = []
-    async with asyncio.timeout(target.first_token):
-        options = {"stream": True, "stream_options": {"include_usage": True}}
-        opened = await providers.open_stream(target, {**fields, **options})
-        try:
-            while (data := await opened.next()) is not None:
-                chunks.append(parse_chunk(data).data)
-        finally:
-            await opened.close()
-    return chunks
 
 
 async def attempt(providers: ProvidersByApi, target: Target, *, stream: bool) -> AttemptError:

@@ -17,7 +17,7 @@ from amas_ai_router.domain.model import Operation
 
 from .fakes import MESSAGES, USAGE_CHUNK, answer, chunk
 from .fault_server import EVENTS_HEAD, Connection, Request, chunked, events, fault_server, says, whole
-from .test_provider_attempts import BOUND, PATIENCE, answer_of, make_target
+from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 
 DONE = b"[DONE]"
 TEXT, FINISH = chunk("hi"), chunk("", finish="stop")
