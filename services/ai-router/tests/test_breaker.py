@@ -131,15 +131,16 @@ def test_the_providers_own_time_bounds_the_rest() -> None:
     assert found.rests_until == 2.0
 
 
-def test_a_verdict_from_another_time_changes_nothing() -> None:
-    """A slow call that began before the opening neither closes it nor lengthens the rest."""
-    found, _ = breaker()
-    early, late = permit(found, 0.0), permit(found, 0.0)
+def test_verdicts_from_another_time_change_nothing() -> None:
+    """Slow calls that began before the opening neither close it nor lengthen the rest."""
+    found, changes = breaker()
+    early = [permit(found, 0.0) for _ in range(6)]
     fail(found, 0.0, 3)
     until = found.rests_until
-    early.succeeded(1.0)
-    late.failed(1.0)
-    assert (found.state, found.rests_until) == (State.OPEN, until)
+    early[0].succeeded(1.0)
+    for late in early[1:]:
+        late.failed(1.0)
+    assert (found.state, found.rests_until, changes) == (State.OPEN, until, [State.OPEN])
 
 
 def test_a_forced_probe_before_its_time_is_one_too() -> None:

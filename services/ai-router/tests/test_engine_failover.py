@@ -79,14 +79,16 @@ def test_retry_after_is_honoured_if_it_fits_into_the_time_left() -> None:
 def test_the_retry_budget_bounds_retries_but_not_failover() -> None:
     """In a storm each call still goes through all targets once; extra attempts are a share of calls."""
     engine = Engine()
+    # One success in twenty keeps the breakers closed, so that nothing but the budget bounds.
+    storm = [*[(0.0, failure())] * 19, (0.0, None)] * 100
     for name in "ab":
-        engine.providers.will(name, (0.0, failure()))
+        engine.providers.will(name, *storm)
     call = admission("ab", breaker={"failures": 1000, "failureRate": "100%"}, retry={"attempts": 10, "budget": "10%"})
-    call.route.spec.breaker.__dict__["failure_rate"] = 2.0  # Never opens, so that only the budget bounds.
-    engine.loop.run(engine.many(call, 300))
-    extra = len(engine.providers.asked) - 2 * 300
+    found = engine.loop.run(engine.many(call, 300))
+    extra = sum(engine.metric("amas_router_retries_total", target=f"{name}/m") for name in "ab")
     saved = 10 + engine.loop.seconds
     assert 0 < extra <= 0.1 * 300 + saved
+    assert engine.providers.names.count("b") >= sum(at != "a" for at in found)
 
 
 def test_a_target_that_keeps_failing_is_passed_over_and_comes_back() -> None:
@@ -126,6 +128,27 @@ def test_when_all_targets_rest_the_first_to_wake_is_tried() -> None:
 
     engine.loop.run(story())
     engine.bill.summary()
+
+
+@pytest.mark.parametrize("cancelled_at", [0.5, 1.5], ids=["while budgets are asked", "while the target is asked"])
+def test_a_probe_whose_client_goes_away_leaves_the_target_to_the_next(cancelled_at: float) -> None:
+    """A target must not be locked out because nobody waited for its probe."""
+    engine, call = Engine(), admission("ab", breaker={"failures": 1})
+    engine.providers.will("a", (0.0, BROKEN), (5.0, None), (0.0, None))
+
+    async def story() -> list[str]:
+        await engine.many(call, 1)
+        await asyncio.sleep(12.0)
+        engine.bill.seconds = 1.0
+        probe = asyncio.ensure_future(engine.ask(call))
+        await asyncio.sleep(cancelled_at)
+        probe.cancel()
+        await asyncio.wait([probe])
+        if cancelled_at < 1.0:
+            engine.providers.script["a"].pop(0)
+        return await engine.many(call, 2)
+
+    assert engine.loop.run(story()) == ["a", "a"]
 
 
 def test_a_callers_mistake_is_no_failure_of_the_target() -> None:

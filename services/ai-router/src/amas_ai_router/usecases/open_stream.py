@@ -23,6 +23,9 @@ from .course import Won
 class _Chunks:
     """What comes of one provider's stream, bounded in size; nothing is read ahead of the first token."""
 
+    # Thousands of idle streams wait in one process.
+    __slots__ = ("_max_bytes", "_size", "_stream", "waiting")
+
     def __init__(self, stream: ProviderStream, max_bytes: int) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
@@ -56,6 +59,8 @@ class _Chunks:
 
 class OpenedStream:
     """A stream past its first token; whoever holds it closes it and settles its `hold`."""
+
+    __slots__ = ("_chunks", "_clock", "_deadline", "_permit", "attempts", "begun", "hold", "target")
 
     def __init__(self, won: Won[_Chunks], attempts: int, deadline: float, clock: Clock) -> None:
         self.target = won.target
