@@ -86,6 +86,18 @@ class MemorySpending:
         return Amount(cost, tokens)
 
 
+class _Pipeline(RedisPipeline):
+    """A pipeline whose server a test can have start again."""
+
+    def __init__(self, redis: Redis, clock: ManualClock, store: Store) -> None:
+        super().__init__(redis, clock)
+        self._store = store
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        self._server += str(self._store.starts).encode()
+
+
 @dataclass
 class Store:
     """One Redis, a ledger, and as many router processes as a test wants; time moves for all of them together."""
@@ -95,6 +107,7 @@ class Store:
     spending: MemorySpending = field(default_factory=MemorySpending)
     alerts: list[BudgetAlert] = field(default_factory=list)
     shares: list[tuple[str, str, float]] = field(default_factory=list)
+    starts: int = 0
 
     async def open(self) -> Store:
         """Sets Redis's time, as scripts see it, to the start."""
@@ -112,7 +125,7 @@ class Store:
         if skew_seconds:
             clock = ManualClock(self.clock.now())
             clock._now = datetime.fromtimestamp(self.clock.now().timestamp() + skew_seconds, UTC)
-        pipeline = RedisPipeline(self.redis, clock)
+        pipeline = _Pipeline(self.redis, clock, self)
         budgets = RedisBudgets(
             pipeline,
             self.spending,
@@ -134,6 +147,19 @@ class Store:
             clock.advance(seconds)
         if all(process.clock is not self.clock for process in self.processes):
             self.clock.advance(seconds)
+
+    async def start_again(self, snapshot: dict[bytes, bytes]) -> None:
+        """Redis starts again, with what an earlier snapshot holds."""
+        self.starts += 1
+        for process in self.processes:
+            await process.pipeline._connection.disconnect()
+        await self.redis.flushall()
+        for key, content in snapshot.items():
+            await self.redis.restore(key, 0, content)
+
+    async def snapshot(self) -> dict[bytes, bytes]:
+        """All that Redis holds now."""
+        return {key: await self.redis.dump(key) for key in await self.redis.keys("*")}
 
     async def close(self) -> None:
         """Ends all connections."""

@@ -219,6 +219,22 @@ async def test_what_is_settled_while_counters_are_lost_counts(store: Store) -> N
     assert (await state_of(store, rule)).used == spend(50)
 
 
+async def test_a_settlement_that_the_ledger_does_not_have_yet_counts(store: Store) -> None:
+    """Settled just before a lost counter is begun again: the ledger's sum is without it, so it is added."""
+    rule = make_rule(tokens=100)
+    process, context = store.process(), call_of()
+    holds = [await process.budgets.reserve([rule], context, spend(20)) for _ in range(2)]
+    store.spending.record(store.clock.now(), context, spend(10))
+    await store.redis.flushall()
+    await process.budgets.leases.turn()
+    store.advance(GRACE - 1)
+    await process.budgets.leases.turn()
+    assert await process.budgets.settle(holds[0], spend(20))
+    store.advance(1.1)
+    error = await refused(process.budgets.reserve([rule], context, spend(51)))
+    assert error.metadata["remaining_tokens"] == "50"
+
+
 async def test_a_server_that_started_again_is_not_trusted(store: Store) -> None:
     """Counters of an older snapshot are not believed, although they are there: the ledger is asked."""
     rule = make_rule(tokens=100)
@@ -303,7 +319,7 @@ async def test_a_hung_redis_is_given_up_in_time(store: Store) -> None:
     """A Redis that does not answer is away after the time-out, and the next call does not wait for it."""
     rule, process = make_rule(tokens=100), store.process()
     hold = await process.budgets.reserve([rule], call_of(), spend(20))
-    await store.redis.client_pause(5_000)
+    await store.redis.client_pause(1_500)
     loop = asyncio.get_running_loop()
     begun = loop.time()
     assert (await refused(process.budgets.reserve([rule], call_of(), spend(1)))).reason == "BUDGETS_UNAVAILABLE"
