@@ -38,6 +38,10 @@ BODY = orjson.dumps({"model": "default", "messages": MESSAGES})
 DEVELOPER = Principal("developer", "https://issuer.test", "acme", ("developer",), ())
 
 
+ANY_DATA = {"confidentiality": "restricted", "categories": ["pci", "phi", "pii", "secret"]}
+"""Clearance of a route that may see everything."""
+
+
 def make_bundle(
     base_urls: Sequence[str] = ("http://one.test/v1", "http://two.test/v1"),
     *,
@@ -46,9 +50,12 @@ def make_bundle(
     total: str = "5s",
     keys: Sequence[str] = (),
     model: str = "m",
+    more: Sequence[dict[str, Any]] = (),
     **spec: Any,
 ) -> Bundle:
-    """A bundle with the route `default` over one provider for each URL: p0/m, p1/m; `spec` is more of the route's.
+    """A bundle with the route `default` over one provider for each URL: p0/m, p1/m.
+
+    `spec` is more of the route's, `more` further manifests without their apiVersion.
 
     Without `retry` no target is asked twice, so that no test waits for a retry that it does not ask for.
     """
@@ -76,7 +83,10 @@ def make_bundle(
         "metadata": {"name": "default"},
         "spec": {"targets": targets, "strategy": strategy, "retry": {"attempts": 1}, **spec},
     }
-    return Bundle.build([parse_manifest(manifest) for manifest in (*providers, route)], PolicySet())
+    return Bundle.build(
+        [parse_manifest(manifest) for manifest in (*providers, route, *({**head, **manifest} for manifest in more))],
+        PolicySet(),
+    )
 
 
 def make_context(bundle: str, **changes: Any) -> CallContext:

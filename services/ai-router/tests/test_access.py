@@ -10,7 +10,7 @@ from amas_ai_router.usecases import decide_access
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import Confidentiality, Label
 
-from .fakes import DEVELOPER, Router, make_bundle, make_context
+from .fakes import ANY_DATA, DEVELOPER, Router, make_bundle, make_context
 
 
 async def test_an_unknown_bundle_is_asked_for() -> None:
@@ -54,8 +54,9 @@ async def test_an_unknown_route_is_not_found(router: Router) -> None:
     assert router.policy.asked == []
 
 
-async def test_a_decision_is_asked_once_for_all_that_it_depends_on(router: Router) -> None:
+async def test_a_decision_is_asked_once_for_all_that_it_depends_on() -> None:
     """Runs and steps share an answer; another principal, role, label or bundle does not."""
+    router = await Router(bundle=make_bundle(clearance=ANY_DATA)).load()
     await router.do.complete.run(router.request(run_id="r1", step="a"))
     await router.do.complete.run(router.request(run_id="r2", step="b"))
     assert len(router.policy.asked) == 1

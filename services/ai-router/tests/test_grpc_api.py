@@ -18,7 +18,7 @@ from amas_ai_router.entrypoints.grpc_api import SERVICE, RouterApi
 from amas_chassis.grpc_server import GrpcService, public_server
 from amas_chassis.rpc_errors import from_rpc_error
 
-from .fakes import BODY, USAGE_CHUNK, FakeStream, Router, answer, chunk, lost
+from .fakes import ANY_DATA, BODY, USAGE_CHUNK, FakeStream, Router, answer, chunk, lost, make_bundle
 
 
 @pytest_asyncio.fixture
@@ -54,6 +54,8 @@ async def test_complete_answers_body_and_report(router: Router, stub: Any) -> No
 
 async def test_the_label_reaches_policy(router: Router, stub: Any) -> None:
     """What a caller says about its data is what policy decides on; nothing said is the lowest."""
+    cleared = make_bundle(clearance=ANY_DATA)
+    await router.do.load_bundle.run(cleared.digest, cleared.content)
     label = label_pb2.Label(
         confidentiality=label_pb2.CONFIDENTIALITY_RESTRICTED,
         categories=["pii"],
@@ -61,6 +63,7 @@ async def test_the_label_reaches_policy(router: Router, stub: Any) -> None:
     )
     for given in (label, label_pb2.Label()):
         context = context_of(router, label=given, role="writer")
+        context.bundle = cleared.digest
         await stub.Complete(pb.CompleteRequest(context=context, route="default", body=BODY))
     assert [asked.label.to_dict() for asked in router.policy.asked] == [
         {"confidentiality": "restricted", "categories": ["pii"], "integrity": "untrusted"},

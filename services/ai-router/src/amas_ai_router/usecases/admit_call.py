@@ -1,19 +1,25 @@
-"""Lets a call in or not: the body makes sense, the bundle has the route, policy allows it."""
+"""Lets a call in or not: the body makes sense, the bundle has the route, policy allows it, its data may go there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import Any
 
-from amas_chassis.errors import AmasError
+from amas_chassis.errors import AmasError, ErrorKind
 
 from amas_ai_router.domain.bodies import parse_request, request_digest
 from amas_ai_router.domain.budgets import BudgetRule, rules_for
+from amas_ai_router.domain.clearance import Cleared, clearance
 from amas_ai_router.domain.errors import denied, route_unknown
 from amas_ai_router.domain.model import CallContext, Decision, ModelRequest, Operation, Route
+from amas_ai_router.domain.response_rules import ResponseGuard, make_guard
 
 from .decide_access import DecideAccess
 from .find_routing import FindRouting
+
+# Larger requests are looked through in a thread: 1 MB takes some 10 ms, which other calls must not wait for.
+MAX_INLINE_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,8 @@ class Admission:
     # The budgets that the call counts under, and whether audit keeps its contents.
     rules: tuple[BudgetRule, ...] = ()
     audited_in_full: bool = False
+    # What providers may see, and what must be put back into their answer.
+    cleared: Cleared | None = None
 
     @property
     def cached(self) -> bool:
@@ -43,7 +51,16 @@ class Admission:
 
     def outgoing(self) -> Admission:
         """The same call with what a provider may see of it."""
-        return self
+        return self if self.cleared is None else replace(self, fields=self.cleared.fields)
+
+    def guard(self) -> ResponseGuard | None:
+        """What the answer passes on its way back; None if nothing is to be done. One for each answer."""
+        if self.operation is not Operation.CHAT:
+            return None
+        wanted = self.fields.get("n")
+        choices = wanted if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0 else 1
+        pseudonyms = None if self.cleared is None else self.cleared.pseudonyms
+        return make_guard(self.route.spec.response, pseudonyms, choices=choices)
 
 
 class AdmitCall:
@@ -67,5 +84,22 @@ class AdmitCall:
         version = routing.role_versions.get(context.role, "")
         rules = rules_for(routing.budgets, context)
         in_full = context.role in routing.audited_in_full
-        refusal = None if decision.allowed else denied(decision.reasons)
-        return Admission(context, operation, route, version, fields, decision, refusal, digest, rules, in_full)
+        admission = Admission(context, operation, route, version, fields, decision, None, digest, rules, in_full)
+        if not decision.allowed:
+            return replace(admission, refusal=denied(decision.reasons))
+        return await _cleared(admission, len(request.body))
+
+
+async def _cleared(admission: Admission, size: int) -> Admission:
+    """The admission with what may go out, or refused. Raises BODY_INVALID for what cannot be looked through."""
+    spec, label, route = admission.route.spec.clearance, admission.context.label, admission.route.name
+    try:
+        if spec.otherwise == "pseudonymise" and size > MAX_INLINE_BYTES:
+            cleared = await asyncio.to_thread(clearance, spec, label, admission.fields, route=route)
+        else:
+            cleared = clearance(spec, label, admission.fields, route=route)
+    except AmasError as error:
+        if error.kind is not ErrorKind.PERMISSION_DENIED:
+            raise
+        return replace(admission, refusal=error)
+    return admission if cleared.pseudonyms is None else replace(admission, cleared=cleared)

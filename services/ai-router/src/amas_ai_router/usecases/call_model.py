@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
 from opentelemetry.trace import Span
 
 from amas_ai_router.domain.bodies import estimate, finish_reason, reported_tokens
 from amas_ai_router.domain.cached_answers import CachedAnswer
-from amas_ai_router.domain.errors import ModelCallError
 from amas_ai_router.domain.model import CallReport, ModelRequest, Operation
 from amas_ai_router.domain.pricing import usage_of
 from amas_ai_router.domain.records import Answer, bytes_digest, call_id_for, scope_of
@@ -75,7 +76,7 @@ class CallModel:
         failovers: list[str] = []
         try:
             asked = await self._targets.run(admission.outgoing(), failovers)
-        except ModelCallError as error:
+        except AmasError as error:
             await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
@@ -84,6 +85,7 @@ class CallModel:
         answer = self._answer(request, admission, asked, failovers, begun)
         report = answer.report
         self._telemetry.answered(span, admission.operation, report, answer.finish)
+        self._telemetry.redacted(admission.route.name, answer.redactions)
         given = await self._record.answered(admission, answer)
         await slot.keep(CachedAnswer(answer.body, report.usage, report.provider, report.model, "memo", answer.finish))
         return given.body, given.report
@@ -93,6 +95,10 @@ class CallModel:
     ) -> Answer:
         body, fields = asked.answer.body, asked.answer.fields
         tokens = reported_tokens(fields) or estimate(len(request.body), len(body))
+        guard = admission.guard()
+        if guard is not None:
+            fields, changed = guard.whole(fields)
+            body = orjson.dumps(fields) if changed else body
         report = CallReport(
             call_id=call_id_for(scope_of(request.context)),
             provider=asked.target.provider,
@@ -102,4 +108,12 @@ class CallModel:
             duration_ms=round((self._clock.monotonic() - begun) * 1000),
             failovers=tuple(failovers),
         )
-        return Answer(report, body, request.body, bytes_digest(body), finish_reason(fields), hold=asked.hold)
+        return Answer(
+            report,
+            body,
+            request.body,
+            bytes_digest(body),
+            finish_reason(fields),
+            hold=asked.hold,
+            redactions={} if guard is None else guard.findings,
+        )

@@ -15,9 +15,13 @@ from amas_ai_router.domain.errors import AttemptError
 from amas_ai_router.domain.model import CallReport, ModelRequest, Tokens
 from amas_ai_router.domain.pricing import usage_of
 from amas_ai_router.domain.records import OK, Answer, bytes_digest, call_id_for, scope_of
+from amas_ai_router.domain.response_rules import ResponseGuard
 from amas_ai_router.domain.stream_chunks import Chunk
 
 from .open_stream import OpenedStream
+
+# Finish reason of an answer that a stop rule ended, as OpenAI names it.
+STOPPED = "content_filter"
 
 
 class Delivery:
@@ -30,6 +34,7 @@ class Delivery:
         failovers: Sequence[str],
         clock: Clock,
         *,
+        guard: ResponseGuard | None,
         usage_wanted: bool,
         keeps: bool,
     ) -> None:
@@ -37,6 +42,7 @@ class Delivery:
         self._opened = opened
         self._failovers = tuple(failovers)
         self._clock = clock
+        self._guard = guard
         self._usage_wanted = usage_wanted
         self._kept: list[bytes] = []
         self._text_bytes = 0
@@ -49,16 +55,26 @@ class Delivery:
 
     async def forward(self, send: Callable[[bytes], Awaitable[None]]) -> AttemptError | None:
         """Sends everything on; None if the stream ended well, else why it broke."""
-        while True:
-            try:
-                chunk = await self._opened.next()
-            except AttemptError as error:
-                return error
-            if chunk is None:
-                return None
-            self._note(chunk)
-            if not chunk.usage_only or self._usage_wanted:
-                await self._send(chunk.data, send)
+        broken = None
+        try:
+            while (chunk := await self._opened.next()) is not None:
+                self._note(chunk)
+                if chunk.usage_only and not self._usage_wanted:
+                    continue
+                await self._pass(chunk.data, send)
+                if self._guard is not None and self._guard.stopped:
+                    # A stop rule has ended every choice: the provider is left, and what it gave so far is billed.
+                    self.finish_reason = STOPPED
+                    break
+        except AttemptError as error:
+            broken = error
+        for data in () if self._guard is None else self._guard.end():
+            await self._send(data, send)
+        return broken
+
+    async def _pass(self, data: bytes, send: Callable[[bytes], Awaitable[None]]) -> None:
+        for part in (data,) if self._guard is None else self._guard.feed(data):
+            await self._send(part, send)
 
     def answer(self, outcome: str) -> Answer:
         """What is to be put on record now."""
@@ -70,6 +86,7 @@ class Delivery:
             finish=self.finish_reason,
             outcome=outcome,
             hold=self._opened.hold,
+            redactions={} if self._guard is None else self._guard.findings,
         )
 
     def request_digest(self) -> str:

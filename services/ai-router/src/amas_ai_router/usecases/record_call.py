@@ -128,12 +128,15 @@ class RecordCall:
         event = self._event(f"model-refused:{uuid.uuid4().hex}", MODEL_REFUSED, admission, data)
         await self._to_the_end(self._audit.append(event))
 
-    async def failed(self, admission: Admission, error: ModelCallError, failovers: Sequence[str]) -> None:
-        """Puts on record that providers were asked in vain. Raises ModelCallError if that cannot be recorded."""
+    async def failed(self, admission: Admission, error: AmasError, failovers: Sequence[str]) -> None:
+        """Puts on record that no provider answered, or that no budget let one be asked.
+
+        Raises what went wrong with the record instead, as a ModelCallError if a provider was asked.
+        """
         try:
             await self.refused(admission, error.reason, failovers)
         except AmasError as unrecorded:
-            raise after_provider(unrecorded) from error
+            raise after_provider(unrecorded) if isinstance(error, ModelCallError) else unrecorded from error
 
     def abandoned(self, admission: Admission, failovers: Sequence[str]) -> None:
         """The client went away before an answer: recorded in the background, since nobody waits."""

@@ -15,7 +15,7 @@ from amas_chassis.errors import AmasError
 from opentelemetry.trace import Span
 
 from amas_ai_router.domain.cached_answers import CachedAnswer
-from amas_ai_router.domain.errors import ModelCallError, after_provider
+from amas_ai_router.domain.errors import after_provider
 from amas_ai_router.domain.model import CallReport, ModelRequest, Operation
 from amas_ai_router.domain.records import BROKEN, CANCELLED, OK, KeptAnswer, bytes_digest, scope_of
 from amas_ai_router.domain.stream_chunks import with_usage
@@ -98,14 +98,22 @@ class StreamComplete:
         failovers: list[str] = []
         try:
             opened = await self._opener.run(admission.outgoing(), fields, failovers)
-        except ModelCallError as error:
+        except AmasError as error:
             await self._record.failed(admission, error, failovers)
             raise
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)
             raise
         keeps = bool(request.context.idempotency_key) or admission.cached
-        delivery = Delivery(request, opened, failovers, self._clock, usage_wanted=usage_wanted, keeps=keeps)
+        delivery = Delivery(
+            request,
+            opened,
+            failovers,
+            self._clock,
+            guard=admission.guard(),
+            usage_wanted=usage_wanted,
+            keeps=keeps,
+        )
         try:
             await self._begin(admission, delivery, span)
             return await self._deliver(admission, delivery, sink, slot, span)
@@ -145,6 +153,7 @@ class StreamComplete:
         answer = delivery.answer(outcome)
         report = answer.report
         self._telemetry.answered(span, Operation.CHAT, report, answer.finish)
+        self._telemetry.redacted(admission.route.name, answer.redactions)
         seconds = delivery.seconds_after_first()
         self._telemetry.output_speed(Operation.CHAT, report.provider, report.model, report.usage.tokens.output, seconds)
         return (await self._record.answered(admission, answer)).report
