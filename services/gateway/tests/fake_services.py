@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from amas.audit.v1 import audit_pb2
+from amas.common.v1 import usage_pb2
 from amas.router.v1 import router_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.domain import model
@@ -89,6 +90,11 @@ class FakeUsage:
 
     async def query(self, tenant: str, query: model.UsageQuery) -> model.Page[object]:
         return model.Page([router_pb2.UsageRow(run_id="run-1", model="gpt-5-mini", calls=3)])
+
+    async def budgets(self, who: Principal, bundle: str, query: model.BudgetQuery) -> model.Page[object]:
+        used = usage_pb2.Money(amount="1.25", currency="USD")
+        state = router_pb2.BudgetState(name=query.name or "acme-daily", window="day", cost_used=used, tokens_used=7)
+        return model.Page([state])
 
 
 class FakeAudit:

@@ -39,6 +39,7 @@ CALLS: dict[tuple[str, str], tuple[Action, object]] = {
     ("GET", "/v1/resources/AgentRole/writer"): (Action.RESOURCE_READ, None),
     ("GET", "/v1/tool-servers/git"): (Action.RESOURCE_READ, None),
     ("GET", "/v1/usage"): (Action.USAGE_READ, None),
+    ("GET", "/v1/budgets"): (Action.USAGE_READ, None),
     ("GET", "/v1/audit/events"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/checkpoint"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/runs/run-1/export"): (Action.AUDIT_READ, None),

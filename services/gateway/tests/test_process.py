@@ -126,6 +126,8 @@ async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) 
         assert (await client.get("/v1/models")).json()["data"][0]["id"] == "default"
         usage = await client.get("/v1/usage?runId=run-1&since=1970-01-01T00:00:07Z")
         assert usage.json()["rows"][0]["calls"] == "7"
+        budgets = await client.get("/v1/budgets?name=acme-daily")
+        assert [(b["name"], b["subject"]) for b in budgets.json()["budgets"]] == [("acme-daily", "developer")]
         assert (await client.get("/v1/usage?since=yesterday")).json()["violations"][0]["field"] == "since"
 
         assert (await client.get("/v1/audit/runs/run-1/export")).content == b"onetwo"

@@ -115,6 +115,12 @@ class Router(router_pb2_grpc.RouterServiceServicer):
         self._called(request)
         return router_pb2.ListModelsResponse(models=[router_pb2.Model(id="default")])
 
+    async def ListBudgets(self, request: Any, context: Any) -> Any:
+        self._called(request)
+        return router_pb2.ListBudgetsResponse(
+            budgets=[router_pb2.BudgetState(name=request.name, subject=request.context.principal.subject)]
+        )
+
     async def QueryUsage(self, request: Any, context: Any) -> Any:
         return router_pb2.QueryUsageResponse(
             rows=[router_pb2.UsageRow(run_id=request.run_id, calls=request.since.seconds)]

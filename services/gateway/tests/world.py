@@ -25,6 +25,7 @@ from amas_gateway.usecases.get_approval import GetApproval
 from amas_gateway.usecases.get_run import GetRun
 from amas_gateway.usecases.hold_stream import HoldStream
 from amas_gateway.usecases.list_approvals import ListApprovals
+from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
 from amas_gateway.usecases.list_runs import ListRuns
@@ -86,6 +87,7 @@ class World:
             embed_text=EmbedText(under_bundle),
             list_models=ListModels(under_bundle),
             query_usage=QueryUsage(FakeUsage()),
+            list_budgets=ListBudgets(under_bundle, FakeUsage()),
             read_audit=ReadAudit(self.audit, self.audit),
         )
         self.access = Access(self.verbs.authenticate, self.verbs.admit)

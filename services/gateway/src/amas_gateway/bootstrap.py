@@ -52,6 +52,7 @@ from amas_gateway.usecases.get_approval import GetApproval
 from amas_gateway.usecases.get_run import GetRun
 from amas_gateway.usecases.hold_stream import HoldStream
 from amas_gateway.usecases.list_approvals import ListApprovals
+from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
 from amas_gateway.usecases.list_runs import ListRuns
@@ -157,6 +158,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         embed_text=EmbedText(under_bundle),
         list_models=ListModels(under_bundle),
         query_usage=QueryUsage(adapters.usage),
+        list_budgets=ListBudgets(under_bundle, adapters.usage),
         read_audit=ReadAudit(adapters.audit, adapters.audit),
     )
 

@@ -128,6 +128,8 @@ class Models(Protocol):
 
 
 class Usage(Protocol):
-    """The ai-router's ledger."""
+    """The ai-router's ledger and budgets; the latter may raise BUNDLE_UNKNOWN as `Models` does."""
 
     async def query(self, tenant: str, query: model.UsageQuery) -> model.Page[object]: ...
+
+    async def budgets(self, principal: Principal, bundle: str, query: model.BudgetQuery) -> model.Page[object]: ...

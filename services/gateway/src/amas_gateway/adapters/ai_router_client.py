@@ -93,6 +93,17 @@ class RouterUsage:
             answer = await self._client.stub.QueryUsage(request, timeout=CALL_TIMEOUT_SECONDS)
         return model.Page(answer.rows, answer.next_page_token)
 
+    async def budgets(self, principal: Principal, bundle: str, query: model.BudgetQuery) -> model.Page[object]:
+        request = pb.ListBudgetsRequest(
+            context=_context(principal, bundle),
+            name=query.name,
+            page_size=query.page.size,
+            page_token=query.page.token,
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.ListBudgets(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.Page(answer.budgets, answer.next_page_token)
+
 
 @contextmanager
 def _model_errors() -> Iterator[None]:

@@ -231,6 +231,14 @@ class UsageQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetQuery:
+    """Which budgets are asked for; an empty name asks for all."""
+
+    name: str = ""
+    page: PageQuery = FIRST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
 class AuditQuery:
     """Which audit events are asked for; empty fields do not narrow."""
 

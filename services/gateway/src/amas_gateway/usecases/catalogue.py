@@ -16,6 +16,7 @@ from .get_approval import GetApproval
 from .get_run import GetRun
 from .hold_stream import HoldStream
 from .list_approvals import ListApprovals
+from .list_budgets import ListBudgets
 from .list_models import ListModels
 from .list_resources import ListResources
 from .list_runs import ListRuns
@@ -47,4 +48,5 @@ class Catalogue:
     embed_text: EmbedText
     list_models: ListModels
     query_usage: QueryUsage
+    list_budgets: ListBudgets
     read_audit: ReadAudit
