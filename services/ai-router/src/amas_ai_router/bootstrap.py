@@ -131,7 +131,7 @@ def wire(parts: Parts) -> Wired:
         query_usage=QueryUsage(parts.ledger),
         list_budgets=ListBudgets(routing, parts.budgets),
     )
-    return Wired(use_cases, (record.drain, bill.drain, kept.drain))
+    return Wired(use_cases, (in_turn.drain, record.drain, bill.drain, kept.drain))
 
 
 async def build() -> ServiceSpec:
