@@ -222,6 +222,9 @@ class ClientStream:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             # The reader meets the same end, with its reason.
             return
+        except Exception:
+            _log.exception("a multiplexed stream cannot be written to")
+            self._rpc.cancel()
 
     async def _write(self, batch: list[Frame]) -> None:
         await self._rpc.write(frames.encode(batch))

@@ -69,20 +69,32 @@ class ServerStream:
         """Serve until the client says that it is done, or goes away. Raises FrameError for a peer without manners."""
         self._outbox.add(Hello(frames.VERSION, MAX_CALLS))
         writing = asyncio.create_task(self._outbox.run())
+        serving = asyncio.current_task()
+
+        def written(_: Any) -> None:
+            # A stream that cannot be written to serves nobody.
+            if not writing.cancelled() and writing.exception() is not None and serving is not None:
+                _log.info("a multiplexed stream cannot be written to", extra={"error": repr(writing.exception())})
+                serving.cancel()
+
+        writing.add_done_callback(written)
         try:
             async for message in messages:
                 for frame in frames.from_client(message):
                     self._take(frame)
             await self._idle.wait()
+            writing.remove_done_callback(written)
             self._outbox.close()
             await writing
         except FrameError:
+            writing.remove_done_callback(written)
             await self._end_calls()
             self._outbox.abandon()
             # gRPC takes no status while a message is on its way, and cannot take that one back.
             await asyncio.wait((writing,))
             raise
         finally:
+            writing.remove_done_callback(written)
             writing.cancel()
             await self._end_calls()
             await asyncio.wait((writing,))
