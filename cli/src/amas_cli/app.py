@@ -2,7 +2,7 @@
 
 import typer
 
-from .commands import approvals, audit, explain, login, platform, reading, resources, runs, tools
+from .commands import approvals, audit, explain, login, platform, reading, resources, runs, tools, usage
 
 
 def build() -> typer.Typer:
@@ -31,6 +31,8 @@ def build() -> typer.Typer:
         (runs.cancel, work),
         (approvals.approve, people),
         (approvals.reject, people),
+        (usage.usage, people),
+        (usage.budgets, people),
     ):
         app.command(rich_help_panel=panel)(command)
     app.add_typer(tools.app, name="tools", rich_help_panel=work)

@@ -118,6 +118,12 @@ class GatewayApi:
         """Its tools as it offers them now, their pin and the accepted one."""
         return dict(normal(await self._client.request("GET", f"/v1/tool-servers/{_path(name)}")))
 
+    async def usage(self, **filters: str) -> list[dict[str, Any]]:
+        return await self._list("/v1/usage", "rows", filters)
+
+    async def budgets(self, name: str = "") -> list[dict[str, Any]]:
+        return await self._list("/v1/budgets", "budgets", {"name": name})
+
     async def audit_events(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/audit/events", "entries", filters)
 

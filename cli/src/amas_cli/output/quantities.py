@@ -23,6 +23,19 @@ def age(text: str, now: datetime) -> str:
     return "" if moment is None else span((now - moment).total_seconds())
 
 
+def until(text: str, now: datetime) -> str:
+    """How long it is to a time: `in 7m`; `now` once it is there."""
+    moment = parse_time(text)
+    if moment is None:
+        return ""
+    return f"in {span((moment - now).total_seconds())}" if moment > now else "now"
+
+
+def out_of(used: str, limit: str) -> str:
+    """`$0.4 of $50`; only what is used where nothing limits it."""
+    return f"{used or 0} of {limit}" if limit else used
+
+
 def span(seconds: float) -> str:
     """A duration in its largest unit."""
     whole = max(0, int(seconds))

@@ -6,7 +6,7 @@ from typing import Any
 
 from .documents import yaml_text
 from .printable import printable, shortened
-from .quantities import age, money, tokens
+from .quantities import age, money, out_of, tokens, until
 
 TEXT_LIMIT = 60
 Row = dict[str, Any]
@@ -44,6 +44,27 @@ AUDIT: _Columns = (
     ("STEP", lambda item, _: str(_event(item).get("step", ""))),
     ("PRINCIPAL", lambda item, _: str(_event(item).get("principal", ""))),
     ("SOURCE", lambda item, _: str(item.get("source", ""))),
+)
+
+USAGE: _Columns = (
+    ("RUN", lambda row, _: str(row.get("run_id", ""))),
+    ("ROLE", lambda row, _: str(row.get("role", ""))),
+    ("ROUTE", lambda row, _: str(row.get("route", ""))),
+    ("MODEL", lambda row, _: f"{row.get('provider', '')}/{row.get('model', '')}"),
+    ("CALLS", lambda row, _: str(row.get("calls", 0))),
+    ("CACHED", lambda row, _: str(row.get("cache_hits", 0))),
+    ("TOKENS", lambda row, _: tokens(row.get("usage"))),
+    ("COST", lambda row, _: money((row.get("usage") or {}).get("cost"))),
+    ("SAVED", lambda row, _: money(row.get("saved"))),
+)
+BUDGETS: _Columns = (
+    ("NAME", lambda state, _: str(state.get("name", ""))),
+    ("FOR", lambda state, _: str(state.get("subject", ""))),
+    ("WINDOW", lambda state, _: str(state.get("window", ""))),
+    ("COST", lambda state, _: out_of(money(state.get("cost_used")), money(state.get("cost_limit")))),
+    ("HELD", lambda state, _: money(state.get("cost_reserved"))),
+    ("TOKENS", lambda state, _: out_of(str(state.get("tokens_used", 0)), str(state.get("token_limit") or ""))),
+    ("RENEWS", lambda state, now: until(str(state.get("renews_at", "")), now)),
 )
 
 
