@@ -81,7 +81,7 @@ class RedisPipeline:
     """Runs scripts. Safe for any number of callers of one event loop."""
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._connection = redis.connection_pool.make_connection()
+        self._connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._waiting: deque[_Asked] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -149,7 +149,8 @@ class RedisPipeline:
         self._server = found[1] if found is not None else b""
 
     async def _exchange(self, commands: list[tuple[Word, ...]]) -> list[Any]:
-        packed = b"".join(hiredis.pack_command(command) for command in commands)
+        # The stub knows only commands of one word.
+        packed = b"".join(hiredis.pack_command(command) for command in commands)  # type: ignore[arg-type]
         await self._connection.send_packed_command(packed, check_health=False)
         return [await self._read() for _ in commands]
 
