@@ -10,9 +10,10 @@ from decimal import Decimal
 
 import pytest
 import pytest_asyncio
-from amas_ai_router.adapters import budget_leases, redis_pipeline
+from amas_ai_router.adapters import budget_leases
 from amas_ai_router.adapters.budget_scripts import GRACE_MS, LEASE_MS
 from amas_ai_router.domain.budgets import BudgetRule, BudgetState, Per, Window
+from amas_chassis import redis_pipeline
 from amas_chassis.errors import AmasError, ErrorKind
 
 from .budget_fakes import Store, call_of, make_rule, spend
@@ -345,6 +346,34 @@ async def test_a_call_that_is_cancelled_while_it_reserves_holds_nothing(store: S
         await task
     await process.budgets.leases.turn()
     assert (await state_of(store, rule)).reserved == spend(0)
+
+
+async def test_a_settlement_whose_caller_goes_away_counts_once(store: Store) -> None:
+    """Cancelled or not, what was spent is counted, and the hold is renewed no more."""
+    rule, process = make_rule(tokens=100), store.process()
+    hold = await process.budgets.reserve([rule], call_of(), spend(50))
+    task = asyncio.create_task(process.budgets.settle(hold, spend(30)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await process.budgets.leases.turn()
+    state = await state_of(store, rule)
+    assert (state.used, state.reserved, len(process.budgets.leases)) == (spend(30), spend(0), 0)
+
+
+async def test_what_was_told_as_settled_counts_in_any_case(store: Store) -> None:
+    """Redis away for longer than a lease: the spending is in the ledger, so the counter must not be below it."""
+    rule, process, other = make_rule(tokens=10), store.process(), store.process()
+    hold = await process.budgets.reserve([rule], call_of(), spend(10))
+    process.pipeline._away_until = float("inf")
+    assert await process.budgets.settle(hold, spend(10))
+    store.advance(LEASE + 1)
+    await other.spend([rule], call_of(), spend(5))
+    process.pipeline._away_until = None
+    await process.budgets.leases.turn()
+    assert (await state_of(store, rule)).used == spend(15)
+    assert (await refused(other.budgets.reserve([rule], call_of(), spend(1)))).metadata["remaining_tokens"] == "0"
 
 
 async def test_a_hold_is_not_renewed_for_ever(store: Store) -> None:

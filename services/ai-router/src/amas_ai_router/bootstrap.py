@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from random import SystemRandom
 
 from amas.router.v1 import router_pb2_grpc
+from amas_chassis import redis_pipeline
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import SystemClock
+from amas_chassis.redis_pipeline import RedisPipeline
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
 
-from amas_ai_router.adapters import audit_client, policy_client, postgres_pool, redis_pipeline, redis_reach
+from amas_ai_router.adapters import audit_client, policy_client, postgres_pool, redis_pipeline
 from amas_ai_router.adapters.audit_client import AuditClient
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.migrate import migrate
@@ -23,7 +25,6 @@ from amas_ai_router.adapters.postgres_spending import PostgresSpending
 from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.adapters.redis_budgets import RedisBudgets
 from amas_ai_router.adapters.redis_cache import RedisCache
-from amas_ai_router.adapters.redis_pipeline import RedisPipeline
 from amas_ai_router.adapters.redis_reach import RedisReach
 from amas_ai_router.adapters.redis_semantic_cache import RedisSemanticCache
 from amas_ai_router.domain.cache_keys import CacheKeys
@@ -151,7 +152,7 @@ async def build() -> ServiceSpec:
     )
     alerting = Background("a budget's alert could not be put on record")
     alerts = TellAlert(audit, alerting, telemetry, clock)
-    pipeline = RedisPipeline(redis_reach.connect(settings.redis_dsn(), redis_pipeline.TIMEOUT_SECONDS), clock)
+    pipeline = RedisPipeline(redis_pipeline.connect(settings.redis_dsn()), clock)
     budgets = RedisBudgets(pipeline, PostgresSpending(pool), clock, alerts=alerts.run, shares=telemetry.budget_used)
     reach = RedisReach(telemetry, clock)
     answers = RedisCache.connect(settings.cache_redis_dsn(), reach)
