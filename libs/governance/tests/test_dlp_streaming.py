@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from amas_governance.dlp import DETECTORS, StreamRedactor, redact, scan
+from amas_governance.dlp import DETECTORS, Detector, StreamRedactor, redact, scan
 from amas_governance.dlp.beginnings import BEGINNINGS, beginnings_of
 from amas_governance.dlp.streaming import MAX_HELD
 from hypothesis import example, given, settings
@@ -59,10 +59,9 @@ def test_single_characters_give_what_the_whole_text_gives(text: str, categories:
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_every_beginning_of_a_match_is_held(detector: object, data: st.DataObject) -> None:
+def test_every_beginning_of_a_match_is_held(detector: Detector, data: st.DataObject) -> None:
     """A beginning that its pattern misses would be released before the finding is complete."""
-    index = DETECTORS.index(detector)  # type: ignore[arg-type]
-    wanted = DETECTORS[index]
+    index, wanted = DETECTORS.index(detector), detector
     match = data.draw(st.from_regex(wanted.pattern, fullmatch=True))
     length = data.draw(st.integers(1, len(match) - 1))
     reach = BEGINNINGS[wanted.name].reach

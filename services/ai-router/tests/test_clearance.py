@@ -19,7 +19,7 @@ SECRET = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
 INTERNAL = Confidentiality.INTERNAL
 
 
-def spec(otherwise: Literal["refuse", "pseudonymise"], *categories: str) -> RouteClearance:
+def spec(otherwise: Literal["refuse", "pseudonymise"], *categories: Any) -> RouteClearance:
     return RouteClearance(otherwise=otherwise, categories=categories)
 
 
@@ -67,7 +67,7 @@ def test_no_finding_leaves_the_request_as_it_is() -> None:
 
 def test_every_text_of_a_request_is_pseudonymised() -> None:
     """Contents, parts, tool results, arguments, names and keys; and it all comes back."""
-    fields = {
+    fields: dict[str, Any] = {
         "model": "default",
         "messages": [
             {"role": "system", "content": f"Write to {MAIL}.", "name": MAIL},

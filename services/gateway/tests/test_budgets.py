@@ -18,7 +18,7 @@ from .fakes import DIGEST
 from .rest_calls import bearer, check_problem
 from .world import World
 
-AUDITOR = Principal("auditor", "https://issuer.test", "acme", frozenset({"auditor"}), frozenset())
+AUDITOR = Principal("auditor", "https://issuer.test", "acme", frozenset({"auditor"}), ())
 
 
 class ForgetfulUsage(FakeUsage):

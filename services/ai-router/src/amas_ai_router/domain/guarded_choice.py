@@ -15,7 +15,7 @@ from .text_rules import UNSCANNABLE, StopMatchedError, TextRules
 
 STOPPED = "content_filter"
 """What a choice that a rule ended gives as its reason (OpenAI's word for it)."""
-# Members of a choice that say nothing of what the model wrote; others may, and do not pass where texts are redacted.
+# Members of a choice that say nothing of what the model wrote; others may, and do not pass where texts are redacted or stopped.
 _KNOWN = frozenset(
     {"index", "finish_reason", "content_filter_results", "content_filter_offsets", "native_finish_reason"}
 )
@@ -58,7 +58,8 @@ class GuardedChoice:
         before = self._texts.at("content").received
         delta, says = self._delta(choice.get("delta"))
         logprobs = self._tokens(choice.get("logprobs"), before)
-        rest = {key: value for key, value in choice.items() if key in _KNOWN or not self._rules.redact}
+        free = not self._rules.redact and self._rules.stop is None
+        rest = {key: value for key, value in choice.items() if free or key in _KNOWN}
         rest |= {"index": self._index, "delta": delta}
         if "logprobs" in choice or logprobs is not None:
             rest["logprobs"] = logprobs

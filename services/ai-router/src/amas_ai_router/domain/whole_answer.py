@@ -114,7 +114,7 @@ def _calls_stopped(message: _Fields, rules: TextRules) -> bool:
 
 def _withheld(fields: _Fields) -> _Fields:
     """What is left of an answer that cannot be judged: that there was one, and what it used."""
-    kept = {key: fields[key] for key in ("id", "object", "created", "model", "usage") if key in fields}
+    kept: _Fields = {key: fields[key] for key in ("id", "object", "created", "model", "usage") if key in fields}
     choices = fields.get("choices")
     count = len(choices) if isinstance(choices, list) else 0
     message = {"role": "assistant", "content": ""}
