@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,12 @@ class Request:
     @property
     def stream(self) -> bool:
         """Whether a stream was asked for."""
-        return orjson.loads(self.body).get("stream") is True
+        return self.framed or orjson.loads(self.body).get("stream") is True
+
+    @property
+    def framed(self) -> bool:
+        """Whether it is a stream of AWS's own framing, not of server-sent events."""
+        return self.line.split()[1].endswith("/converse-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,44 @@ EVENTS_HEAD = head("text/event-stream", "Transfer-Encoding: chunked")
 def events(*data: bytes, end: bool = True) -> bytes:
     """A stream of events in chunks."""
     return EVENTS_HEAD + chunked(*(b"data: " + one + b"\n\n" for one in data), end=end)
+
+
+def framed(kind: str, payload: bytes, message: str = "event") -> bytes:
+    """A message of AWS's event streams: prelude, headers and payload, each part with its CRC-32."""
+    named = {f":{message}-type": kind, ":message-type": message, ":content-type": "application/json"}
+    headers = b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value)) + value.encode()
+        for name, value in named.items()
+    )
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    checked = prelude + struct.pack(">I", zlib.crc32(prelude))
+    whole_message = checked + headers + payload
+    return whole_message + struct.pack(">I", zlib.crc32(whole_message))
+
+
+FRAMES_HEAD = head("application/vnd.amazon.eventstream", "Transfer-Encoding: chunked", "x-amzn-requestid: r1")
+
+
+def stream_head(request: Request) -> bytes:
+    """The head of a good stream of the asked API."""
+    return FRAMES_HEAD if request.framed else EVENTS_HEAD
+
+
+def one_event(request: Request, data: bytes, *, error: bool = False) -> bytes:
+    """A stream of the asked API with one event."""
+    if request.framed and error:
+        return FRAMES_HEAD + chunked(framed("internalServerException", data, "exception"))
+    if request.framed:
+        return FRAMES_HEAD + chunked(framed("contentBlockDelta", data))
+    return events(b"", data)
+
+
+def begun_event(request: Request) -> bytes:
+    """The beginning of an event of the asked API, which says nothing of a near end."""
+    if not request.framed:
+        return b"data: "
+    prelude = struct.pack(">II", 20 * 1024 * 1024, 0)
+    return prelude + struct.pack(">I", zlib.crc32(prelude))
 
 
 def says(response: bytes) -> Script:

@@ -29,6 +29,7 @@ from .anthropic_translate import Events, from_message, to_messages
 from .chat_request import read_chat
 from .events import EventReader, EventTooLargeError
 from .failures import expect, failed_status
+from .http_session import JSON, HttpSession
 
 # Connections to all providers of this API together.
 MAX_CONNECTIONS = 16_384
@@ -43,6 +44,11 @@ MAX_ERROR_BYTES = 64 * 1024
 # Everything that sending and reading can fail with.
 _FAILURES = (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL, OSError)
 _Response = AsyncAPIResponse[Any]
+
+
+def make(keys: KeyPool, http: HttpSession, *, max_response_bytes: int, connect_timeout: float) -> AnthropicNative:
+    """The adapter; the library brings HTTP of its own."""
+    return AnthropicNative(keys, max_response_bytes=max_response_bytes, connect_timeout=connect_timeout)
 
 
 class AnthropicNative:
@@ -76,7 +82,7 @@ class AnthropicNative:
         body = to_messages(read_chat(fields), model=target.model, most_tokens=target.max_output_tokens)
 
         async def attempt(key: str | None) -> bytes:
-            response = await self._post(target, body, key, accept="application/json")
+            response = await self._post(target, body, key, accept=JSON)
             try:
                 return await self._read(response)
             except _FAILURES as error:

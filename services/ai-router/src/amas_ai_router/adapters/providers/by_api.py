@@ -12,11 +12,12 @@ from amas_ai_router.domain.errors import AttemptError, FailureReason
 from amas_ai_router.domain.model import Operation, ProviderAnswer, Target
 from amas_ai_router.ports import Providers, ProviderStream
 
+from .http_session import HttpSession
 from .openai_http import OpenAiHttp
 from .openai_urls import APIS
 
-# Module and class of the adapters by a library: importing one takes about a second.
-_NATIVE = {"anthropic": (".anthropic_native", "AnthropicNative")}
+# Modules of the adapters by a library, each with a function `make`: importing one takes up to a second.
+_NATIVE = {"anthropic": ".anthropic_native", "bedrock": ".bedrock_native"}
 
 
 class _Native(Providers, Protocol):
@@ -30,7 +31,8 @@ class ProvidersByApi:
         self._keys = KeyPool(keys)
         self._max_bytes = max_response_bytes
         self._connect_timeout = connect_timeout
-        self._openai = OpenAiHttp(self._keys, max_response_bytes=max_response_bytes, connect_timeout=connect_timeout)
+        self._http = HttpSession(max_response_bytes=max_response_bytes, connect_timeout=connect_timeout)
+        self._openai = OpenAiHttp(self._keys, self._http)
         self._natives: dict[str, _Native] = {}
         self._loading = asyncio.Lock()
 
@@ -48,9 +50,9 @@ class ProvidersByApi:
 
     async def close(self) -> None:
         """Ends all connections."""
-        await self._openai.close()
         for native in self._natives.values():
             await native.close()
+        await self._http.close()
 
     async def _native(self, api: str) -> _Native:
         """The adapter of an API. Raises AttemptError API_UNSUPPORTED."""
@@ -59,12 +61,11 @@ class ProvidersByApi:
             return native
         if api not in _NATIVE:
             raise AttemptError(FailureReason.API_UNSUPPORTED, api)
-        module, name = _NATIVE[api]
         async with self._loading:
             if api not in self._natives:
                 # Not in the event loop, which has streams to serve meanwhile.
-                loaded = await asyncio.to_thread(import_module, module, __package__)
-                self._natives[api] = getattr(loaded, name)(
-                    self._keys, max_response_bytes=self._max_bytes, connect_timeout=self._connect_timeout
+                module = await asyncio.to_thread(import_module, _NATIVE[api], __package__)
+                self._natives[api] = module.make(
+                    self._keys, self._http, max_response_bytes=self._max_bytes, connect_timeout=self._connect_timeout
                 )
         return self._natives[api]

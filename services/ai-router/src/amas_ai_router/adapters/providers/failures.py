@@ -23,6 +23,8 @@ TRANSPORT_ERRORS = (OSError, aiohttp.ClientError, ValueError)
 _OUR_ACCOUNT = frozenset({401, 402, 403})
 # Said by a provider that has no room to begin: 503, and 529 in Anthropic's words, 498 in Groq's.
 _NO_ROOM = frozenset({498, 503, 529})
+# Bedrock's word for a model that failed.
+_MODEL_FAILED = 424
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
 
 
@@ -66,7 +68,7 @@ def failed_status(
         return AttemptError(FailureReason.TIMEOUT, detail)
     if status in _OUR_ACCOUNT:
         return AttemptError(FailureReason.KEY_REFUSED, detail)
-    if status >= 500 or status in _NO_ROOM:
+    if status >= 500 or status in _NO_ROOM or status == _MODEL_FAILED:
         began = status not in _NO_ROOM
         return AttemptError(
             FailureReason.SERVER_ERROR, detail, retry_after=retry_after(headers), processed=began, status=status
