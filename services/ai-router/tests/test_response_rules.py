@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import orjson
 import pytest
 from amas_ai_router.domain.pseudonyms import Pseudonyms
-from amas_ai_router.domain.response_rules import ResponseGuard, make_guard
+from amas_ai_router.domain.response_rules import make_guard
 from amas_governance.resources import ResponseRules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-KEY = "AKIA" + "IOSFODNN7EXAMPLE"
-CARD = "4111 1111 1111 1111"
-MAIL = "developer@example.com"
-SECRET = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
-HEAD = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-EVERYTHING = ("secret", "pci", "pii")
-
-
-def guard(redact: Any = EVERYTHING, stop: tuple[str, ...] = (), **options: Any) -> ResponseGuard:
-    made = make_guard(ResponseRules(redact=redact, stop=stop), options.pop("pseudonyms", None), **options)
-    assert made is not None
-    return made
-
-
-def chunk(delta: dict[str, Any], finish: str | None = None, *, index: int = 0, **members: Any) -> bytes:
-    return orjson.dumps({**HEAD, "choices": [{"index": index, "delta": delta, "finish_reason": finish, **members}]})
-
-
-def run(rules: ResponseGuard, chunks: list[bytes]) -> list[dict[str, Any]]:
-    out = [given for data in chunks for given in rules.feed(data)]
-    return [orjson.loads(data) for data in [*out, *rules.end()]]
-
-
-def text(chunks: list[dict[str, Any]], key: str = "content", index: int = 0) -> str:
-    choices = [choice for fields in chunks for choice in fields["choices"] if choice["index"] == index]
-    return "".join(choice["delta"].get(key) or "" for choice in choices)
-
-
-def arguments(chunks: list[dict[str, Any]], call: int = 0) -> str:
-    calls = [
-        item
-        for fields in chunks
-        for choice in fields["choices"]
-        for item in choice["delta"].get("tool_calls", [])
-        if item["index"] == call
-    ]
-    return "".join(item["function"].get("arguments", "") for item in calls)
-
-
-def pieces(whole: str, cuts: list[int]) -> list[str]:
-    places = sorted({min(cut, len(whole)) for cut in cuts} | {0, len(whole)})
-    return [whole[a:b] for a, b in itertools.pairwise(places)]
-
-
-def answer(message: dict[str, Any], **members: Any) -> dict[str, Any]:
-    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop", **members}
-    return {"id": "c1", "object": "chat.completion", "model": "m", "choices": [choice]}
-
+from .answer_chunks import CARD, EVERYTHING, HEAD, KEY, MAIL, answer, arguments, chunk, guard, pieces, run, text
 
 PARTS = st.sampled_from(
     [KEY, CARD, MAIL, "STOP", "hello ", "ab, ", "é\n", "1 2 ", "<EMAIL_1>", "<EMAIL_7>", "<", "sk-"]
@@ -178,57 +130,6 @@ def test_what_providers_add_to_a_chunk_is_redacted() -> None:
     assert orjson.loads(guard().feed(data)[0])["citations"] == ["see [redacted:aws-access-key]"]
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 200), max_size=20), st.booleans())
-def test_arguments_are_redacted_decoded_and_stay_json(cuts: list[int], escaped: bool) -> None:
-    """Escapes hide nothing, secrets that only their key tells are found, and what comes out is JSON."""
-    hidden = "".join(f"\\u{ord(character):04x}" for character in KEY) if escaped else KEY
-    raw = f'{{"note":"a \\"quoted\\"\\nline","key":"{hidden}","aws_secret_access_key":"{SECRET}","n":[1,"x"]}}'
-    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "save", "arguments": ""}}
-    chunks = [chunk({"tool_calls": [call]})]
-    chunks += [chunk({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}) for part in pieces(raw, cuts)]
-    out = run(guard(), [*chunks, chunk({}, "tool_calls")])
-    assert orjson.loads(arguments(out)) == {
-        "note": 'a "quoted"\nline',
-        "key": "[redacted:aws-access-key]",
-        "aws_secret_access_key": "[redacted:aws-secret-key]",
-        "n": [1, "x"],
-    }
-    assert out[0]["choices"][0]["delta"]["tool_calls"] == [call]
-    assert out[-1]["choices"][0]["finish_reason"] == "tool_calls"
-    whole, changed = guard().whole(answer({"content": None, "tool_calls": [{"function": {"arguments": raw}}]}))
-    assert changed
-    assert whole["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == arguments(out)
-
-
-def test_arguments_that_are_no_json_hide_nothing_either() -> None:
-    """An answer that was cut off in the middle of its arguments."""
-    hidden = "".join(f"\\u{ord(character):04x}" for character in KEY)
-    delta = {"tool_calls": [{"index": 0, "function": {"arguments": f'{{"key":"{hidden}'}}]}
-    out = run(guard(), [chunk(delta), chunk({}, "length")])
-    assert arguments(out) == '{"key":"[redacted:aws-access-key]'
-
-
-def test_arguments_without_findings_are_not_touched() -> None:
-    """Not even their spaces."""
-    raw = '{ "a" : 1.0 }'
-    out = run(guard(), [chunk({"tool_calls": [{"index": 0, "function": {"arguments": raw}}]}), chunk({}, "tool_calls")])
-    assert arguments(out) == raw
-
-
-def test_restored_values_are_escaped_in_arguments() -> None:
-    """A value with quotes and line feeds goes back into JSON as JSON."""
-    pseudonyms = Pseudonyms(frozenset({"secret"}))
-    value = "-----BEGIN " + 'PRIVATE KEY-----\n"x"\\\n-----END ' + "PRIVATE KEY-----"
-    token = pseudonyms.hide("", value)
-    assert token == "<PRIVATE_KEY_1>"
-    delta = {
-        "tool_calls": [{"index": 0, "function": {"arguments": f'{{"key":"{token}","also":"\\u003cPRIVATE_KEY_1>"}}'}}]
-    }
-    out = run(guard((), pseudonyms=pseudonyms), [chunk(delta), chunk({}, "tool_calls")])
-    assert orjson.loads(arguments(out)) == {"key": value, "also": value}
-
-
 def test_the_callers_own_values_come_back_to_him() -> None:
     """Redaction is about what the model says of itself; it comes before the restoring."""
     pseudonyms = Pseudonyms(frozenset({"pii"}))
@@ -257,54 +158,6 @@ def test_a_stop_ends_the_choice_and_then_the_call(stop: tuple[str, ...]) -> None
     reasons = [(c["index"], c["finish_reason"]) for f in chunks for c in f["choices"] if c["finish_reason"]]
     assert reasons == [(0, "content_filter"), (1, "stop")]
     assert arguments(chunks) == ""
-
-
-def test_a_stop_in_arguments_calls_no_tool() -> None:
-    """What was stopped must not be carried out."""
-    delta = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":"rm -rf \\u002f"}'}}]}
-    rules = guard((), ("rm -rf /",))
-    out = run(rules, [chunk(delta), chunk({}, "tool_calls")])
-    assert arguments(out) == ""
-    assert out[-1]["choices"][0]["finish_reason"] == "content_filter"
-    assert rules.stopped
-    message = {"content": "ok", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a":"rm -rf /"}'}}]}
-    whole, changed = guard((), ("rm -rf /",)).whole(answer(message))
-    assert changed
-    assert whole["choices"][0] == {
-        "index": 0,
-        "message": {"role": "assistant", "content": "ok"},
-        "finish_reason": "content_filter",
-    }
-
-
-def test_log_probabilities_wait_for_their_text_and_go_with_it() -> None:
-    """They spell the text out, token by token."""
-    tokens = ["Hello, ", "it is ", KEY[:8], KEY[8:], ", ", "bye."]
-    chunks = [
-        chunk({"content": t}, logprobs={"content": [{"token": t, "logprob": 0}], "refusal": None}) for t in tokens
-    ]
-    out = run(guard(), [*chunks, chunk({}, "stop")])
-    assert text(out) == "Hello, it is [redacted:aws-access-key], bye."
-    seen: list[str] = []
-    said = ""
-    for fields in out:
-        choice = fields["choices"][0]
-        said += choice["delta"].get("content", "")
-        seen += [entry["token"] for entry in (choice.get("logprobs") or {}).get("content", [])]
-        # Never ahead of the text.
-        assert len("".join(seen)) <= len(said)
-    assert seen == ["Hello, ", "it is ", ", ", "bye."]
-
-
-def test_log_probabilities_of_a_redacted_answer_are_dropped() -> None:
-    """Those of an answer without findings stay."""
-    logprobs = {"content": [{"token": KEY}]}
-    whole, changed = guard().whole(answer({"content": f"it is {KEY}"}, logprobs=logprobs))
-    assert changed
-    assert "logprobs" not in whole["choices"][0]
-    same, changed = guard().whole(answer({"content": "it is"}, logprobs=logprobs))
-    assert not changed
-    assert same["choices"][0]["logprobs"] == logprobs
 
 
 def test_what_cannot_be_judged_is_withheld() -> None:

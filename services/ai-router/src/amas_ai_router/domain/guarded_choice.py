@@ -15,7 +15,8 @@ from .text_rules import UNSCANNABLE, StopMatchedError, TextRules
 
 STOPPED = "content_filter"
 """What a choice that a rule ended gives as its reason (OpenAI's word for it)."""
-# Members of a choice that say nothing of what the model wrote; others may, and do not pass where texts are redacted or stopped.
+# Members of a choice that say nothing of what the model wrote. Others may, and do not pass where texts are redacted or
+# stopped.
 _KNOWN = frozenset(
     {"index", "finish_reason", "content_filter_results", "content_filter_offsets", "native_finish_reason"}
 )
