@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from amas_ai_router.adapters.redis_budgets import RedisBudgets
-from amas_ai_router.adapters.redis_pipeline import RedisPipeline, connect
 from amas_ai_router.domain.budgets import (
     Amount,
     BudgetAlert,
@@ -20,6 +19,7 @@ from amas_ai_router.domain.budgets import (
 from amas_ai_router.domain.errors import unavailable
 from amas_ai_router.domain.model import CallContext
 from amas_chassis.clock import ManualClock
+from amas_chassis.redis_pipeline import RedisPipeline, connect
 from redis.asyncio import Redis
 
 from .fakes import make_context

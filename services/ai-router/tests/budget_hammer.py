@@ -10,10 +10,10 @@ import random
 import sys
 
 from amas_ai_router.adapters.redis_budgets import RedisBudgets
-from amas_ai_router.adapters.redis_pipeline import RedisPipeline, connect
 from amas_ai_router.domain.budgets import Window
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
+from amas_chassis.redis_pipeline import RedisPipeline, connect
 
 from .budget_fakes import MemorySpending, call_of, make_rule, spend
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from amas_chassis.clock import ManualClock, SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.redis_pipeline import RETRY_SECONDS, RedisPipeline, Script, connect
 from amas_gateway.adapters import redis_limits
 from amas_gateway.adapters.local_limits import MAX_KEYS, LocalLimits
-from amas_gateway.adapters.redis_limits import RedisLimits, connect
+from amas_gateway.adapters.redis_limits import RedisLimits
 from amas_gateway.domain import limits
 from amas_gateway.domain.limits import Allowance, Rate
 from amas_gateway.telemetry import Instruments
@@ -74,7 +75,7 @@ async def test_local_limits_refuse_refill_and_forget() -> None:
 @pytest.mark.integration
 async def test_redis_takes_from_all_or_none(redis_url: str) -> None:
     """A request that one allowance refuses costs the other nothing; gateways share what is taken."""
-    redis = connect(redis_url)
+    redis = RedisPipeline(connect(redis_url), SystemClock())
     first, second = (RedisLimits(redis, SystemClock(), Instruments(CollectorRegistry())) for _ in range(2))
     taken = [(await limiter.take([TENANT, PRINCIPAL])).allowed for limiter in (first, second, first, second)]
     assert taken == [True, True, True, False]
@@ -84,7 +85,7 @@ async def test_redis_takes_from_all_or_none(redis_url: str) -> None:
     refused = await second.take([TENANT, OTHER])
     assert not refused.allowed
     assert 3000 < refused.retry_after <= 3600
-    await redis.aclose()
+    await redis.close()
 
 
 @pytest.mark.integration
@@ -106,49 +107,51 @@ async def test_redis_and_python_agree(redis_url: str, rate: Rate) -> None:
 async def test_keys_expire(redis_url: str) -> None:
     """What is full again needs no key: Redis holds nothing for the idle."""
     redis = connect(redis_url)
-    limiter = RedisLimits(redis, SystemClock(), Instruments(CollectorRegistry()))
+    pipeline = RedisPipeline(redis, SystemClock())
+    limiter = RedisLimits(pipeline, SystemClock(), Instruments(CollectorRegistry()))
     await limiter.take([Allowance("tenant", "{acme}:read", Rate(1, 1, 5))])
     assert 0 < await redis.pttl(redis_limits.KEY_PREFIX + "{acme}:read") <= 1001
+    await pipeline.close()
     await redis.aclose()
 
 
 async def test_without_redis_limits_hold_locally(caplog: pytest.LogCaptureFixture) -> None:
     """Redis away: the same rates hold in this process; it is logged once and shown as a metric."""
     time, registry = clock(), CollectorRegistry()
-    redis = connect("redis://127.0.0.1:1/0")
+    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), time)
     limiter = RedisLimits(redis, time, Instruments(registry))
     with caplog.at_level(logging.ERROR):
         assert [(await limiter.take([PRINCIPAL])).allowed for _ in range(4)] == [True, True, True, False]
-    assert [record.message for record in caplog.records if "Redis is away" in record.message] == [
-        "Redis is away (ConnectionError): limits hold for this process alone"
-    ]
+    said = [record.message for record in caplog.records]
+    assert said == ["Redis is away (ConnectionError)", "limits hold for this process alone"]
     assert registry.get_sample_value("amas_gateway_limits_degraded") == 1
     assert registry.get_sample_value("amas_gateway_limits_without_redis_total") == 4
-    await redis.aclose()
+    await redis.close()
 
 
 async def test_without_redis_refuse() -> None:
     """With `refuse`, nothing gets through without Redis."""
-    redis = connect("redis://127.0.0.1:1/0")
+    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), clock())
     limiter = RedisLimits(redis, clock(), Instruments(CollectorRegistry()), "refuse")
     for _ in range(2):
         with pytest.raises(AmasError) as caught:
             await limiter.take([PRINCIPAL])
         assert (caught.value.kind, caught.value.reason) == (ErrorKind.UNAVAILABLE, "LIMITS_UNAVAILABLE")
-    await redis.aclose()
+    await redis.close()
 
 
 @pytest.mark.integration
-async def test_redis_that_comes_back_is_used_again(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """After RETRY_SECONDS Redis is tried again, and limits hold over all gateways once more."""
+async def test_redis_that_comes_back_is_used_again(redis_url: str) -> None:
+    """A moment after a failure Redis is tried again, and limits hold over all gateways once more."""
     time, registry = clock(), CollectorRegistry()
-    away, back = connect("redis://127.0.0.1:1/0"), connect(redis_url)
-    limiter = RedisLimits(away, time, Instruments(registry))
-    await limiter.take([PRINCIPAL])
-    limiter._script.registered_client = back
-    assert (await limiter.take([PRINCIPAL])).tightest.remaining == 1
-    time.advance(redis_limits.RETRY_SECONDS)
+    redis = RedisPipeline(connect(redis_url), time)
+    broken = Script("return redis.error_reply('ERR not now')", "0" * 40)
+    limiter = RedisLimits(redis, time, Instruments(registry))
+    right, limiter._script = limiter._script, broken
+    assert (await limiter.take([PRINCIPAL])).tightest.remaining == 2
+    assert registry.get_sample_value("amas_gateway_limits_degraded") == 1
+    limiter._script = right
+    time.advance(RETRY_SECONDS)
     assert (await limiter.take([PRINCIPAL])).tightest.remaining == 2
     assert registry.get_sample_value("amas_gateway_limits_degraded") == 0
-    await away.aclose()
-    await back.aclose()
+    await redis.close()

@@ -14,7 +14,7 @@ from amas_chassis.redis_pipeline import RedisPipeline
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
 
-from amas_ai_router.adapters import audit_client, policy_client, postgres_pool, redis_pipeline
+from amas_ai_router.adapters import audit_client, policy_client, postgres_pool
 from amas_ai_router.adapters.audit_client import AuditClient
 from amas_ai_router.adapters.key_files import KeyFiles
 from amas_ai_router.adapters.migrate import migrate

@@ -91,7 +91,7 @@ class Ledger(Protocol):
 
 
 class Budgets(Protocol):
-    """What is spent and held under each budget, over all routers. Fail closed: without an answer nothing is reserved."""
+    """What is spent and held under each budget, over all routers. Fail closed: no answer, no reservation."""
 
     async def reserve(self, rules: Sequence[BudgetRule], context: CallContext, most: Amount) -> Hold:
         """Holds the most that an attempt can use under all rules, or under none.
@@ -101,7 +101,7 @@ class Budgets(Protocol):
         ...
 
     async def settle(self, hold: Hold, spent: Amount) -> bool:
-        """Turns a hold into what was spent. False: the hold had run out and the amount fits no more; nothing counted."""
+        """Turns a hold into what was spent. False: the hold had run out and the amount fits no more."""
         ...
 
     async def release(self, hold: Hold) -> None:

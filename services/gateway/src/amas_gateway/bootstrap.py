@@ -10,12 +10,11 @@ import aiohttp
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import Clock, SystemClock
 from amas_chassis.grpc_server import public_server
+from amas_chassis.redis_pipeline import RedisPipeline, connect
 from amas_chassis.service import Server, ServiceSpec
 from amas_chassis.settings import SettingsError, load
 from amas_chassis.tls import TlsFiles
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
-from opentelemetry.instrumentation.redis import RedisInstrumentor
-from redis.asyncio import Redis
 
 from amas_gateway.adapters import stubs
 from amas_gateway.adapters.access_tokens import AccessTokens
@@ -30,7 +29,7 @@ from amas_gateway.adapters.orchestrator_client import (
     OrchestratorResources,
     OrchestratorRuns,
 )
-from amas_gateway.adapters.redis_limits import RedisLimits, connect
+from amas_gateway.adapters.redis_limits import RedisLimits
 from amas_gateway.domain.token_rules import TokenProfile
 from amas_gateway.entrypoints import grpc_api, http_api
 from amas_gateway.entrypoints.access import Access
@@ -83,11 +82,10 @@ async def build() -> ServiceSpec:
     """The gateway's specification, from its settings."""
     settings = load(GatewaySettings)
     clock, instruments, draining = SystemClock(), Instruments(), asyncio.Event()
-    RedisInstrumentor().instrument()
     AioHttpClientInstrumentor().instrument()
     channels = ClientChannels(settings.tls_files(), "gateway")
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-    redis = connect(settings.redis_dsn())
+    redis = RedisPipeline(connect(settings.redis_dsn()), clock)
     adapters = _adapters(settings, clock, instruments, channels, session, redis)
     verbs = _verbs(settings, clock, instruments, adapters)
     # Redis is not among the checks: without it the gateway works on, limited by itself.
@@ -100,7 +98,7 @@ async def build() -> ServiceSpec:
         checks=checks,
         background=(adapters.keys.run, adapters.denials.run),
         servers=_servers(settings, clock, instruments, draining, verbs, checks),
-        on_stop=(adapters.denials.close, channels.close, session.close, redis.aclose),
+        on_stop=(adapters.denials.close, channels.close, session.close, redis.close),
     )
 
 
@@ -110,7 +108,7 @@ def _adapters(
     instruments: Instruments,
     channels: ClientChannels,
     session: aiohttp.ClientSession,
-    redis: Redis,
+    redis: RedisPipeline,
 ) -> _Adapters:
     orchestrator = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
     router = channels.mux_client(stubs.router, settings.ai_router_target, "ai-router")

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from amas_chassis.clock import Clock
+from amas_chassis.redis_pipeline import RedisAwayError
 
 from amas_ai_router.domain.budgets import Amount
 
 from .budget_counters import MAX_HOLD_SECONDS, Held, TenantKeys
 from .budget_scripts import GRACE_MS, LEASE_MS, Answer, BudgetScripts
-from .redis_errors import RedisAwayError
 
 # Three renewals may fail before a lease runs out.
 RENEW_SECONDS = 4.0

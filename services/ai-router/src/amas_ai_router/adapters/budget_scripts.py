@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amas_chassis.clock import Clock
+from amas_chassis.redis_pipeline import RedisPipeline, Script, Word
 
 from amas_ai_router.domain.budgets import Amount
 
 from .budget_counters import MAX_SUBJECTS, Counter, TenantKeys, milliseconds, words_of
-from .redis_pipeline import RedisPipeline, Script, Word
 
 # A hold lives this long unless its process renews it, so a dead process's holds are back within it (milliseconds).
 LEASE_MS = 15_000

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
+from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline
 
 from amas_ai_router.domain.budget_amounts import cost_of
 from amas_ai_router.domain.budget_errors import budget_exceeded, budgets_rebuilding, budgets_unavailable
@@ -37,8 +38,6 @@ from .budget_counters import Counter, Counters, Held, TenantKeys, instant
 from .budget_leases import BudgetLeases
 from .budget_scripts import GRACE_MS, Answer, BudgetScripts
 from .budget_sums import LedgerSums
-from .redis_errors import RedisAwayError
-from .redis_pipeline import RedisPipeline
 
 # Round trips of one verb: another window, a new store, counters to begin, and each of them once more.
 MAX_TRIES = 6

@@ -1,8 +1,8 @@
-"""Rate limits in Redis, shared by all gateways: one script call a request.
+"""Rate limits in Redis, shared by all gateways: one script call a request, many to a round trip.
 
 When Redis is away the limits go on in this process alone at the same rates (setting `local`), or every request is
-refused (setting `refuse`). Either way it is logged once a change and counted. After a failure Redis is left alone for
-RETRY_SECONDS, so that requests do not each wait for a time-out.
+refused (setting `refuse`). Either way it is logged once a change and counted. After a failure the pipeline leaves Redis
+alone for a moment, so that requests do not each wait for a time-out.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from amas_chassis.clock import Clock
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline, Script
 
 from amas_gateway.domain import limits
 from amas_gateway.domain.errors import limits_unavailable
@@ -26,24 +23,9 @@ from amas_gateway.telemetry import Instruments
 from .local_limits import LocalLimits
 
 KEY_PREFIX = "amas:gateway:limits:"
-# Redis stands beside us; what takes longer than this is away.
-TIMEOUT_SECONDS = 0.25
-RETRY_SECONDS = 1.0
-MAX_CONNECTIONS = 64
 SCRIPT = Path(__file__).with_name("gcra.lua")
 
 _log = logging.getLogger(__name__)
-
-
-def connect(dsn: str) -> Redis:
-    """A client that gives up after one failure: the next request, not a retry, is the second try."""
-    return Redis.from_url(
-        dsn,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        max_connections=MAX_CONNECTIONS,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 class RedisLimits:
@@ -51,7 +33,7 @@ class RedisLimits:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisPipeline,
         clock: Clock,
         instruments: Instruments,
         without_redis: Literal["local", "refuse"] = "local",
@@ -60,22 +42,17 @@ class RedisLimits:
         self._clock = clock
         self._instruments = instruments
         self._without_redis = without_redis
-        self._script: Any = redis.register_script(SCRIPT.read_text())
+        self._script = Script.read(SCRIPT)
         self._local = LocalLimits(clock)
-        self._away_until: float | None = None
+        self._away = False
 
     async def take(self, allowances: Sequence[Allowance]) -> Taken:
-        if self._away_until is not None and self._clock.monotonic() < self._away_until:
-            return await self._without(allowances)
+        keys = [KEY_PREFIX + allowance.key for allowance in allowances]
+        numbers = [n for allowance in allowances for n in (allowance.rate.interval_us, allowance.rate.burst)]
         try:
-            answer = await self._script(
-                keys=[KEY_PREFIX + allowance.key for allowance in allowances],
-                args=[
-                    number for allowance in allowances for number in (allowance.rate.interval_us, allowance.rate.burst)
-                ],
-            )
-        except (RedisError, OSError, TimeoutError) as error:
-            self._went_away(error)
+            answer = await self._redis.call(self._script, keys, numbers)
+        except RedisAwayError:
+            self._went_away()
             return await self._without(allowances)
         self._came_back()
         allowed, wait, now, *arrivals = (int(number) for number in answer)
@@ -90,18 +67,15 @@ class RedisLimits:
             raise limits_unavailable()
         return await self._local.take(allowances)
 
-    def _went_away(self, error: Exception) -> None:
-        if self._away_until is None:
-            _log.error(
-                "Redis is away (%s): limits %s",
-                type(error).__name__,
-                "hold for this process alone" if self._without_redis == "local" else "refuse every request",
-            )
+    def _went_away(self) -> None:
+        if not self._away:
+            self._away = True
+            local = self._without_redis == "local"
+            _log.error("limits %s", "hold for this process alone" if local else "refuse every request")
             self._instruments.limits_degraded.set(1)
-        self._away_until = self._clock.monotonic() + RETRY_SECONDS
 
     def _came_back(self) -> None:
-        if self._away_until is not None:
-            self._away_until = None
+        if self._away:
+            self._away = False
             self._instruments.limits_degraded.set(0)
-            _log.info("Redis is back: limits hold over all gateways again")
+            _log.info("limits hold over all gateways again")

@@ -14,8 +14,10 @@ _STATEMENTS = (
     "ALTER TABLE ai_router.call ADD COLUMN cache text NOT NULL DEFAULT '' CHECK (cache IN ('', 'memo', 'semantic'))",
     "ALTER TABLE ai_router.call ADD COLUMN saved numeric(30, 10) NOT NULL DEFAULT 0 CHECK (saved >= 0)",
     "ALTER TABLE ai_router.call DROP CONSTRAINT call_outcome_check",
-    "ALTER TABLE ai_router.call ADD CONSTRAINT call_outcome_check"
-    " CHECK (outcome IN ('ok', 'broken', 'cancelled', 'lost', 'late'))",
+    """
+    ALTER TABLE ai_router.call ADD CONSTRAINT call_outcome_check
+    CHECK (outcome IN ('ok', 'broken', 'cancelled', 'lost', 'late'))
+    """,
 )
 
 

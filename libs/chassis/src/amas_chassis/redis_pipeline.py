@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import hiredis
-from amas_chassis.clock import Clock
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from .redis_errors import RedisAwayError
+from .clock import Clock
+
+__all__ = ["RETRY_SECONDS", "TIMEOUT_SECONDS", "RedisAwayError", "RedisPipeline", "Script", "Word", "connect"]
 
 # Redis stands beside us; a round trip that takes longer than this is none (seconds).
 TIMEOUT_SECONDS = 0.5
@@ -42,6 +43,10 @@ _RUN_ID = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 Word = bytes | str | int
 
 _log = logging.getLogger(__name__)
+
+
+class RedisAwayError(Exception):
+    """Redis did not answer, or not in time, or not well. What was asked may or may not have been done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,10 @@ def connect(dsn: str) -> Redis:
 
 
 class RedisPipeline:
-    """Runs scripts. Safe for any number of callers of one event loop."""
+    """Runs scripts. Safe for any number of callers of one event loop.
+
+    Each script gets the server's run id as its last argument: another one is another store, perhaps an empty one.
+    """
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
@@ -162,7 +170,7 @@ class RedisPipeline:
 
     def _went_away(self, error: Exception) -> None:
         if self._away_until is None:
-            _log.error("Redis is away (%s): what a budget covers is refused", type(error).__name__)
+            _log.error("Redis is away (%s)", type(error).__name__)
         self._away_until = self._clock.monotonic() + RETRY_SECONDS
 
     def _came_back(self) -> None:
