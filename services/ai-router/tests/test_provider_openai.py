@@ -219,3 +219,17 @@ async def test_a_429_on_one_key_is_answered_with_the_next(providers: ProvidersBy
     assert [text.removeprefix("Bearer ") for text in used] == ["sk-one", "sk-two"]
     assert caught.value.reason is FailureReason.RATE_LIMITED
     assert caught.value.retry_after == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sent"), [("max_tokens", {"max_tokens": 9}), ("max_completion_tokens", {"max_completion_tokens": 9})]
+)
+async def test_the_longest_answer_is_told_by_the_name_that_the_provider_knows(
+    providers: ProvidersByApi, parameter: str, sent: dict[str, int]
+) -> None:
+    """A bound under a name that an older API does not know would be no bound, and a budget relies on it."""
+    async with asyncio.timeout(PATIENCE), fault_server(says(whole(answer().body))) as server:
+        target = make_target("openai", server.url, max_tokens_parameter=parameter)
+        await providers.ask(target, Operation.CHAT, {"messages": MESSAGES, "max_completion_tokens": 9})
+        body = orjson.loads(server.requests[0].body)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == sent

@@ -65,7 +65,7 @@ class ModelProviderSpec(Model):
     max_tokens_parameter: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """How an openai provider wants to be told the longest answer, where a budget must bound it."""
     keys: Annotated[tuple[KeyFile, ...], Field(max_length=32)] = ()
-    key_cooldown: Duration = 30.0
+    key_cooldown: Duration = 5.0
     """Seconds that a key rests after a 429 that names no time itself."""
     models: Annotated[dict[ModelName, ProviderModel], Field(min_length=1, max_length=MAX_ITEMS)]
 

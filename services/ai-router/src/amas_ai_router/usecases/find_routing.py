@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from amas_governance.bundle import Bundle
+from amas_governance.dlp import prepare
 
 from amas_ai_router.domain.bounded_cache import BoundedCache
+from amas_ai_router.domain.clearance import FINDABLE
 from amas_ai_router.domain.errors import bundle_invalid, bundle_unknown
 from amas_ai_router.domain.routing import Routing, compile_routing
 from amas_ai_router.ports import BundleStore
@@ -51,4 +53,11 @@ class FindRouting:
 
 
 def _parse(content: bytes) -> Routing:
-    return compile_routing(Bundle.parse(content))
+    routing = compile_routing(Bundle.parse(content))
+    for route in routing.routes.values():
+        # Detectors take up to a second to compile, which no call should wait for.
+        if route.spec.response.redact:
+            prepare(frozenset(route.spec.response.redact))
+        if route.spec.clearance.otherwise == "pseudonymise":
+            prepare(FINDABLE - frozenset(route.spec.clearance.categories))
+    return routing

@@ -78,4 +78,8 @@ class OpenAiHttp:
 
 
 def _body(target: Target, fields: dict[str, Any]) -> bytes:
-    return orjson.dumps({**fields, "model": target.model})
+    sent = {**fields, "model": target.model}
+    if target.max_tokens_parameter == "max_tokens" and "max_completion_tokens" in sent:
+        # An older API knows the bound by its older name only, and would answer without one.
+        sent["max_tokens"] = sent.pop("max_completion_tokens")
+    return orjson.dumps(sent)
