@@ -79,11 +79,16 @@ def _versions(found: Stage) -> dict[str, str]:
 
 
 def _judge(rows: list[Row]) -> None:
-    judged = [row for row in rows if row.meets is not None]
-    missed = [f"{row.metric}{f' (to {row.peer})' if row.peer else ''}" for row in judged if not row.meets]
-    print(f"  {len(judged) - len(missed)} of {len(judged)} aims are met" + (": not " if missed else ""))
-    for words in missed:
-        print(f"    {words}")
+    """Says once more which aims are missed. A peer's row is indented under the figure that it belongs to."""
+    missed, judged, heading = [], 0, ""
+    for row in rows:
+        heading = heading if row.metric.startswith(" ") else row.metric
+        if row.meets is not None:
+            judged += 1
+        if row.meets is False:
+            figure = f"{row.value:.3g} {row.unit}" if row.ratio is None else f"{row.ratio:.2f}x {row.peer}"
+            missed.append(f"    {heading}: {figure}, aim {row.aim}")
+    print("\n".join([f"  {judged - len(missed)} of {judged} aims are met" + (", not:" if missed else ""), *missed]))
 
 
 if __name__ == "__main__":

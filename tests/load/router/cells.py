@@ -37,10 +37,10 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """`streamed, 4 KB, 20/s`."""
+        """`streamed 4 KB at 20/s`."""
         how = "streamed" if self.stream else "whole"
-        load = f"{self.rate:g}/s" if self.kind == "open" else f"{CONNECTIONS} connections"
-        return f"{how}, {self.kilobytes} KB, {load}"
+        load = f"at {self.rate:g}/s" if self.kind == "open" else f"by {CONNECTIONS}"
+        return f"{how} {self.kilobytes} KB {load}"
 
     def plan(self, endpoint: Endpoint) -> Plan:
         """The load generator's order."""

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from statistics import median
 
-from ..report import Row, percentile
+from ..report import Row, half_range, percentile
 from .measure import GRACE_S, load_command, run_load
 from .ours import NAME
 from .plan import Endpoint, Outcome, Plan
@@ -15,13 +16,14 @@ from .processes import ROOT
 from .resources import HEDGE_AFTER_MS, PLAIN
 from .stage import Stage
 
-RATE = 100.0
+RATE = 50.0
 """Calls a second: well below what ours carries, so that what is seen is the failover and no queue."""
-SECONDS, QUICK_SECONDS = 5.0, 2.0
-ROUNDS, QUICK_ROUNDS = 2, 1
+SECONDS, QUICK_SECONDS = 3.0, 2.0
+ROUNDS, QUICK_ROUNDS = 3, 1
 CONNECTIONS = 256
 SETTLE_S = 1.0
 """Calls until a circuit is open are not those that meet an open one."""
+SHARES = (0.5, 0.99)
 TOLERANCE_MS = 5.0
 """A timer on a busy core is late by this much: what is added to a hedge's delay in its aim."""
 
@@ -47,30 +49,32 @@ FAULTS = (
 def measure(stage: Stage, *, quick: bool) -> list[Row]:
     """Figures for all faults; the last one leaves a provider dead."""
     seconds = QUICK_SECONDS if quick else SECONDS
-    times: dict[str, list[float]] = {}
-    failures: dict[str, int] = {}
+    found: dict[str, list[Outcome]] = {}
     for _ in range(QUICK_ROUNDS if quick else ROUNDS):
         for route in (PLAIN, *(fault.route for fault in FAULTS)):
             run_load(_plan(stage, route, SETTLE_S))
             outcome = run_load(_plan(stage, route, seconds))
             _tell(route, outcome)
-            times.setdefault(route, []).extend(outcome.totals)
-            failures[route] = failures.get(route, 0) + outcome.failures
+            found.setdefault(route, []).append(outcome)
     rows = []
     for fault in FAULTS:
-        rows += _rows(fault, times, failures[fault.route])
+        rows += fault_rows(fault, found[fault.route], found[PLAIN])
     return [*rows, *_dying(stage, seconds)]
 
 
-def _rows(fault: Fault, times: dict[str, list[float]], failures: int) -> list[Row]:
-    """Added to what the backup alone takes in the same rounds."""
+def fault_rows(fault: Fault, with_it: list[Outcome], backup: list[Outcome]) -> list[Row]:
+    """What the fault adds, round by round, to what the backup alone takes."""
+    failures = sum(outcome.failures for outcome in with_it)
     rows = [Row(f"{fault.words}: failed calls", failures, "", aim="<= 0")]
-    if not times[fault.route] or not times[PLAIN]:
+    pairs = [pair for pair in zip(with_it, backup, strict=True) if pair[0].totals and pair[1].totals]
+    if not pairs:
         return rows
-    for share in (0.5, 0.99):
-        added = percentile(times[fault.route], share) - percentile(times[PLAIN], share)
+    for share in SHARES:
+        added = [percentile(one.totals, share) - percentile(other.totals, share) for one, other in pairs]
         aim = f"<= {fault.aim_ms:g}" if share == fault.share else None
-        rows.append(Row(f"{fault.words}: added p{share * 100:.0f}", added, "ms", aim=aim))
+        rows.append(
+            Row(f"{fault.words}: added p{share * 100:.0f}", median(added), "ms", None, None, half_range(added), aim)
+        )
     return rows
 
 

@@ -54,6 +54,8 @@ def measure(stage: Stage, *, quick: bool) -> list[Row]:
 
 def rows(wanted: int, before: dict[str, int], after: dict[str, int], outcome: Outcome) -> list[Row]:
     """Bytes by part, over the streams that were really open."""
+    if outcome.failures:
+        print(f"router: {outcome.failures} idle streams were refused: {outcome.examples}", file=sys.stderr)
     refused = Row(f"{wanted} idle streams: refused", outcome.failures, "", aim="<= 0")
     if not outcome.answered:
         return [refused]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from statistics import median
 
 from ..report import Row, half_range, percentile
@@ -26,9 +26,7 @@ def rows(samples: Samples, *, quick: bool) -> list[Row]:
     found: list[Row] = []
     for kilobytes in SIZES:
         for stream in (False, True):
-            cell = most(stream, kilobytes, quick=quick)
-            if (NAME, cell) in samples:
-                found += _cost(samples, cell)
+            found += _cost(samples, most(stream, kilobytes, quick=quick))
     for high in (False, True):
         for stream in (False, True):
             found += _latency(samples, steady(stream, high=high, quick=quick))
@@ -36,68 +34,73 @@ def rows(samples: Samples, *, quick: bool) -> list[Row]:
 
 
 def _cost(samples: Samples, cell: Cell) -> list[Row]:
-    """CPU a request of every system, ours by part, and speeds beside the peers."""
+    """CPU a call of every system, ours by part, and what a core can do by it; the ratios are ours to theirs."""
+    if (NAME, cell) not in samples:
+        return []
     ours = samples[NAME, cell]
     aim = CPU_AIM if not cell.stream and cell.kilobytes == 1 else None
-    found = [_row(f"CPU a request, {cell.name}", "ms", [sample.own_cpu for sample in ours], aim=aim)]
+    found = [_row(f"CPU a call, {cell.name}", "ms", [sample.own_cpu for sample in ours], aim=aim)]
     for part in ours[0].cpu:
-        apart = "" if part in ours[0].counted else " (not counted)"
-        found.append(_row(f"  of it {part}{apart}", "ms", [sample.cpu[part] for sample in ours]))
-    for name in _others(samples, cell):
-        found.append(_row(f"CPU a request, {cell.name}, {name}", "ms", [s.own_cpu for s in samples[name, cell]]))
+        words = f"  of it {part}" if part in ours[0].counted else f"  besides, {part}"
+        found.append(_row(words, "ms", [sample.cpu[part] for sample in ours]))
+    names = _others(samples, cell)
+    for name in names:
+        found.append(_row(f"  {name}", "ms", [sample.own_cpu for sample in samples[name, cell]]))
     per_core = [sample.per_core for sample in ours]
-    for name in _others(samples, cell):
+    found.append(_row(f"calls/s a core by CPU, {cell.name}", "1/s", per_core))
+    for name in names:
         theirs = [sample.per_core for sample in samples[name, cell]]
-        metric = f"requests/s a core by CPU, {cell.name}"
-        found.append(_beside(metric, "1/s", per_core, theirs, name, SPEED_AIMS.get(name)))
-    speeds = [sample.speed for sample in ours]
-    for name in (*_others(samples, cell), UPSTREAM):
-        theirs = [sample.speed for sample in samples.get((name, cell), [])]
-        if theirs:
-            found.append(_beside(f"requests/s on one core, {cell.name}", "1/s", speeds, theirs, name, None))
+        found.append(_beside(name, "1/s", per_core, theirs, SPEED_AIMS.get(name)))
+    found.append(_row(f"calls/s answered, {cell.name}", "1/s", [sample.speed for sample in ours]))
+    for name in (*names, UPSTREAM):
+        found.append(_row(f"  {name}", "1/s", [sample.speed for sample in samples[name, cell]]))
     failures = sum(sample.outcome.failures for sample in ours)
     return [*found, Row(f"failed calls, {cell.name}", failures, "", aim="<= 0")]
 
 
 def _latency(samples: Samples, cell: Cell) -> list[Row]:
-    """What each system adds to the upstream's own time."""
+    """What each system adds to the upstream's own time at the same rate."""
     if (NAME, cell) not in samples or (UPSTREAM, cell) not in samples:
         return []
-    names = [NAME, *_others(samples, cell)]
-    found = []
     kinds: list[tuple[str, Callable[[Sample], list[float]]]] = [("", lambda sample: sample.outcome.totals)]
     if cell.stream:
-        kinds.insert(0, (" to the first token", lambda sample: sample.outcome.firsts))
+        kinds.insert(0, (" to first token", lambda sample: sample.outcome.firsts))
+    found = []
     for words, times in kinds:
         for share in SHARES:
-            metric = f"added p{share * 100:.0f}{words}, {cell.name}"
-            added = {name: _added(samples[name, cell], samples[UPSTREAM, cell], times, share) for name in names}
-            for name in names[1:]:
-                found.append(_beside(metric, "ms", added[NAME], added[name], name, LATENCY_AIMS.get(name)))
-            found += [_row(f"{metric}, {name}", "ms", added[name]) for name in names]
+            added = {
+                name: _added(samples[name, cell], samples[UPSTREAM, cell], times, share)
+                for name in (NAME, *_others(samples, cell))
+            }
+            ours = added.pop(NAME)
+            found.append(_row(f"added p{share * 100:.0f}{words}, {cell.name}", "ms", ours))
+            found += [_beside(name, "ms", ours, theirs, LATENCY_AIMS.get(name)) for name, theirs in added.items()]
     return found
 
 
 def _added(
     samples: list[Sample], alone: list[Sample], times: Callable[[Sample], list[float]], share: float
 ) -> list[float]:
-    """By round, the percentile less that of the upstream alone."""
+    """By round, the percentile less that of the upstream alone; nothing answered counts as the longest wait."""
     pairs = zip(samples, alone, strict=True)
-    return [max(LEAST_MS, percentile(times(one), share) - percentile(times(other), share)) for one, other in pairs]
+    return [max(LEAST_MS, _percentile(times(one), share) - _percentile(times(other), share)) for one, other in pairs]
 
 
-def _others(samples: Mapping[tuple[str, Cell], list[Sample]], cell: Cell) -> list[str]:
+def _percentile(times: list[float], share: float) -> float:
+    return percentile(times, share) if times else float("inf")
+
+
+def _others(samples: Samples, cell: Cell) -> list[str]:
     return [name for name, measured in samples if measured == cell and name not in (NAME, UPSTREAM)]
 
 
-def _row(metric: str, unit: str, values: Iterable[float], aim: str | None = None) -> Row:
-    listed = list(values)
-    return Row(metric, median(listed), unit, spread=half_range(listed), aim=aim)
+def _row(metric: str, unit: str, values: list[float], aim: str | None = None) -> Row:
+    return Row(metric, median(values), unit, spread=half_range(values), aim=aim)
 
 
-def _beside(metric: str, unit: str, ours: list[float], theirs: list[float], peer: str, aim: str | None) -> Row:
-    # A peer that answered nothing in a round has no ratio in it.
-    ratios = [own / other for own, other in zip(ours, theirs, strict=True) if other]
+def _beside(name: str, unit: str, ours: list[float], theirs: list[float], aim: str | None) -> Row:
+    """A peer's own figure, with the ratio of ours to it. A round in which it answered nothing has no ratio."""
+    ratios = [own / other for own, other in zip(ours, theirs, strict=True) if 0 < other < float("inf")]
     if not ratios:
-        return Row(metric, median(ours), unit, spread=half_range(ours))
-    return Row(metric, median(ours), unit, peer=peer, ratio=median(ratios), spread=half_range(ours), aim=aim)
+        return _row(f"  {name}", unit, theirs)
+    return Row(f"  {name}", median(theirs), unit, name, median(ratios), half_range(theirs), aim)

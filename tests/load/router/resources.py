@@ -9,8 +9,8 @@ from .payloads import MODEL
 
 HEDGE_AFTER_MS = 100
 """When a second target is asked although the first has not failed."""
-NEVER = 1000
-"""Failures in a row: more than a measurement makes of them, so that each call meets the fault itself."""
+OPEN_FOR_MS = 1
+"""How long a circuit rests where each call shall meet the fault itself: the next call is its probe."""
 PLAIN = "bench-plain"
 
 _PROVIDER = """\
@@ -55,7 +55,7 @@ spec:
 def manifest(urls: Mapping[str, str]) -> str:
     """YAML of everything. `urls` are the base URLs by provider: good, other, refused, reset, hang, idle, dying."""
     providers = [_PROVIDER.format(name=name, url=url, model=MODEL) for name, url in urls.items()]
-    each_call_meets_it = f"  breaker: {{failures: {NEVER}, failureRate: 100%, openFor: 1s}}"
+    each_call_meets_it = f"  breaker: {{failures: 1000, failureRate: 100%, openFor: {OPEN_FOR_MS}ms}}"
     hedged = f"  hedge: {{after: {HEDGE_AFTER_MS}ms}}"
     routes = [
         _route(PLAIN, "good"),

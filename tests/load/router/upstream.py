@@ -3,7 +3,7 @@
     python -m tests.load.router.upstream PORT
 
 The first part of the path says how it behaves, so that it keeps no state: /ok answers, /reset closes the connection
-with a reset, /hang never answers, /idle sends a stream's first chunk and then nothing. It must never be what limits a
+with a reset, /hang never answers, /idle sends a stream's first token and then nothing. It must never be what limits a
 measurement: no framework, one parse of the head, answers made once.
 """
 
@@ -91,7 +91,7 @@ class Provider(asyncio.Protocol):
             case b"reset":
                 _reset(self._transport)
             case b"idle":
-                self._transport.write(PARTS[0])
+                self._transport.write(PARTS[0] + PARTS[1])
             case _ if self._stream:
                 self._send(0)
             case _:
