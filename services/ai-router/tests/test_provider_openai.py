@@ -229,7 +229,7 @@ async def test_the_longest_answer_is_told_by_the_name_that_the_provider_knows(
 ) -> None:
     """A bound under a name that an older API does not know would be no bound, and a budget relies on it."""
     async with asyncio.timeout(PATIENCE), fault_server(says(whole(answer().body))) as server:
-        target = make_target("openai", server.url, max_tokens_parameter=parameter)
+        target = make_target("openai", server.url, key_files=(), max_tokens_parameter=parameter)
         await providers.ask(target, Operation.CHAT, {"messages": MESSAGES, "max_completion_tokens": 9})
         body = orjson.loads(server.requests[0].body)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
