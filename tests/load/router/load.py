@@ -85,6 +85,11 @@ class Client:
             if connection.usable:
                 self._idle.append(connection)
 
+    def close(self) -> None:
+        """Closes what is kept."""
+        for connection in self._idle:
+            connection.close()
+
     async def _connection(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
@@ -120,6 +125,7 @@ async def open_loop(plan: Plan) -> Outcome:
             if wait > 0:
                 await asyncio.sleep(wait)
             tasks.create_task(client.one(due))
+    client.close()
     return recorder.outcome()
 
 
@@ -134,6 +140,7 @@ async def closed_loop(plan: Plan) -> Outcome:
             await client.one(now)
 
     await asyncio.gather(*(ask() for _ in range(plan.connections)))
+    client.close()
     return recorder.outcome()
 
 

@@ -55,6 +55,11 @@ class Provider(asyncio.Protocol):
         self._tail = b""
         self._next: asyncio.TimerHandle | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether somebody is there."""
+        return self._transport is not None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
         # uvloop's is one in all but its class.
@@ -70,6 +75,7 @@ class Provider(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nothing more is sent."""
+        self._transport = None
         if self._next is not None:
             self._next.cancel()
 
@@ -98,7 +104,8 @@ class Provider(asyncio.Protocol):
                 self._transport.write(WHOLE)
 
     def _send(self, number: int) -> None:
-        assert self._transport is not None
+        if self._transport is None:
+            return
         self._transport.write(PARTS[number])
         if number + 1 < len(PARTS):
             self._next = asyncio.get_running_loop().call_later(CHUNK_INTERVAL_S, self._send, number + 1)
