@@ -18,7 +18,8 @@ from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedEr
 from amas_ai_router.domain.model import Operation, Tokens
 from amas_ai_router.domain.stream_chunks import parse_chunk
 
-from .fault_server import events, fault_server, says, whole
+from tests.fault_server import events, fault_server, says, whole
+
 from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 from .test_provider_anthropic_request import translated
 

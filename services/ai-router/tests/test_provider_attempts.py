@@ -19,8 +19,7 @@ from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.errors import AttemptError, FailureReason
 from amas_ai_router.domain.model import Operation, Target
 
-from .fakes import MESSAGES
-from .fault_server import (
+from tests.fault_server import (
     PIECE,
     Connection,
     Request,
@@ -33,7 +32,9 @@ from .fault_server import (
     stream_head,
     whole,
 )
-from .fault_server import head as response_head
+from tests.fault_server import head as response_head
+
+from .fakes import MESSAGES
 from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 
 R = FailureReason

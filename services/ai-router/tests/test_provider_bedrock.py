@@ -19,8 +19,9 @@ from amas_ai_router.adapters.providers.chat_request import read_chat
 from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError
 from amas_ai_router.domain.model import Operation, Target, Tokens
 
+from tests.fault_server import FRAMES_HEAD, Request, chunked, fault_server, framed, says, whole
+
 from .fakes import MESSAGES
-from .fault_server import FRAMES_HEAD, Request, chunked, fault_server, framed, says, whole
 from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 from .test_provider_anthropic import fold
 

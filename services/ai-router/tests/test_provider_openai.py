@@ -15,8 +15,9 @@ from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError
 from amas_ai_router.domain.model import Operation
 
+from tests.fault_server import EVENTS_HEAD, Connection, Request, chunked, events, fault_server, says, whole
+
 from .fakes import MESSAGES, USAGE_CHUNK, answer, chunk
-from .fault_server import EVENTS_HEAD, Connection, Request, chunked, events, fault_server, says, whole
 from .provider_calls import BOUND, PATIENCE, answer_of, make_target
 
 DONE = b"[DONE]"
