@@ -93,3 +93,32 @@ async def test_the_queue_is_bounded() -> None:
     assert refused.value.reason == "OVERLOADED"
     place.open.set()
     await asyncio.gather(*tasks)
+
+
+async def test_what_comes_as_a_batch_ends_is_sent() -> None:
+    """An item put in the very turn of the loop in which the last batch ends waits for no later one to take it along."""
+    opened: list[asyncio.Future[None]] = []
+
+    async def send(items: Sequence[int]) -> Sequence[int]:
+        opened.append(asyncio.get_running_loop().create_future())
+        await opened[-1]
+        return items
+
+    async def when(woken: asyncio.Future[None]) -> int:
+        await woken
+        return await batcher.put(2)
+
+    batcher = Batcher(send, most=10)
+    woken = asyncio.get_running_loop().create_future()
+    first, second = asyncio.create_task(batcher.put(1)), asyncio.create_task(when(woken))
+    while not opened:
+        await asyncio.sleep(0)
+    # Both wake in the same turn: first the batch, which finds nothing more to send, then who puts.
+    opened[0].set_result(None)
+    woken.set_result(None)
+    assert await first == 1
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(opened) == 2, "nobody sends the second item"
+    opened[1].set_result(None)
+    assert await second == 2

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from .errors import AmasError, ErrorKind
 
@@ -53,10 +53,17 @@ class Batcher(Generic[ItemT, ResultT]):
         self._waiting.append((item, future))
         if len(self._under_way) < self._lanes:
             # A fresh context: the batch belongs to no single call, neither to its trace nor to its deadline.
-            task = asyncio.get_running_loop().create_task(self._drain(), context=contextvars.Context())
+            task = asyncio.get_running_loop().create_task(self._lane(), context=contextvars.Context())
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         return await future
+
+    async def _lane(self) -> None:
+        try:
+            await self._drain()
+        finally:
+            # Now, and not with the task's callbacks a turn later: what is put in between would wait for nobody.
+            self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _drain(self) -> None:
         while self._waiting:
