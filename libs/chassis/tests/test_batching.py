@@ -98,9 +98,11 @@ async def test_the_queue_is_bounded() -> None:
 async def test_what_comes_as_a_batch_ends_is_sent() -> None:
     """An item put in the very turn of the loop in which the last batch ends waits for no later one to take it along."""
     opened: list[asyncio.Future[None]] = []
+    begun = asyncio.Event()
 
     async def send(items: Sequence[int]) -> Sequence[int]:
         opened.append(asyncio.get_running_loop().create_future())
+        begun.set()
         await opened[-1]
         return items
 
@@ -111,8 +113,7 @@ async def test_what_comes_as_a_batch_ends_is_sent() -> None:
     batcher = Batcher(send, most=10)
     woken = asyncio.get_running_loop().create_future()
     first, second = asyncio.create_task(batcher.put(1)), asyncio.create_task(when(woken))
-    while not opened:
-        await asyncio.sleep(0)
+    await begun.wait()
     # Both wake in the same turn: first the batch, which finds nothing more to send, then who puts.
     opened[0].set_result(None)
     woken.set_result(None)
