@@ -19,6 +19,7 @@ from amas_ai_router.domain.errors import FENCED, ModelCallError, after_provider,
 from amas_ai_router.domain.model import CallContext
 from amas_ai_router.domain.records import (
     LATE,
+    LOST,
     MODEL_CALLED,
     MODEL_REFUSED,
     OK,
@@ -27,6 +28,7 @@ from amas_ai_router.domain.records import (
     AuditEvent,
     CallRecord,
     KeptAnswer,
+    call_id_for,
     called_data,
     make_event,
     refused_data,
@@ -79,27 +81,18 @@ class RecordCall:
         return await self._to_the_end(self._answered(admission, answer))
 
     async def _answered(self, admission: Admission, answer: Answer) -> KeptAnswer:
-        context, operation, route, report = admission.context, admission.operation, admission.route.name, answer.report
+        context = admission.context
         # Budgets first: whoever dies between the two has counted too much, never too little.
-        in_time = await self._bill.settle(answer.hold, report.usage)
+        in_time = await self._bill.settle(answer.hold, answer.report.usage)
         if not in_time:
             self._telemetry.late()
-        outcome = answer.outcome if in_time else LATE
-        data = called_data(
-            operation,
-            route,
-            answer,
-            outcome=outcome,
-            decision_id=admission.decision.id,
-            in_full=admission.audited_in_full,
-        )
-        event = self._event(f"model:{report.call_id}", MODEL_CALLED, admission, data)
-        kept = KeptAnswer(admission.request_digest, answer.body, report, event)
+        event, record = self._entry(admission, answer, answer.outcome if in_time else LATE)
+        kept = KeptAnswer(admission.request_digest, answer.body, answer.report, event)
         scope = scope_of(context) if answer.outcome == OK else None
-        record = CallRecord(context, route, operation, outcome, report, event.trace_id, event.time)
         try:
             written = await self._ledger.record(record, scope, kept if scope is not None else None)
             if not written:
+                await self._outrun(admission, answer, LOST if in_time else LATE)
                 earlier = await self.replay(context, admission.request_digest)
                 return earlier or kept
             await self._audit.append(event, context.fencing_token)
@@ -109,6 +102,29 @@ class RecordCall:
                 await self.refused(admission, FENCED)
             raise after_provider(error) from error
         return kept
+
+    async def _outrun(self, admission: Admission, answer: Answer, outcome: str) -> None:
+        """Another replica's answer stands under the key; what this one cost is on record under an id of its own."""
+        if not answer.report.attempts:
+            return
+        alone = replace(answer, report=replace(answer.report, call_id=call_id_for(None)))
+        event, record = self._entry(admission, alone, outcome)
+        await self._ledger.record(record, None, None)
+        await self._audit.append(event, admission.context.fencing_token)
+
+    def _entry(self, admission: Admission, answer: Answer, outcome: str) -> tuple[AuditEvent, CallRecord]:
+        """The call for audit and for the ledger."""
+        context, operation, route, report = admission.context, admission.operation, admission.route.name, answer.report
+        data = called_data(
+            operation,
+            route,
+            answer,
+            outcome=outcome,
+            decision_id=admission.decision.id,
+            in_full=admission.audited_in_full,
+        )
+        event = self._event(f"model:{report.call_id}", MODEL_CALLED, admission, data)
+        return event, CallRecord(context, route, operation, outcome, report, event.trace_id, event.time)
 
     async def started(self, admission: Admission, request_digest: str) -> None:
         """Puts on record that a stream begins: its first chunk leaves before its end is known."""

@@ -104,7 +104,7 @@ class StreamComplete:
         except asyncio.CancelledError:
             self._record.abandoned(admission, failovers)
             raise
-        keeps = bool(request.context.idempotency_key) or admission.cached
+        keeps = bool(request.context.idempotency_key) or admission.cached or admission.audited_in_full
         delivery = Delivery(
             request,
             opened,
