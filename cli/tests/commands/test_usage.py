@@ -51,6 +51,17 @@ def test_budgets_show_what_is_used_held_and_left(run: Run, gateway: FakeGateway)
     assert "in " in shown
 
 
+def test_a_budget_in_tokens_shows_tokens_alone(run: Run, gateway: FakeGateway) -> None:
+    """64-bit integers come as texts, of which `"0"` is no limit; tokens are held where no money is counted."""
+    counted = {"name": "a", "window": "hour", "tokenLimit": "200", "tokensUsed": "0", "tokensReserved": "64"}
+    unlimited = {**STATE, "tokenLimit": "0", "tokensReserved": "64"}
+    gateway.answers["GET", "/v1/budgets"] = {"budgets": [counted, unlimited], "nextPageToken": ""}
+    _, first, second = run("budgets").stdout.splitlines()
+    assert first.split() == ["a", "hour", "64", "tokens", "0", "of", "200"]
+    assert "of 0" not in second
+    assert "64 tokens" not in second
+
+
 @pytest.mark.parametrize(("command", "path", "field"), [("usage", "usage", "rows"), ("budgets", "budgets", "budgets")])
 def test_programs_get_the_answer_as_it_is(run: Run, gateway: FakeGateway, command: str, path: str, field: str) -> None:
     """All pages of it, and a sentence where there is nothing."""

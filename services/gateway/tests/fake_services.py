@@ -20,6 +20,12 @@ from .fakes import DIGEST
 class FakeBundles:
     """One bundle a tenant."""
 
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def forget(self, tenant: str) -> None:
+        self.forgotten.append(tenant)
+
     async def active(self, tenant: str) -> model.ActiveBundle:
         return model.ActiveBundle(DIGEST, b"content")
 

@@ -125,6 +125,25 @@ async def test_fresh_then_refreshed_behind_then_refused(stub: BundleStub) -> Non
         await bundles.active("acme")
 
 
+async def test_what_was_forgotten_is_asked_for_again(stub: BundleStub) -> None:
+    """After a change no caller here gets what was kept, nor what a fetch from before the change brings late."""
+    bundles = ActiveBundles(SimpleNamespace(stub=stub), clock())  # type: ignore[arg-type]
+    assert (await bundles.active("acme")).digest == "v1"
+    bundles.forget("acme")
+    stub.gate.clear()
+    early = asyncio.create_task(bundles.active("acme"))
+    await asyncio.sleep(0)
+    bundles.forget("acme")
+    bundles.forget("globex")
+    late = asyncio.create_task(bundles.active("acme"))
+    await asyncio.sleep(0)
+    stub.gate.set()
+    assert ((await early).digest, (await late).digest) == ("v2", "v3")
+    assert (await bundles.active("acme")).digest == "v3"
+    assert not bundles._fetches
+    assert not bundles._overtaken
+
+
 async def test_outage_shorter_than_stale_is_not_noticed(stub: BundleStub, caplog: pytest.LogCaptureFixture) -> None:
     """While the orchestrator restarts, model calls go on under the bundle that was active; the log says so."""
     time = clock()

@@ -48,6 +48,21 @@ async def test_the_bundle_is_handed_over_once() -> None:
     assert usage.asked == [(AUDITOR, DIGEST, query)] * 2
 
 
+class NothingApplied(FakeBundles):
+    """A tenant that is new here."""
+
+    async def active(self, tenant: str) -> model.ActiveBundle:
+        raise AmasError(ErrorKind.NOT_FOUND, "BUNDLE_NOT_FOUND", "there is no such bundle")
+
+
+async def test_a_tenant_without_resources_has_no_budgets() -> None:
+    """A newcomer who looks first is told that there are none, not that something is wrong."""
+    models = FakeModels()
+    under_bundle = UnderBundle(NothingApplied(), models, Instruments(CollectorRegistry()))
+    page = await ListBudgets(under_bundle, ForgetfulUsage(models))(AUDITOR, BudgetQuery("", PageQuery()))
+    assert (list(page.items), page.next_page_token) == ([], "")
+
+
 async def test_states_are_answered_as_the_contract_names_them() -> None:
     """Money is a decimal text with its currency, counts are texts, and what is not bounded is not there."""
     transport = httpx.ASGITransport(World().http())

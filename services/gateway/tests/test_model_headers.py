@@ -167,7 +167,9 @@ async def test_a_spent_budget_is_402(world: World, client: httpx.AsyncClient) ->
     assert response.status_code == 402
     error = response.json()["error"]
     assert (error["type"], error["code"]) == ("insufficient_quota", "budget_exceeded")
-    assert error["message"] == f"Spent. Left: 0.12 USD and 500 tokens. The budget renews at {renews}."
+    assert error["message"] == (
+        f"Spent. Left: 0.12 USD and 500 tokens; the call may need more. The budget renews at {renews}."
+    )
     assert response.headers["x-amas-budget"] == "daily??x: y"
     assert response.headers["x-amas-budget-remaining-cost"] == "0.12"
     assert response.headers["x-amas-budget-renews-at"] == renews

@@ -85,6 +85,9 @@ async def test_apply_and_delete_go_through(world: World, client: httpx.AsyncClie
     assert response.json()["bundle"]["digest"] == DIGEST
     who, files, delete, dry_run = world.resources.applied[0]
     assert (who, files[0].name, delete[0].name, dry_run) == ("admin", "a.yaml", "old", True)
+    assert world.bundles.forgotten == []
+    assert (await client.post("/v1/resources:apply", json=body | {"dryRun": False}, headers=bearer("admin"))).is_success
+    assert world.bundles.forgotten == ["acme"], "what was applied does not hold for the next call"
     nothing = await client.post("/v1/resources:apply", json={}, headers=bearer("admin"))
     check_problem(nothing, 400, "REQUEST_INVALID")
 

@@ -61,11 +61,12 @@ class World:
     denials: RecordedDenials = field(default_factory=RecordedDenials)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     heartbeat: float = 15.0
+    bundles: FakeBundles = field(default_factory=FakeBundles)
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()
         self.instruments = Instruments(CollectorRegistry())
-        under_bundle = UnderBundle(FakeBundles(), self.models, self.instruments)
+        under_bundle = UnderBundle(self.bundles, self.models, self.instruments)
         rates = Rates(Rate.parse("100/s"), Rate.parse("10/s"))
         self.verbs = Catalogue(
             authenticate=Authenticate(self.verifier, self.denials, self.clock, self.instruments),
@@ -79,7 +80,7 @@ class World:
             get_approval=GetApproval(self.approvals),
             list_approvals=ListApprovals(self.approvals),
             decide_approval=DecideApproval(self.approvals),
-            apply_resources=ApplyResources(self.resources),
+            apply_resources=ApplyResources(self.resources, self.bundles),
             list_resources=ListResources(self.resources),
             describe_tool_server=DescribeToolServer(self.resources),
             complete_chat=CompleteChat(under_bundle),

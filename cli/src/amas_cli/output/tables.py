@@ -62,8 +62,8 @@ BUDGETS: _Columns = (
     ("FOR", lambda state, _: str(state.get("subject", ""))),
     ("WINDOW", lambda state, _: str(state.get("window", ""))),
     ("COST", lambda state, _: out_of(money(state.get("cost_used")), money(state.get("cost_limit")))),
-    ("HELD", lambda state, _: money(state.get("cost_reserved"))),
-    ("TOKENS", lambda state, _: out_of(str(state.get("tokens_used", 0)), str(state.get("token_limit") or ""))),
+    ("HELD", lambda state, _: _held(state)),
+    ("TOKENS", lambda state, _: out_of(str(state.get("tokens_used", 0)), _limit(state.get("token_limit")))),
     ("RENEWS", lambda state, now: until(str(state.get("renews_at", "")), now)),
 )
 
@@ -78,6 +78,18 @@ def block(item: Row) -> str:
     """Everything about one thing, as YAML that is safe to show."""
     known = {key: value for key, value in item.items() if value not in (None, "", [], {})}
     return printable(yaml_text(known), multiline=True)
+
+
+def _limit(tokens_limit: object) -> str:
+    """Nothing where there is no limit: 64-bit integers come as strings, so that none is `"0"`."""
+    text = str(tokens_limit or "")
+    return "" if text == "0" else text
+
+
+def _held(state: Row) -> str:
+    """Money where the budget counts it, else tokens."""
+    cost, held = money(state.get("cost_reserved")), str(state.get("tokens_reserved") or "0")
+    return cost or ("" if held == "0" else f"{held} tokens")
 
 
 def _event(entry: Row) -> Row:

@@ -148,7 +148,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         get_approval=GetApproval(adapters.approvals),
         list_approvals=ListApprovals(adapters.approvals),
         decide_approval=DecideApproval(adapters.approvals),
-        apply_resources=ApplyResources(adapters.resources),
+        apply_resources=ApplyResources(adapters.resources, adapters.bundles),
         list_resources=ListResources(adapters.resources),
         describe_tool_server=DescribeToolServer(adapters.resources),
         complete_chat=CompleteChat(under_bundle),

@@ -110,6 +110,10 @@ class Bundles(Protocol):
 
     async def active(self, tenant: str) -> model.ActiveBundle: ...
 
+    def forget(self, tenant: str) -> None:
+        """What was active may have changed: the next `active` asks again."""
+        ...
+
 
 class Models(Protocol):
     """The ai-router. Every call may raise FAILED_PRECONDITION with reason BUNDLE_UNKNOWN: see `load_bundle`."""

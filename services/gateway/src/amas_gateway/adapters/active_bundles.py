@@ -48,6 +48,8 @@ class ActiveBundles:
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._fetches: dict[str, asyncio.Task[ActiveBundle]] = {}
+        # Fetches that began before something was forgotten: answered to their callers, and kept for nobody.
+        self._overtaken: set[asyncio.Task[ActiveBundle]] = set()
 
     async def active(self, tenant: str) -> ActiveBundle:
         """Raises the orchestrator's error when nothing usable is kept and nothing can be fetched."""
@@ -60,12 +62,19 @@ class ActiveBundles:
         self._kept.move_to_end(tenant)
         return kept.bundle
 
+    def forget(self, tenant: str) -> None:
+        """Drops what is kept; a fetch under way may still bring what was."""
+        self._kept.pop(tenant, None)
+        task = self._fetches.pop(tenant, None)
+        if task is not None and not task.done():
+            self._overtaken.add(task)
+
     def _fetch(self, tenant: str) -> asyncio.Task[ActiveBundle]:
         task = self._fetches.get(tenant)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._fetched(tenant))
             self._fetches[tenant] = task
-            task.add_done_callback(lambda _: self._fetches.pop(tenant, None))
+            task.add_done_callback(lambda ended: self._over(tenant, ended))
         return task
 
     async def _fetched(self, tenant: str) -> ActiveBundle:
@@ -73,11 +82,18 @@ class ActiveBundles:
         with errors_of("orchestrator"):
             answer = await self._client.stub.GetBundle(request, timeout=CALL_TIMEOUT_SECONDS)
         bundle = ActiveBundle(answer.bundle.digest, answer.content)
+        if asyncio.current_task() in self._overtaken:
+            return bundle
         self._kept[tenant] = _Kept(bundle, self._clock.monotonic())
         self._kept.move_to_end(tenant)
         while len(self._kept) > MAX_TENANTS:
             self._kept.popitem(last=False)
         return bundle
+
+    def _over(self, tenant: str, ended: asyncio.Task[ActiveBundle]) -> None:
+        self._overtaken.discard(ended)
+        if self._fetches.get(tenant) is ended:
+            del self._fetches[tenant]
 
 
 def _note_failure(task: asyncio.Task[ActiveBundle]) -> None:

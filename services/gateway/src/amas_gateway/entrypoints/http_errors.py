@@ -96,7 +96,7 @@ def budget_left(error: AmasError) -> str:
     told = error.metadata
     left = [f"{told['remaining_cost']} {told.get('currency', '')}".strip()] if told.get("remaining_cost") else []
     left += [f"{told['remaining_tokens']} tokens"] if told.get("remaining_tokens") else []
-    words = f" Left: {' and '.join(left)}." if left else ""
+    words = f" Left: {' and '.join(left)}; the call may need more." if left else ""
     return words + (f" The budget renews at {told['renews_at']}." if told.get("renews_at") else "")
 
 

@@ -55,7 +55,7 @@ def sentence(error: AmasError) -> str:
     if error.violations:
         message += " " + "; ".join(f"{v.field}: {v.description}" for v in error.violations)
     if error.reason == BUDGET_EXCEEDED:
-        message += budget_left(error)
+        message = message.removesuffix(".") + "." + budget_left(error)
     return message
 
 
