@@ -37,21 +37,33 @@ MOMENT_S = 0.05
 CLOSE_TIMEOUT_S = 5.0
 
 
+class Watched(Provider):
+    """Says when its connection is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = asyncio.Event()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.gone.set()
+
+
 @contextlib.asynccontextmanager
 async def provider() -> AsyncIterator[int]:
     """The scripted provider in this process; its port."""
-    made: list[Provider] = []
+    made: list[Watched] = []
 
     def make() -> Provider:
-        made.append(Provider())
+        made.append(Watched())
         return made[-1]
 
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            while any(one.connected for one in made):
-                await asyncio.sleep(0)
+            for one in made:
+                await one.gone.wait()
 
 
 def plan(port: int, behaviour: str = "ok", *, stream: bool = False, size: int = 1024) -> Plan:

@@ -55,11 +55,6 @@ class Provider(asyncio.Protocol):
         self._tail = b""
         self._next: asyncio.TimerHandle | None = None
 
-    @property
-    def connected(self) -> bool:
-        """Whether somebody is there."""
-        return self._transport is not None
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the transport."""
         # uvloop's is one in all but its class.
