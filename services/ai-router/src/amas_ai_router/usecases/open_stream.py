@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import Any
 
 from amas_chassis.clock import Clock
+from amas_chassis.read_timer import ReadTimer
 
 from amas_ai_router.domain.bodies import estimate
 from amas_ai_router.domain.errors import AttemptError, FailureReason
@@ -60,7 +60,7 @@ class _Chunks:
 class OpenedStream:
     """A stream past its first token; whoever holds it closes it and settles its `hold`."""
 
-    __slots__ = ("_chunks", "_clock", "_deadline", "_permit", "attempts", "begun", "hold", "target")
+    __slots__ = ("_chunks", "_clock", "_permit", "_timer", "attempts", "begun", "hold", "target")
 
     def __init__(self, won: Won[_Chunks], attempts: int, deadline: float, clock: Clock) -> None:
         self.target = won.target
@@ -70,7 +70,7 @@ class OpenedStream:
         self.begun = won.begun
         self._chunks = won.result
         self._permit = won.permit
-        self._deadline = min(won.begun + won.target.total, deadline)
+        self._timer = ReadTimer(min(won.begun + won.target.total, deadline) - clock.monotonic())
         self._clock = clock
 
     async def next(self) -> Chunk | None:
@@ -78,8 +78,7 @@ class OpenedStream:
         if self._chunks.waiting:
             return self._chunks.waiting.popleft()
         try:
-            async with asyncio.timeout(max(0.0, self._deadline - self._clock.monotonic())):
-                chunk = await self._chunks.read()
+            chunk = await self._timer.wait(self._chunks.read())
         except TimeoutError:
             # Slow is not broken: it did give tokens.
             raise AttemptError(FailureReason.TIMEOUT, "no chunk in time") from None
@@ -90,6 +89,7 @@ class OpenedStream:
 
     async def close(self) -> None:
         """Gives the provider's connection up."""
+        self._timer.stop()
         # What began and did not break was good, also if nobody wanted its end.
         self._permit.succeeded(self._clock.monotonic())
         await self._chunks.close()

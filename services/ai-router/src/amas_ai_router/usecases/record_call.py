@@ -1,4 +1,4 @@
-"""Puts calls on record: budgets first, the ledger, then audit, and only then the answer may be given.
+"""Puts calls on record: budgets first, then the ledger and audit, and only then the answer may be given.
 
 A crash between the two is mended by the next call with the same key, which appends the kept event again. Recording
 goes on when the client goes away: what was used is billed.
@@ -90,6 +90,9 @@ class RecordCall:
         kept = KeptAnswer(admission.request_digest, answer.body, answer.report, event)
         scope = scope_of(context) if answer.outcome == OK else None
         try:
+            if scope is None and not context.fencing_token:
+                await self._both(record, event)
+                return kept
             written = await self._ledger.record(record, scope, kept if scope is not None else None)
             if not written:
                 await self._outrun(admission, answer, LOST if in_time else LATE)
@@ -102,6 +105,17 @@ class RecordCall:
                 await self.refused(admission, FENCED)
             raise after_provider(error) from error
         return kept
+
+    async def _both(self, record: CallRecord, event: AuditEvent) -> None:
+        """Ledger and audit at once: nothing of the one hangs on the other's word, and the answer waits for both."""
+        appending = asyncio.ensure_future(self._audit.append(event))
+        try:
+            await self._ledger.record(record, None, None)
+        finally:
+            await asyncio.wait((appending,))
+            failure = appending.exception()
+        if failure is not None:
+            raise failure
 
     async def _outrun(self, admission: Admission, answer: Answer, outcome: str) -> None:
         """Another replica's answer stands under the key; what this one cost is on record under an id of its own."""
