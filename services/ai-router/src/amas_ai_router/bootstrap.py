@@ -184,8 +184,17 @@ async def build() -> ServiceSpec:
         # Redis is not among the checks: calls that no budget covers go on without it.
         checks={"database": database},
         background=(budgets.run,),
-        on_drain=[*wired.drain, alerting.drain],
-        on_stop=[providers.close, answers.close, similar.close, pipeline.close, channels.close, pool.close],
+        # After the last call has ended: one that the end cuts off is billed and put on record in the background.
+        on_stop=[
+            *wired.drain,
+            alerting.drain,
+            providers.close,
+            answers.close,
+            similar.close,
+            pipeline.close,
+            channels.close,
+            pool.close,
+        ],
     )
 
 
