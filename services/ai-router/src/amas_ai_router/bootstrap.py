@@ -187,6 +187,7 @@ async def build() -> ServiceSpec:
         # After the last call has ended: one that the end cuts off is billed and put on record in the background.
         on_stop=[
             *wired.drain,
+            budgets.drain,
             alerting.drain,
             providers.close,
             answers.close,

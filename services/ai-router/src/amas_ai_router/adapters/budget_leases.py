@@ -6,6 +6,7 @@ A hold that is not renewed for its lease is nobody's: so what a dead process hel
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,9 @@ RENEW_SECONDS = 4.0
 MAX_RENEWED = 500
 # Settlements and releases that wait for Redis; more than this, and the oldest is given up.
 MAX_LATER = 10_000
+# How long an exit waits for Redis to take what waits for it, and between two tries, in seconds.
+DRAIN_SECONDS = 4.0
+DRAIN_TRY_SECONDS = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +101,17 @@ class BudgetLeases:
                 _log.warning(
                     "budgets wait for Redis (%s): %d holds, %d to do", error, len(self._living), len(self._later)
                 )
+
+    async def drain(self) -> None:
+        """Does before an exit what waits for Redis, within a bound: else its counters would stay below the ledger."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._later:
+                    await self.turn()
+                    if self._later:
+                        await asyncio.sleep(DRAIN_TRY_SECONDS)
+        if self._later:
+            _log.error("Redis was not told of %d settlements and releases", len(self._later))
 
     async def _catch_up(self) -> None:
         for _ in range(len(self._later)):

@@ -78,6 +78,10 @@ class RedisBudgets:
         """Renews this process's holds until cancelled."""
         await self.leases.run()
 
+    async def drain(self) -> None:
+        """Settles before an exit what waits for Redis; bounded."""
+        await self.leases.drain()
+
     async def reserve(self, rules: Sequence[BudgetRule], context: CallContext, most: Amount) -> Hold:
         """See ports.Budgets."""
         tenant = context.principal.tenant
