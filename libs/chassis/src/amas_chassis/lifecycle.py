@@ -127,7 +127,8 @@ class Lifecycle:
         if self._background:
             await asyncio.wait(self._background, timeout=HOOK_SECONDS)
         for hook in self._spec.on_stop:
-            await self._bounded(hook(), 0)
+            # What calls left to do in the background may use the drain's time too.
+            await self._bounded(hook(), deadline - time.monotonic())
         await self._http.stop()
         _log.info("stopped")
 
