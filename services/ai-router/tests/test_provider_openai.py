@@ -234,3 +234,13 @@ async def test_the_longest_answer_is_told_by_the_name_that_the_provider_knows(
         await providers.ask(target, Operation.CHAT, {"messages": MESSAGES, "max_completion_tokens": 9})
         body = orjson.loads(server.requests[0].body)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
+
+
+async def test_a_bound_that_is_null_displaces_no_other(providers: ProvidersByApi) -> None:
+    """A caller who names null for one bound must not rid the request of the one that a budget relies on."""
+    async with asyncio.timeout(PATIENCE), fault_server(says(whole(answer().body))) as server:
+        target = make_target("openai", server.url, key_files=(), max_tokens_parameter="max_tokens")
+        asked = {"messages": MESSAGES, "max_tokens": 100, "max_completion_tokens": None}
+        await providers.ask(target, Operation.CHAT, asked)
+        body = orjson.loads(server.requests[0].body)
+    assert body["max_tokens"] == 100

@@ -81,5 +81,7 @@ def _body(target: Target, fields: dict[str, Any]) -> bytes:
     sent = {**fields, "model": target.model}
     if target.max_tokens_parameter == "max_tokens" and "max_completion_tokens" in sent:
         # An older API knows the bound by its older name only, and would answer without one.
-        sent["max_tokens"] = sent.pop("max_completion_tokens")
+        bound = sent.pop("max_completion_tokens")
+        if bound is not None:
+            sent["max_tokens"] = bound
     return orjson.dumps(sent)
