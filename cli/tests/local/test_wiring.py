@@ -5,6 +5,7 @@ from amas_cli.audit_trail import VerifierKey
 from amas_cli.errors import CliError
 from amas_cli.local.audit_key import ensure_audit_key
 from amas_cli.local.authority import CertificateFiles
+from amas_cli.local.budget_resources import write_budget_resources
 from amas_cli.local.database_setup import SCHEMAS
 from amas_cli.local.environment import SERVICES, Wiring, migration_environment, service_environment
 from amas_cli.local.events import PartReady, PlatformFailed, PlatformReady, parse_event, write_event
@@ -16,6 +17,7 @@ from amas_cli.local.parts import STOP_ORDER
 from amas_cli.local.platform_plan import PlatformPlan
 from amas_cli.local.ports import INTERNAL, PUBLIC
 from amas_governance.loader import SourceFile, load
+from amas_governance.resources import Budget
 
 SECRET = "a-very-secret-value"
 
@@ -131,6 +133,26 @@ def test_a_real_model_comes_from_the_environment_and_its_key_goes_to_a_file(wiri
     assert (wiring.home.keys / "local").stat().st_mode & 0o777 == 0o600
     # The odd name is refused by the model's rules, but it cannot break out of its place in the YAML.
     assert [problem.field for problem in load([SourceFile("m", text)]).problems]
+
+
+@pytest.mark.parametrize(("price", "bounded"), [("1.50", "cost"), ("", "tokens")])
+def test_spending_is_bounded_from_the_start(wiring: Wiring, price: str, bounded: str) -> None:
+    """In money where the model has prices, else in tokens; what its owner has changed stays."""
+    environment = {"AMAS_MODEL_BASE_URL": "https://models.example/v1", "AMAS_MODEL": "big"}
+    if price:
+        environment["AMAS_MODEL_OUTPUT_PRICE"] = price
+    model = write_model_resources(wiring.home, "http://unused", environment)
+    write_budget_resources(wiring.home, model)
+    path = wiring.home.resources / "budget.yaml"
+    loaded = load([SourceFile("budget.yaml", path.read_text())])
+    assert loaded.problems == []
+    (budget,) = loaded.resources
+    assert isinstance(budget, Budget)
+    assert budget.spec.subject.tenant == "acme"
+    assert (budget.spec.cost is None, budget.spec.tokens is None) == (bounded != "cost", bounded != "tokens")
+    path.write_text("mine")
+    write_budget_resources(wiring.home, model)
+    assert path.read_text() == "mine"
 
 
 @pytest.mark.parametrize("given", [{"AMAS_MODEL": "m"}, {"AMAS_MODEL_BASE_URL": "https://x"}])

@@ -18,7 +18,7 @@ from amas_cli.output.approval import approval_lines
 from amas_cli.output.changes import change_line
 from amas_cli.output.follow import FollowView
 from amas_cli.output.printable import printable
-from amas_cli.output.quantities import money, tokens
+from amas_cli.output.quantities import money, out_of, tokens
 from amas_cli.output.terminal import line
 from amas_cli.resource_files import read_resource_files
 
@@ -46,7 +46,8 @@ class Demo:
             line(f"\nlogged in as {REQUESTER} at {server}", "strong")
             await self._apply(api)
             run = await self._run(api)
-        self._show(run)
+            budgets = await api.budgets("")
+        self._show(run, budgets)
         await self._verify(str(run["id"]))
         self._check(str(run["state"]))
 
@@ -84,8 +85,8 @@ class Demo:
             await api.decide(approval_id, approve=approves, digest=digest, reason=reason)
             line(f"  {APPROVER} says {'yes' if approves else 'no'}\n", "good" if approves else "bad")
 
-    def _show(self, run: dict[str, Any]) -> None:
-        """The notes, what they cost, and the trace."""
+    def _show(self, run: dict[str, Any], budgets: list[dict[str, Any]]) -> None:
+        """The notes, what they cost, what that is of the budgets, and the trace."""
         notes = self.copy.path / "RELEASE_NOTES.md"
         output = run.get("output")
         if run["state"] in {"succeeded", "rejected"}:
@@ -95,6 +96,9 @@ class Demo:
         usage = run.get("usage") or {}
         line(f"run      {run['id']} {run['state']}")
         line(f"cost     {money(usage.get('cost')) or '$0'} for {tokens(usage)} tokens (in+out)")
+        for budget in budgets:
+            used = out_of(money(budget.get("cost_used")), money(budget.get("cost_limit")))
+            line(f"budget   {budget['name']}: {used or '$0'} of this {budget['window']}")
         line(f"trace    {run.get('trace_id', '')}")
 
     async def _verify(self, run_id: str) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
+from .budget_resources import write_budget_resources
 from .environment import Wiring
 from .events import Event, PartReady, PlatformFailed, PlatformReady
 from .home import Home
@@ -172,6 +173,7 @@ class Supervisor:
             policy_dir=repository_root() / "policies",
         )
         model = write_model_resources(self._home, wiring.url("scripted-model") + "/v1", self._options.model_environment)
+        write_budget_resources(self._home, model)
         self._state.model = model.name
         self._save()
         return self._make_plan(wiring, self._run_part)
