@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -54,12 +52,13 @@ async def test_health_says_so_before_the_port_closes(loopback: Loopback) -> None
 class NeedsToken:
     """A layer such as a public server adds."""
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
+    def enter(self, call: ServerCall) -> None:
         metadata = dict(call.context.invocation_metadata() or ())
         if "authorization" not in metadata and not call.method.startswith("/grpc."):
             raise AmasError(ErrorKind.UNAUTHENTICATED, "TOKEN_MISSING", "no token")
-        yield
+
+    def leave(self, call: ServerCall, entered: None, error: BaseException | None) -> BaseException | None:
+        return error
 
 
 @pytest.mark.parametrize("encrypted", [True, False])

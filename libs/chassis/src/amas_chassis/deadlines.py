@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
-__all__ = ["limited", "remaining"]
+__all__ = ["Limit", "begin", "end", "limited", "remaining"]
 
 
 class _Deadline:
@@ -25,17 +25,31 @@ class _Deadline:
 _current: ContextVar[_Deadline | None] = ContextVar("amas_chassis_deadline", default=None)
 
 
+Limit = tuple[_Deadline | None, Token[_Deadline | None]]
+
+
+def begin(seconds: float | None) -> Limit:
+    """From here on there are `seconds` left (None: no limit of its own, and none inherited), until `end`."""
+    deadline = None if seconds is None else _Deadline(time.monotonic() + seconds)
+    return deadline, _current.set(deadline)
+
+
+def end(limit: Limit) -> None:
+    """The limit holds no more, neither here nor in tasks that were started under it."""
+    deadline, token = limit
+    if deadline is not None:
+        deadline.active = False
+    _current.reset(token)
+
+
 @contextmanager
 def limited(seconds: float | None) -> Iterator[None]:
     """Everything inside has `seconds` left (None: no limit of its own, and none inherited)."""
-    deadline = None if seconds is None else _Deadline(time.monotonic() + seconds)
-    token = _current.set(deadline)
+    limit = begin(seconds)
     try:
         yield
     finally:
-        if deadline is not None:
-            deadline.active = False
-        _current.reset(token)
+        end(limit)
 
 
 def remaining() -> float | None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextvars import Token
 from functools import lru_cache
 from typing import Any
 
 import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from . import deadlines, telemetry
@@ -65,8 +66,7 @@ class TraceLayer:
     def __init__(self) -> None:
         self._tracer = telemetry.tracer(__name__)
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
+    def enter(self, call: ServerCall) -> tuple[trace.Span, Token[Context]]:
         """Make the span current for the task that serves the call."""
         carried = ""
         for key, value in call.context.invocation_metadata() or ():
@@ -75,16 +75,19 @@ class TraceLayer:
         parent = telemetry.context_from_traceparent(carried)
         name, attributes = _described(call.method)
         span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
-        token = otel_context.attach(trace.set_span_in_context(span))
-        try:
-            yield
-        except BaseException as error:
+        return span, otel_context.attach(trace.set_span_in_context(span))
+
+    def leave(
+        self, call: ServerCall, entered: tuple[trace.Span, Token[Context]], error: BaseException | None
+    ) -> BaseException | None:
+        """End the span."""
+        span, token = entered
+        if error is not None:
             span.set_status(Status(StatusCode.ERROR, _code_of(error, call.context)))
-            raise
-        finally:
-            span.set_attribute("rpc.caller", call.caller)
-            span.end()
-            otel_context.detach(token)
+        span.set_attribute("rpc.caller", call.caller)
+        span.end()
+        otel_context.detach(token)
+        return error
 
 
 class MetricsLayer:
@@ -93,50 +96,51 @@ class MetricsLayer:
     def __init__(self, metrics: GrpcServerMetrics) -> None:
         self._metrics = metrics
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
-        """Observe the call when it ends, whatever its end."""
-        begun = time.perf_counter()
-        code = "OK"
+    def enter(self, call: ServerCall) -> float:
+        """Take the time."""
         self._metrics.in_flight.inc()
-        try:
-            yield
-        except BaseException as error:
-            code = _code_of(error, call.context)
-            raise
-        finally:
-            self._metrics.in_flight.dec()
-            seconds = time.perf_counter() - begun
-            self._metrics.observe(call.method, code, call.caller, seconds, telemetry.current_trace_id())
+        return time.perf_counter()
+
+    def leave(self, call: ServerCall, entered: float, error: BaseException | None) -> BaseException | None:
+        """Observe the call, whatever its end."""
+        self._metrics.in_flight.dec()
+        seconds = time.perf_counter() - entered
+        code = "OK" if error is None else _code_of(error, call.context)
+        self._metrics.observe(call.method, code, call.caller, seconds, telemetry.current_trace_id())
+        return error
 
 
 class ErrorLayer:
     """Turns whatever a handler raises into an AmasError."""
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
+    def enter(self, call: ServerCall) -> None:
+        """Nothing."""
+
+    def leave(self, call: ServerCall, entered: None, error: BaseException | None) -> BaseException | None:
         """Let AmasError and grpc's own aborts pass; log and hide the rest."""
-        try:
-            yield
-        except (AmasError, grpc.aio.AbortError):
-            raise
-        except grpc.aio.AioRpcError as error:
-            passed_on = from_rpc_error(error)
-            if passed_on.kind in _PASSED_ON:
-                raise passed_on from error
-            raise _hidden(call, error) from error
-        except Exception as error:
-            raise _hidden(call, error) from error
+        if error is None or isinstance(error, AmasError | grpc.aio.AbortError) or not isinstance(error, Exception):
+            return error
+        shown = None
+        if isinstance(error, grpc.aio.AioRpcError):
+            told = from_rpc_error(error)
+            shown = told if told.kind in _PASSED_ON else None
+        if shown is None:
+            shown = _hidden(call, error)
+        shown.__cause__ = error
+        return shown
 
 
 class DeadlineLayer:
     """Makes the caller's deadline hold for the calls that the handler makes."""
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
+    def enter(self, call: ServerCall) -> deadlines.Limit:
         """The handler's clients see what is left."""
-        with deadlines.limited(call.context.time_remaining()):
-            yield
+        return deadlines.begin(call.context.time_remaining())
+
+    def leave(self, call: ServerCall, entered: deadlines.Limit, error: BaseException | None) -> BaseException | None:
+        """What the handler left behind is free of it."""
+        deadlines.end(entered)
+        return error
 
 
 class AccessLayer:
@@ -147,8 +151,7 @@ class AccessLayer:
         # Whoever may call something may open a stream for it; each call in it is looked at by itself.
         self._callers = {CARRY: frozenset().union(*callers.values()), **callers}
 
-    @contextmanager
-    def around(self, call: ServerCall) -> Iterator[None]:
+    def enter(self, call: ServerCall) -> None:
         """Raise UNAUTHENTICATED for no identity, PERMISSION_DENIED for a wrong one; an unlisted method is refused."""
         call.caller = service_of(call.context.auth_context(), trust_domain=self._trust_domain)
         if not call.method.startswith(_OPEN_TO_ALL_PEERS) and call.caller not in self._callers.get(call.method, ()):
@@ -159,7 +162,10 @@ class AccessLayer:
                 f"{call.caller} may not call {call.method}",
                 metadata={"caller": call.caller, "method": call.method},
             )
-        yield
+
+    def leave(self, call: ServerCall, entered: None, error: BaseException | None) -> BaseException | None:
+        """Nothing."""
+        return error
 
 
 @lru_cache(maxsize=MAX_METHODS)

@@ -1,14 +1,16 @@
 """How an interceptor wraps a handler of any of the four shapes, once, instead of one nested wrapper a concern.
 
-Layers are context managers around a call, outermost first; a request check runs inside them. It must never let a
-handler's exception reach grpc as anything but an AmasError's status.
+Layers stand around a call, outermost first; a request check runs inside them. They are pairs of plain methods and not
+context managers, whose generators cost more than what most layers do. It must never let a handler's exception reach
+grpc as anything but an AmasError's status.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 import grpc
@@ -36,8 +38,12 @@ class ServerCall:
 class Layer(Protocol):
     """A concern that holds around every call."""
 
-    def around(self, call: ServerCall) -> AbstractContextManager[None]:
-        """Entered before the request is looked at, left when the answer is out; sees the handler's exception."""
+    def enter(self, call: ServerCall) -> Any:
+        """Before the request is looked at; what it answers is handed to `leave`. Raises AmasError to refuse."""
+        ...
+
+    def leave(self, call: ServerCall, entered: Any, error: BaseException | None) -> BaseException | None:
+        """When the answer is out or the call has failed with `error`; answers the error to go on with. Never raises."""
         ...
 
 
@@ -89,26 +95,36 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         """The handler with everything around it, as `(request, context) -> response`; a stream is written."""
         behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         layers, check, streaming = self._layers, self._check, handler.request_streaming
+        serve = partial(_serve_stream, behaviour) if handler.response_streaming else behaviour
         if method == CARRY:
             # What it carries is no message with rules; the calls in it are checked one by one.
             layers, check = self._carrying, _unchecked
 
         async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             call = ServerCall(method, context)
+            entered: list[tuple[Layer, Any]] = []
+            response, failure = None, None
             try:
-                with ExitStack() as stack:
-                    for layer in layers:
-                        stack.enter_context(layer.around(call))
-                    if streaming:
-                        request = _checked(check, request)
-                    else:
-                        check(request)
-                    if handler.response_streaming:
-                        return await _serve_stream(behaviour, request, context)
-                    return await behaviour(request, context)
-            except AmasError as error:
-                refusal = error
-            return await _abort(context, refusal)
+                for layer in layers:
+                    entered.append((layer, layer.enter(call)))
+                if streaming:
+                    request = _checked(check, request)
+                else:
+                    check(request)
+                response = await serve(request, context)
+            except BaseException as error:
+                failure = error
+            for layer, state in reversed(entered):
+                failure = layer.leave(call, state, failure)
+            if failure is None:
+                return response
+            if isinstance(failure, AmasError):
+                return await _abort(context, failure)
+            try:
+                raise failure
+            finally:
+                # Its traceback holds this frame, which would hold it in turn.
+                del failure
 
         return guarded
 
