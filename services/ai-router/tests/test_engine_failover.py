@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from amas_ai_router.domain.errors import FailureReason, ModelCallError
+from amas_ai_router.domain.errors import AttemptError, FailureReason, ModelCallError
 from amas_chassis.errors import AmasError, ErrorKind
 
 from .engine_fakes import Engine, admission, failure
@@ -245,3 +245,30 @@ def test_another_router_sends_a_run_to_the_same_target() -> None:
         routers.append(engine.loop.run(story()))
     assert routers[0] == routers[1]
     assert len(set(routers[0])) == 3
+
+
+@pytest.mark.parametrize("reason", [FailureReason.RESPONSE_TOO_LARGE, FailureReason.API_UNSUPPORTED])
+def test_what_a_request_brings_about_opens_no_breaker(reason: FailureReason) -> None:
+    """Else one tenant could take a target from all others by asking for what it cannot give."""
+    engine = Engine()
+    engine.providers.will("a", *[(0.0, failure(reason))] * 30, (0.0, None))
+    route = admission("ab", breaker={"failures": 2, "failureRate": 0.5, "openFor": "60s"})
+    assert engine.loop.run(engine.many(route, 31)) == ["b"] * 30 + ["a"]
+
+
+def test_a_stream_that_grows_too_long_opens_no_breaker() -> None:
+    """How long an answer gets is the caller's wish."""
+    engine = Engine()
+    long = [chunk("x" * 6_000), chunk("x" * 6_000)]
+    engine.providers.will("a", (0.0, long))
+
+    async def broken() -> str:
+        opened = await engine.open(admission("ab", breaker={"failures": 2}))
+        with pytest.raises(AttemptError) as caught:
+            while await opened.next() is not None:
+                pass
+        await opened.close()
+        return f"{opened.target.provider}: {caught.value.reason}"
+
+    for _ in range(4):
+        assert engine.loop.run(broken()) == "a: MODEL_RESPONSE_TOO_LARGE"

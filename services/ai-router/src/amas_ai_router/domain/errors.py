@@ -46,6 +46,8 @@ _NOT_PROCESSED = frozenset(
 )
 # Failures that may pass by themselves within seconds.
 _PASSING = frozenset({FailureReason.CONNECT_FAILED, FailureReason.RATE_LIMITED, FailureReason.SERVER_ERROR})
+# Failures that a request brings about, by what it asks for: their target may serve every other one well.
+_BY_REQUEST = frozenset({FailureReason.RESPONSE_TOO_LARGE, FailureReason.API_UNSUPPORTED})
 # A gateway in between gave up: what stands behind it may be at work still.
 _GATEWAY_TIMEOUT = 504
 
@@ -71,6 +73,11 @@ class AttemptError(Exception):
         self.retry_after = retry_after
         self.processed = reason not in _NOT_PROCESSED if processed is None else processed
         self.status = status
+
+    @property
+    def by_request(self) -> bool:
+        """Whether it says nothing about the target: no caller may open a breaker for others by what he asks for."""
+        return self.reason in _BY_REQUEST
 
     @property
     def repeatable(self) -> bool:

@@ -149,7 +149,7 @@ class Attempts:
             self._bill.lost(course.admission, target, hold, _sent(fields))
         else:
             self._bill.nothing(hold)
-        if cut:
+        if cut or error.by_request:
             choice.permit.abandoned()
         else:
             _count(choice.permit, error, now)

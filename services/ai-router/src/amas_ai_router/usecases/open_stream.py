@@ -82,8 +82,9 @@ class OpenedStream:
         except TimeoutError:
             # Slow is not broken: it did give tokens.
             raise AttemptError(FailureReason.TIMEOUT, "no chunk in time") from None
-        except AttemptError:
-            self._permit.failed(self._clock.monotonic())
+        except AttemptError as error:
+            if not error.by_request:
+                self._permit.failed(self._clock.monotonic())
             raise
         return chunk
 
