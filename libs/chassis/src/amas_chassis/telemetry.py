@@ -22,6 +22,7 @@ from .tracing import Provider
 __all__ = [
     "configure",
     "context_from_traceparent",
+    "current_ids",
     "current_span_id",
     "current_trace_id",
     "shutdown",
@@ -74,6 +75,12 @@ def current_span_id() -> str:
     """The span id of the current context (16 hex digits), or "" outside any span."""
     span = trace.get_current_span().get_span_context()
     return trace.format_span_id(span.span_id) if span.is_valid else ""
+
+
+def current_ids() -> tuple[str, str]:
+    """Trace id and span id of the current context, as current_trace_id and current_span_id tell them."""
+    span = trace.get_current_span().get_span_context()
+    return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else ("", "")
 
 
 def traceparent(context: Context | None = None) -> str:

@@ -6,11 +6,14 @@ with underscores and units. Labels come from bundles and closed sets, never from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
+from typing import NamedTuple
 
 from amas_chassis import telemetry as tracing
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry import trace
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from amas_ai_router.domain.model import CallReport, Operation
@@ -24,11 +27,43 @@ _BREAKER_LEVELS = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 _TARGET = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"]
 
 
+class CallSpan:
+    """A span that is current inside `with`. The SDK's own context managers cost more than all else about a span."""
+
+    __slots__ = ("_attached", "_span")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> Span:
+        """Makes it current."""
+        self._attached = attach(trace.set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Ends it, as failed if something was raised. What was raised is not told: it may quote a request."""
+        if kind is not None:
+            self._span.set_status(Status(StatusCode.ERROR, kind.__name__))
+        self._span.end()
+        detach(self._attached)
+
+
+class _Seen(NamedTuple):
+    """The instruments of one model's answers."""
+
+    duration: Histogram
+    input: Histogram
+    output: Histogram
+
+
 class RouterTelemetry:
     """All instruments of the router."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._tracer = tracing.tracer("amas_ai_router")
+        self._seen: dict[tuple[str, str, str], _Seen] = {}
         self._duration = Histogram(
             "gen_ai_client_operation_duration_seconds",
             "From the request to the last token",
@@ -122,31 +157,24 @@ class RouterTelemetry:
         )
         self._replayed = Counter("amas_router_replayed", "Calls answered from what was kept", registry=registry)
 
-    @contextmanager
-    def call(self, operation: Operation, route: str) -> Iterator[Span]:
+    def call(self, operation: Operation, route: str) -> CallSpan:
         """A client span around one call, by the conventions named `{operation} {model}`."""
         attributes = {"gen_ai.operation.name": operation.value, "amas.route": route}
-        with self._tracer.start_as_current_span(
-            f"{operation.value} {route}",
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-        ) as span:
-            yield span
+        return CallSpan(self._tracer.start_span(f"{operation.value} {route}", None, SpanKind.CLIENT, attributes))
 
     def trace_ids(self) -> TraceIds:
         """Ids for records."""
-        return TraceIds(tracing.current_trace_id(), tracing.current_span_id())
+        return TraceIds(*tracing.current_ids())
 
     def answered(self, span: Span, operation: Operation, report: CallReport, finish: str) -> None:
         """A call was answered, wholly or in part."""
-        target = (operation.value, report.provider, report.model)
-        tokens = report.usage.tokens
-        self._duration.labels(*target).observe(report.duration_ms / 1000)
-        self._tokens.labels(*target, "input").observe(tokens.input)
-        self._tokens.labels(*target, "output").observe(tokens.output)
-        if report.usage.currency:
-            self._cost.labels(report.provider, report.model, report.usage.currency).inc(float(report.usage.cost))
+        tokens, usage = report.usage.tokens, report.usage
+        seen = self._of(operation.value, report.provider, report.model)
+        seen.duration.observe(report.duration_ms / 1000)
+        seen.input.observe(tokens.input)
+        seen.output.observe(tokens.output)
+        if usage.currency:
+            self._cost.labels(report.provider, report.model, usage.currency).inc(float(usage.cost))
         if span.is_recording():
             span.set_attribute("gen_ai.provider.name", report.provider)
             span.set_attribute("gen_ai.request.model", report.model)
@@ -155,6 +183,16 @@ class RouterTelemetry:
             span.set_attribute("amas.attempts", report.attempts)
             if finish:
                 span.set_attribute("gen_ai.response.finish_reasons", [finish])
+
+    def _of(self, operation: str, provider: str, model: str) -> _Seen:
+        # Kept, since looking them up costs as much as counting; the names come from bundles.
+        key = (operation, provider, model)
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = _Seen(
+                self._duration.labels(*key), self._tokens.labels(*key, "input"), self._tokens.labels(*key, "output")
+            )
+        return seen
 
     def cached(self, span: Span, route: str, report: CallReport) -> None:
         """A cache answered."""
