@@ -7,9 +7,11 @@ traceback for something an operator can mend: wrong settings and an address in u
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -54,6 +56,7 @@ def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logs.configure(name, "info")
     telemetry.configure(name, None)
+    _allow_open_files()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(name, build))
@@ -70,6 +73,13 @@ def main(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:
         return EXIT_FAILED
     finally:
         telemetry.shutdown()
+
+
+def _allow_open_files() -> None:
+    """As many open files as the process may have: a stream is a connection, and shells begin with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(name: str, build: Callable[[], Awaitable[ServiceSpec]]) -> int:

@@ -20,8 +20,8 @@ from amas_chassis.service import ListenError
 
 # Connections that wait for accept(2).
 BACKLOG = 2048
-# Connections served at once; more get a 503 from uvicorn.
-MAX_CONNECTIONS = 2000
+# Connections served at once, most of them streams that wait for a token; more get a 503 from uvicorn.
+MAX_CONNECTIONS = 16_384
 KEEP_ALIVE_SECONDS = 30
 # Longest time, and largest part of the drain, in which new requests are still taken.
 LINGER_SECONDS = 1.0
