@@ -23,6 +23,8 @@ from .postgres_pool import Pool
 # Rows in one batch, and batches under way at once.
 MAX_BATCH = 128
 LANES = 2
+# What one row can be refused for: a constraint, or a value that is none to Postgres (a NUL in a text).
+_OF_ONE_ROW = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
 
 
 class PostgresLedger:
@@ -77,14 +79,14 @@ class PostgresLedger:
         with postgres_errors():
             try:
                 await self._pool.executemany(ledger_sql.RECORD, rows)
-            except asyncpg.IntegrityConstraintViolationError:
+            except _OF_ONE_ROW:
                 return [await self._insert_one(row) for row in rows]
         return [None] * len(rows)
 
     async def _insert_one(self, row: list[object]) -> Exception | None:
         try:
             await self._pool.execute(ledger_sql.RECORD, *row)
-        except asyncpg.IntegrityConstraintViolationError as error:
+        except _OF_ONE_ROW as error:
             return error
         return None
 
@@ -95,9 +97,7 @@ class PostgresLedger:
             rows = await self._pool.fetch(
                 ledger_sql.SUMS, query.tenant, query.run_id, query.since, query.until, cursor, limit
             )
-        return [
-            UsageSum(_group(row), row["calls"], _usage(row), row["cache_hits"], row["saved"]) for row in rows
-        ]
+        return [UsageSum(_group(row), row["calls"], _usage(row), row["cache_hits"], row["saved"]) for row in rows]
 
 
 def _call_values(record: CallRecord) -> list[object]:
