@@ -18,7 +18,9 @@ from amas_ai_router.adapters.postgres_bundles import PostgresBundles
 from amas_ai_router.adapters.postgres_ledger import PostgresLedger
 from amas_ai_router.domain.model import CallContext, CallReport, Operation, Tokens, Usage
 from amas_ai_router.domain.records import (
+    LOST,
     MODEL_CALLED,
+    OK,
     CallRecord,
     KeptAnswer,
     TraceIds,
@@ -250,9 +252,14 @@ async def test_the_router_answers_again_after_a_restart(pool: postgres_pool.Pool
     assert second.audit.events == first.audit.events
 
 
+async def outcomes(pool: postgres_pool.Pool) -> list[str]:
+    """Of every row."""
+    return [row["outcome"] for row in await pool.fetch("SELECT outcome FROM call")]
+
+
 @pytest.mark.integration
 async def test_two_replicas_with_one_key_give_one_answer(pool: postgres_pool.Pool) -> None:
-    """Where both asked a provider, the first answer written is the answer of both, and is billed once."""
+    """Where both asked a provider, the first answer written is the answer of both; what the other cost is counted."""
     first = await Router(ledger=PostgresLedger(pool), bundles=PostgresBundles(pool)).load()
     second = await Router(bundle=first.bundle, ledger=PostgresLedger(pool), bundles=PostgresBundles(pool)).load()
     both = asyncio.Barrier(2)
@@ -272,7 +279,8 @@ async def test_two_replicas_with_one_key_give_one_answer(pool: postgres_pool.Poo
     )
     assert left == right
     (row,) = (await first.do.query_usage.run(UsageQuery("acme"))).rows
-    assert row.calls == 1
+    assert row.calls == 2
+    assert sorted(await outcomes(pool)) == [LOST, OK]
 
 
 @pytest.mark.integration
