@@ -40,11 +40,10 @@ def main() -> int:
     rows = [load_row()]
     with stage(peers if "overhead" in parts else []) as found:
         print(_setting(found), file=sys.stderr)
-        # First, while the processes are as small as they ever are.
-        if "streams" in parts:
-            rows += idle_streams.measure(found, quick=options.quick)
         if "overhead" in parts:
             rows += overhead_rows.rows(overhead.run(found, quick=options.quick), quick=options.quick)
+        if "streams" in parts:
+            rows += idle_streams.measure(found, quick=options.quick)
         # Last, since it leaves breakers open and a provider dead.
         if "failover" in parts:
             rows += failover.measure(found, quick=options.quick)

@@ -11,9 +11,10 @@ SIZES = (1, 4, 50)
 """Kilobytes of a request."""
 CONNECTIONS = 50
 """The floor of the aims was measured at this number."""
-LOW_RATE = 20.0
+LOW_RATE = 50.0
 """Requests a second that the slowest peer carries on one core at about half its power."""
-LOW_STREAM_RATE = 5.0
+LOW_STREAM_RATE = 20.0
+"""The same for streams."""
 HIGH_RATE = 200.0
 """For all but the slowest."""
 MAX_OPEN = 512

@@ -53,7 +53,8 @@ def _cost(samples: Samples, cell: Cell) -> list[Row]:
         found.append(_beside(name, "1/s", per_core, theirs, SPEED_AIMS.get(name)))
     found.append(_row(f"calls/s answered, {cell.name}", "1/s", [sample.speed for sample in ours]))
     for name in (*names, UPSTREAM):
-        found.append(_row(f"  {name}", "1/s", [sample.speed for sample in samples[name, cell]]))
+        if (name, cell) in samples:
+            found.append(_row(f"  {name}", "1/s", [sample.speed for sample in samples[name, cell]]))
     failures = sum(sample.outcome.failures for sample in ours)
     return [*found, Row(f"failed calls, {cell.name}", failures, "", aim="<= 0")]
 

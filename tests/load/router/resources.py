@@ -63,7 +63,7 @@ def manifest(urls: Mapping[str, str]) -> str:
         _route("bench-refused", "refused", "good", more=each_call_meets_it),
         _route("bench-reset", "reset", "good", more=each_call_meets_it),
         _route("bench-open", "refused", "good", more="  breaker: {failures: 1, failureRate: 1%, openFor: 60s}"),
-        _route("bench-hung", "hang", "good", more=f"{each_call_meets_it}\n{hedged}"),
+        _route("bench-hung", "hang", "good", more=hedged),
         _route("bench-dying", "dying", "good", strategy="weighted"),
     ]
     return "".join([*providers, *routes, _BUDGET])
