@@ -43,6 +43,9 @@ from .bill_attempt import BillAttempt
 
 T = TypeVar("T")
 
+# Reason of a row that could not be written.
+LEDGER_AWAY = "LEDGER_UNAVAILABLE"
+
 
 class RecordCall:
     """Writes what happened."""
@@ -89,8 +92,9 @@ class RecordCall:
         event, record = self._entry(admission, answer, answer.outcome if in_time else LATE)
         kept = KeptAnswer(admission.request_digest, answer.body, answer.report, event)
         scope = scope_of(context) if answer.outcome == OK else None
+        alone = scope is None and not context.fencing_token
         try:
-            if scope is None and not context.fencing_token:
+            if alone:
                 await self._both(record, event)
                 return kept
             written = await self._ledger.record(record, scope, kept if scope is not None else None)
@@ -100,10 +104,11 @@ class RecordCall:
                 return earlier or kept
             await self._audit.append(event, context.fencing_token)
         except AmasError as error:
-            if error.reason == FENCED:
+            withheld = after_provider(error)
+            if error.reason == FENCED or (error.reason == LEDGER_AWAY and not alone):
                 # The provider was asked in vain; the record says so, although nobody is billed.
-                await self.refused(admission, FENCED)
-            raise after_provider(error) from error
+                await self.failed(admission, withheld, answer.report.failovers)
+            raise withheld from error
         return kept
 
     async def _both(self, record: CallRecord, event: AuditEvent) -> None:
