@@ -22,7 +22,7 @@ import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from .clock import Clock
 
@@ -128,7 +128,10 @@ class RedisPipeline:
                 self._came_back()
                 for asked, answer in zip(batch, answers, strict=True):
                     _give(asked, answer)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            # Whatever it was: answers that were not read must never be taken for those of later calls.
+            if not isinstance(error, RedisError | OSError | TimeoutError):
+                _log.exception("a round trip to Redis failed")
             self._went_away(error)
             await self._connection.disconnect(nowait=True)
         finally:
@@ -147,6 +150,10 @@ class RedisPipeline:
             again = await self._exchange([("EVAL", batch[at].script.text, *batch[at].words, server) for at in unknown])
             for place, answer in zip(unknown, again, strict=True):
                 answers[place] = answer
+        for answer in answers:
+            if isinstance(answer, ReadOnlyError):
+                # After a failover: this connection leads to what has become a replica, and the name to another server.
+                raise answer
         return answers
 
     async def _connect(self) -> None:
