@@ -1,7 +1,8 @@
 """The sequencer: writes one group of submissions, the tiles that it fills and a signed checkpoint in one transaction.
 
-One sequencer at a time: a lock of the transaction, so that it goes when its holder does. Whatever is kept in memory is
-held against the newest checkpoint before use. It must never answer before the commit, and it only inserts.
+One sequencer at a time. An append waits for four round trips to the database: begin and lock, read, write, commit.
+Whatever is kept in memory is held against the newest checkpoint before use. It must never answer before the commit,
+and it only inserts.
 """
 
 from __future__ import annotations
@@ -12,40 +13,18 @@ from typing import Protocol
 
 from amas_chassis.errors import AmasError
 
+from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, write
 from amas_audit.adapters.postgres_edge import load_edge
 from amas_audit.adapters.postgres_pool import Connection, Pool, unavailable_when_away
+from amas_audit.adapters.sequencer_turn import sequencer_turn
 from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import LogDamagedError
 from amas_audit.domain.model import Appended, Submission
-from amas_audit.domain.sequencing import EventKey, NewEntry, Plan, Recorded, RunKey, RunState, plan
+from amas_audit.domain.sequencing import Plan, plan
 from amas_audit.domain.signed_note import NoteSigner
-from amas_audit.domain.tiles import Edge, Tile
+from amas_audit.domain.tiles import Edge
 
-# Key of the sequencer's advisory lock in this database: the bytes "amas-aud".
-SEQUENCER_LOCK = 0x616D61732D617564
-
-_LOCK = "SELECT pg_advisory_xact_lock($1)"
-_HEAD = "SELECT size, root, key_id FROM audit.checkpoint ORDER BY size DESC, (key_id = $1) DESC LIMIT 1"
-_KNOWN = """
-SELECT e.tenant, e.event_id, e.index, e.run_sequence, e.leaf
-FROM unnest($1::text[], $2::text[]) AS q (tenant, event_id)
-JOIN audit.entry e ON e.tenant = q.tenant AND e.event_id = q.event_id
-"""
-_RUNS = """
-SELECT q.tenant, q.run_id,
-  (SELECT max(e.run_sequence) FROM audit.entry e WHERE e.tenant = q.tenant AND e.run_id = q.run_id) AS last_sequence,
-  (SELECT max(f.token) FROM audit.fence f WHERE f.tenant = q.tenant AND f.run_id = q.run_id) AS highest_token
-FROM unnest($1::text[], $2::text[]) AS q (tenant, run_id)
-"""
-_FENCE = "INSERT INTO audit.fence (tenant, run_id, token) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
-_TILE = """
-INSERT INTO audit.tile (level, position, root, hashes)
-SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[], $4::bytea[])
-"""
-_CHECKPOINT = "INSERT INTO audit.checkpoint (size, root, note, key_id) VALUES ($1, $2, $3, $4)"
-_ENTRY_COLUMNS = (
-    "index", "tenant", "event_id", "run_id", "run_sequence", "trace_id", "principal", "type", "leaf_hash", "leaf",
-)  # fmt: skip
+_NOTHING = Plan((), (), {})
 
 
 class CommitTelemetry(Protocol):
@@ -79,43 +58,41 @@ class PostgresLog:
         LogDamagedError if they differ; AmasError LOG_UNAVAILABLE.
         """
         with unavailable_when_away():
-            async with self._pool.acquire() as connection, connection.transaction():
-                signed_by = await self._lock(connection)
-                if signed_by != self._signer.verifier.key_id:
-                    await self._insert_checkpoint(connection, self._known_edge().size, self._root)
+            async with self._pool.acquire() as connection, sequencer_turn(connection):
+                state, _ = await self._state(connection, ())
+                if state.signed_by != self._signer.verifier.key_id:
+                    await write(connection, _NOTHING, (), self._signed(state.size, state.root))
 
     async def commit(self, submissions: Sequence[Submission]) -> Sequence[tuple[Appended, ...] | AmasError]:
         """An answer to each submission, after all that is acknowledged in them is on disk."""
         begun = time.monotonic()
         with unavailable_when_away():
             async with self._pool.acquire() as connection:
-                async with connection.transaction():
-                    await self._lock(connection)
-                    edge = self._known_edge()
-                    made = plan(
-                        submissions,
-                        size=edge.size,
-                        known=await _known(connection, submissions),
-                        runs=await _runs(connection, submissions),
-                    )
+                async with sequencer_turn(connection):
+                    state, edge = await self._state(connection, submissions)
+                    made = plan(submissions, size=edge.size, known=state.known, runs=state.runs)
                     new_edge, filled = edge.extended([entry.leaf_hash for entry in made.entries])
                     new_root = new_edge.root()
-                    await self._write(connection, made, filled, new_edge, new_root)
+                    if made.entries or made.fences:
+                        head = self._signed(new_edge.size, new_root) if made.entries else None
+                        await write(connection, made, filled, head)
                 # Only here is the group on disk; until then the memory stays at what was before.
                 self._edge, self._root = new_edge, new_root
         self._telemetry.committed(len(made.entries), new_edge.size, time.monotonic() - begun)
         return made.outcomes
 
-    async def _lock(self, connection: Connection) -> bytes:
-        """Become the sequencer until the transaction ends; answers who signed the newest checkpoint."""
-        await connection.execute(_LOCK, SEQUENCER_LOCK)
-        # A statement of its own: it must see what the last holder of the lock committed.
-        head = await connection.fetchrow(_HEAD, self._signer.verifier.key_id)
-        size, root, signed_by = (head["size"], head["root"], head["key_id"]) if head else (0, Edge().root(), b"")
-        if self._edge is None or self._edge.size != size or self._root != root:
+    async def _state(self, connection: Connection, submissions: Sequence[Submission]) -> tuple[LogState, Edge]:
+        """What the log says about a group, and the edge in memory once it has been held against the newest checkpoint.
+
+        Asked only within a turn, and after its lock: it must see what the last holder committed.
+        """
+        state = await read_state(connection, submissions, key_id=self._signer.verifier.key_id)
+        edge = self._edge
+        if edge is None or edge.size != state.size or self._root != state.root:
             self._edge = None
-            self._edge, self._root = await self._load(connection, size, root), root
-        return bytes(signed_by)
+            edge = await self._load(connection, state.size, state.root)
+            self._edge, self._root = edge, state.root
+        return state, edge
 
     async def _load(self, connection: Connection, size: int, root: bytes) -> Edge:
         try:
@@ -128,67 +105,6 @@ class PostgresLog:
         self._damage = None
         return edge
 
-    def _known_edge(self) -> Edge:
-        if self._edge is None:
-            raise LogDamagedError("the edge of the tree is not known")
-        return self._edge
-
-    async def _write(self, connection: Connection, made: Plan, filled: Sequence[Tile], edge: Edge, root: bytes) -> None:
-        if made.entries:
-            await connection.copy_records_to_table(
-                "entry", schema_name="audit", columns=_ENTRY_COLUMNS, records=map(_record, made.entries)
-            )
-            await self._insert_checkpoint(connection, edge.size, root)
-        if filled:
-            await connection.execute(
-                _TILE,
-                [tile.level for tile in filled],
-                [tile.position for tile in filled],
-                [tile.root for tile in filled],
-                [b"".join(tile.hashes) for tile in filled],
-            )
-        if made.fences:
-            await connection.execute(
-                _FENCE,
-                [tenant for tenant, _ in made.fences],
-                [run_id for _, run_id in made.fences],
-                list(made.fences.values()),
-            )
-
-    async def _insert_checkpoint(self, connection: Connection, size: int, root: bytes) -> None:
+    def _signed(self, size: int, root: bytes) -> SignedRow:
         note = self._signer.sign(Checkpoint(self._origin, size, root).body())
-        await connection.execute(_CHECKPOINT, size, root, note, self._signer.verifier.key_id)
-
-
-async def _known(connection: Connection, submissions: Sequence[Submission]) -> dict[EventKey, Recorded]:
-    keys = {(event.tenant, event.id) for submission in submissions for event in submission.events}
-    rows = await connection.fetch(_KNOWN, [tenant for tenant, _ in keys], [event_id for _, event_id in keys])
-    return {
-        (row["tenant"], row["event_id"]): Recorded(row["index"], row["run_sequence"] or 0, row["leaf"]) for row in rows
-    }
-
-
-async def _runs(connection: Connection, submissions: Sequence[Submission]) -> dict[RunKey, RunState]:
-    keys = {(event.tenant, event.run_id) for submission in submissions for event in submission.events if event.run_id}
-    if not keys:
-        return {}
-    rows = await connection.fetch(_RUNS, [tenant for tenant, _ in keys], [run_id for _, run_id in keys])
-    return {
-        (row["tenant"], row["run_id"]): RunState(row["last_sequence"] or 0, row["highest_token"] or 0) for row in rows
-    }
-
-
-def _record(entry: NewEntry) -> tuple[object, ...]:
-    event = entry.event
-    return (
-        entry.index,
-        event.tenant,
-        event.id,
-        event.run_id or None,
-        entry.run_sequence or None,
-        event.trace_id or None,
-        event.principal or None,
-        event.type,
-        entry.leaf_hash,
-        entry.leaf,
-    )
+        return SignedRow(size, root, note, self._signer.verifier.key_id)

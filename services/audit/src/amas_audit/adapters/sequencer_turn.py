@@ -1,0 +1,50 @@
+"""One turn as the sequencer: a transaction that holds the log's lock, and that has ended when the turn has.
+
+Begun here and not by `connection.transaction()`, with which it must not be mixed, since an append waits for each round
+trip to the database: here BEGIN and the lock take one. It must never leave a transaction open, whatever happens in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from amas_audit.adapters.postgres_pool import Connection
+from amas_audit.domain.errors import log_unavailable
+
+# Key of the sequencer's advisory lock in this database: the bytes "amas-aud".
+SEQUENCER_LOCK = 0x616D61732D617564
+
+# Whatever the role's default is, each statement must see what was committed before it began: those after the lock see
+# what its last holder wrote.
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({SEQUENCER_LOCK})"
+_COMMIT = "COMMIT"
+
+
+@asynccontextmanager
+async def sequencer_turn(connection: Connection) -> AsyncIterator[None]:
+    """Be the sequencer; commits at the end, rolls back if the block raises or is cancelled.
+
+    When it is cancelled within the COMMIT, nobody knows whether that took place. AmasError LOG_UNAVAILABLE if the
+    database made a rollback of it.
+    """
+    try:
+        await connection.execute(_BEGIN)
+        yield
+        # A transaction in which a statement has failed is rolled back by COMMIT, without an error.
+        if await connection.execute(_COMMIT) != _COMMIT:
+            raise log_unavailable()
+    except BaseException:
+        await _roll_back(connection)
+        raise
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Roll back, also where nothing was begun. The caller must see what was raised before, not a failure here."""
+    try:
+        await connection.execute("ROLLBACK")
+    except BaseException as error:
+        # The database rolls back what a lost connection left open; the pool opens another.
+        connection.terminate()
+        if not isinstance(error, Exception):
+            raise
