@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from . import frames
 from .client_calls import MuxCall, UnaryCall, rpc_error
 from .client_stream import END_SECONDS, ClientStream, State
 from .frames import CARRY, MAX_BODY_BYTES
@@ -120,9 +121,8 @@ class MuxChannel:
 
         def start(request: Any, *, timeout: float | None = None, metadata: Any = None, **_options: Any) -> Any:
             body = serialize(request)
-            call = kind(
-                method, body, to_wire(metadata), LONGEST_SECONDS if timeout is None else max(0.0, timeout), deserialize
-            )
+            seconds = LONGEST_SECONDS if timeout is None else min(max(0.0, timeout), frames.MAX_TIMEOUT_SECONDS)
+            call = kind(method, body, to_wire(metadata), seconds, deserialize)
             if len(body) > MAX_BODY_BYTES:
                 call.finish(grpc.StatusCode.RESOURCE_EXHAUSTED, "the request is too large")
             else:

@@ -20,6 +20,7 @@ from .client_calls import MuxCall, rpc_error
 from .frames import Answer, Cancel, Credit, Data, Drain, Frame, FrameError, Hello, Open
 from .metadata import from_wire
 from .stream_call import EOF
+from .turns import Turns
 
 __all__ = ["ClientStream", "Owner", "State"]
 
@@ -29,6 +30,9 @@ _log = logging.getLogger(__name__)
 HELLO_SECONDS = 5.0
 # What a server may say about how many calls it takes is believed up to here.
 MAX_CALLS = 2_048
+# Requests of several parts that are being sent at once (bytes). Well below what a server takes half come
+# (server_stream.MAX_HALF_COME_BYTES), as further calls may have begun with their first part.
+MAX_SENDING_BYTES = 40 * 1024 * 1024
 # How long the end of a stream may take once its last call is over (seconds).
 END_SECONDS = 2.0
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -77,6 +81,7 @@ class ClientStream:
         )
         # The further parts of large requests.
         self._bodies: dict[int, asyncio.Task[None]] = {}
+        self._turns = Turns(MAX_SENDING_BYTES)
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -96,11 +101,13 @@ class ClientStream:
         call.carrier = self
         self._calls[number] = call
         # The first frame goes at once, so that ids rise; without room it goes without a body.
-        parts = frames.parts(call.body) if self._outbox.has_room else [b"", *frames.parts(call.body)]
+        size = len(call.body)
+        at_once = self._outbox.has_room and (size <= frames.PART_BYTES or self._turns.free(size))
+        parts = frames.parts(call.body) if at_once else [b"", *frames.parts(call.body)]
         left, more = call.time_remaining(), len(parts) > 1
         self._outbox.add(Open(number, call.method, left, call.metadata, call.window, parts[0], more))
         if more:
-            sending = asyncio.create_task(self._send_parts(number, parts[1:]))
+            sending = asyncio.create_task(self._send_parts(number, parts[1:], size))
             self._bodies[number] = sending
             sending.add_done_callback(lambda _: self._bodies.pop(number, None))
 
@@ -206,11 +213,12 @@ class ClientStream:
         elif self.state is State.READY and len(self._calls) == self._limit - 1:
             self._owner.room(self)
 
-    async def _send_parts(self, number: int, parts: list[bytes]) -> None:
+    async def _send_parts(self, number: int, parts: list[bytes], size: int) -> None:
         last = len(parts) - 1
         try:
-            for index, part in enumerate(parts):
-                await self._outbox.put(Data(number, part, index < last))
+            async with self._turns.turn(size):
+                for index, part in enumerate(parts):
+                    await self._outbox.put(Data(number, part, index < last))
         except ConnectionError:
             # The stream is over, and has told the call so.
             return

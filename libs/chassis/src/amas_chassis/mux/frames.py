@@ -62,6 +62,8 @@ MAX_WAITING_BYTES = 1024 * 1024
 FRAME_COST = 64
 # Largest message of a call (bytes): as on plain channels.
 MAX_BODY_BYTES = 20 * 1024 * 1024
+# Longest time that a call may have left (seconds); a longer one is as good as this.
+MAX_TIMEOUT_SECONDS = 86_400.0
 # Entries of one call's metadata, and bytes of all of them; gRPC's own limits on headers are of that order.
 MAX_METADATA = 64
 MAX_METADATA_BYTES = 16 * 1024
@@ -89,7 +91,7 @@ class Open(Struct, array_like=True, tag=1, gc=False):
 
     call: _Id
     method: Annotated[str, Meta(min_length=1, max_length=512)]
-    timeout: Annotated[float, Meta(ge=0, le=86_400)]
+    timeout: Annotated[float, Meta(ge=0, le=MAX_TIMEOUT_SECONDS)]
     metadata: Metadata
     window: Annotated[int, Meta(ge=0, le=2**31)]
     body: _Body
