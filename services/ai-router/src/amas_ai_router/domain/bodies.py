@@ -13,6 +13,9 @@ from .model import Operation, Tokens
 # Rough characters a token where a provider reports no usage; real tokenizers give 3 to 5 for English.
 BYTES_PER_TOKEN = 4
 
+# orjson reads 1,024 levels and writes 254.
+WRITABLE_DEPTH = 254
+
 _REQUIRED = {Operation.CHAT: "messages", Operation.EMBEDDINGS: "input"}
 _ANSWERED = {Operation.CHAT: "choices", Operation.EMBEDDINGS: "data"}
 
@@ -25,6 +28,8 @@ def parse_request(operation: Operation, body: bytes) -> dict[str, Any]:
         raise body_invalid("the body is not valid JSON") from None
     if not isinstance(fields, dict):
         raise body_invalid("the body is not a JSON object")
+    if too_deep(body, fields):
+        raise body_invalid("the body is nested too deep")
     required = _REQUIRED[operation]
     if not fields.get(required):
         raise body_invalid(f"`{required}` is missing or empty")
@@ -40,6 +45,17 @@ def request_digest(operation: Operation, route: str, fields: dict[str, Any], *, 
     return f"sha256:{seen.hexdigest()}"
 
 
+def too_deep(content: bytes, fields: dict[str, Any]) -> bool:
+    """Whether JSON that was read is nested deeper than can be written again."""
+    if content.count(b"[") + content.count(b"{") <= WRITABLE_DEPTH:
+        return False
+    try:
+        orjson.dumps(fields)
+    except TypeError:
+        return True
+    return False
+
+
 def parse_answer(operation: Operation, body: bytes) -> dict[str, Any]:
     """The fields of an answer. Raises AttemptError for a body that is no answer, an error inside a 200 included."""
     try:
@@ -48,6 +64,8 @@ def parse_answer(operation: Operation, body: bytes) -> dict[str, Any]:
         raise AttemptError(FailureReason.RESPONSE_INVALID, "the answer is not valid JSON") from error
     if not isinstance(fields, dict):
         raise AttemptError(FailureReason.RESPONSE_INVALID, "the answer is not a JSON object")
+    if operation is Operation.CHAT and too_deep(body, fields):
+        raise AttemptError(FailureReason.RESPONSE_INVALID, "the answer is nested too deep")
     if fields.get("error"):
         raise AttemptError(FailureReason.SERVER_ERROR, "an error inside a 200")
     answered = fields.get(_ANSWERED[operation])

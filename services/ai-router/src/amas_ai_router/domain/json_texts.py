@@ -6,6 +6,7 @@ so that arguments stay valid JSON. A change gets the key a text stands under, si
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,11 @@ import orjson
 MAX_DEPTH = 128
 # Keys whose text is JSON itself: arguments of function calls.
 JSON_KEYS = frozenset({"arguments"})
+
+
+class _RepeatedKeyError(ValueError):
+    """Two members of one object have the same name."""
+
 
 Change = Callable[[str, str], str]
 """Key and text to text."""
@@ -54,8 +60,28 @@ def rewritten_json(text: str, change: Change) -> str:
         plain = unescaped(text)
         decoded = change("", plain)
         return decoded if changed == text and decoded != plain else changed
+    if _repeats_a_key(text):
+        # Only the last of such members was parsed: one that was not judged must not go on, since others take the first.
+        text = orjson.dumps(value).decode()
     fresh = rewritten(value, change)
     return text if fresh is value or fresh == value else orjson.dumps(fresh).decode()
+
+
+def _repeats_a_key(text: str) -> bool:
+    """Whether an object in the text has two members of one name. Raises TooDeepError."""
+    try:
+        # Numbers stay text: the longest would be refused.
+        json.loads(text, object_pairs_hook=_members, parse_int=str, parse_float=str)
+    except _RepeatedKeyError:
+        return True
+    except RecursionError as error:
+        raise TooDeepError("nested too deep to be read") from error
+    return False
+
+
+def _members(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _RepeatedKeyError
 
 
 def joined(value: Any) -> str:

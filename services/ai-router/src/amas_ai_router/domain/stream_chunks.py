@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .bodies import reported_tokens
+from .bodies import reported_tokens, too_deep
 from .errors import AttemptError, FailureReason
 from .model import Tokens
 
@@ -40,6 +40,8 @@ def parse_chunk(data: bytes) -> Chunk:
         raise AttemptError(FailureReason.RESPONSE_INVALID, "a chunk is not valid JSON") from error
     if not isinstance(fields, dict):
         raise AttemptError(FailureReason.RESPONSE_INVALID, "a chunk is not a JSON object")
+    if too_deep(data, fields):
+        raise AttemptError(FailureReason.RESPONSE_INVALID, "a chunk is nested too deep")
     if fields.get("error"):
         raise AttemptError(FailureReason.SERVER_ERROR, "an error inside the stream")
     choices = fields.get("choices")

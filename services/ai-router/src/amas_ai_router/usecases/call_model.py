@@ -97,8 +97,9 @@ class CallModel:
         tokens = reported_tokens(fields) or estimate(len(request.body), len(body))
         guard = admission.guard()
         if guard is not None:
-            fields, changed = guard.whole(fields)
-            body = orjson.dumps(fields) if changed else body
+            # Written again in any case: of a member that stands twice, only the one that was judged goes on.
+            fields, _ = guard.whole(fields)
+            body = orjson.dumps(fields)
         report = CallReport(
             call_id=call_id_for(scope_of(request.context)),
             provider=asked.target.provider,
