@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from amas_chassis.errors import AmasError
-from amas_gateway.entrypoints.model_api.exchange import Telling
+from amas_gateway.entrypoints.model_api.exchange import Exchange, Telling
 from amas_gateway.entrypoints.model_api.messages import answer as messages_answer
 from amas_gateway.entrypoints.model_api.messages import events as messages_events
 from amas_gateway.entrypoints.model_api.messages import request as messages_request
+from amas_gateway.entrypoints.model_api.messages.front_door import read_message
+from amas_gateway.entrypoints.model_api.openai_errors import openai_status
 from amas_gateway.entrypoints.model_api.responses import answer as responses_answer
 from amas_gateway.entrypoints.model_api.responses import events as responses_events
 from amas_gateway.entrypoints.model_api.responses import request as responses_request
+from amas_gateway.entrypoints.model_api.responses.front_door import read_response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,6 +144,35 @@ def test_answers(
     ):
         failed = refusal(work)
         assert failed is None or failed.reason == "MODEL_RESPONSE_INVALID"
+
+
+@pytest.mark.parametrize("read", [read_response, read_message], ids=["responses", "messages"])
+@pytest.mark.parametrize("field", ["metadata", "tools", "tool_choice", "input", "messages"])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"type":"allowed_tools","tools":[', "]}")])
+def test_depth(read: Callable[[bytes], Exchange], field: str, opening: str, closing: str) -> None:
+    """JSON that is nested too deep to be written again is refused before a model is paid for it."""
+    base = {name: value for name, value in BASE.items() if name != field}
+    for depth in (230, 500):
+        body = f'{json.dumps(base)[:-1]}, "{field}": {opening * depth}1{closing * depth}}}'
+        refused = refusal(lambda body=body: read(body.encode()))  # type: ignore[misc]
+        assert refused is not None
+        assert openai_status(refused) == 400
+    wide = {**BASE, "input": "[" * 2000, "messages": [{"role": "user", "content": "{" * 2000}]}
+    wide.pop("max_tokens" if read is read_response else "input")
+    wide.pop("messages" if read is read_response else "instructions", None)
+    assert refusal(lambda: read(json.dumps(wide).encode())) is None
+
+
+def test_arguments_nested_too_deep() -> None:
+    """Arguments of a call that cannot be told as JSON are the model's fault."""
+    function = {"name": "f", "arguments": '{"a": ' + "[" * 500 + "]" * 500 + "}"}
+    call = {"id": "c", "type": "function", "function": function}
+    body = json.dumps({"choices": [{"message": {"tool_calls": [call]}}]}).encode()
+    whole = read_message(json.dumps({**BASE, "input": None}).encode()).whole
+    assert whole is not None
+    refused = refusal(lambda: whole(body))
+    assert refused is not None
+    assert refused.reason == "MODEL_RESPONSE_INVALID"
 
 
 def refusal(work: Callable[[], object]) -> AmasError | None:

@@ -38,6 +38,14 @@ def parsed(data: bytes) -> dict[str, Any]:
     return found
 
 
+def written(answer: Mapping[str, Any]) -> bytes:
+    """An answer as JSON. Raises MODEL_RESPONSE_INVALID for what a model has nested too deep."""
+    try:
+        return orjson.dumps(answer)
+    except TypeError as error:
+        raise answer_invalid() from error
+
+
 def mapping(found: object) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
     return found if isinstance(found, dict) else {}

@@ -14,6 +14,8 @@ from amas_gateway.domain.model import Report
 from amas_gateway.entrypoints.http_errors import HttpError
 
 MAX_ROUTE = 127
+# orjson reads 1,024 levels and writes 254; an event with a request's field inside has a few more.
+MAX_DEPTH = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,30 @@ def document(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise HttpError(400, "JSON_INVALID", "The body must be a JSON object.")
     return found
+
+
+def translatable(body: bytes) -> dict[str, Any]:
+    """The same where it is written again in another form. Raises HttpError 400 for what is nested too deep for that."""
+    found = document(body)
+    # Counted first, as most bodies have fewer brackets than that and need not be walked.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper(found, MAX_DEPTH):
+        raise HttpError(400, "JSON_INVALID", "The body is nested too deep.")
+    return found
+
+
+def _deeper(found: object, most: int) -> bool:
+    """Whether containers are nested deeper than `most`; level by level, so that depth costs no stack."""
+    level = [found]
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def route_and_stream(found: dict[str, Any]) -> tuple[str, bool]:
