@@ -9,7 +9,7 @@ import orjson
 import pytest
 from amas_ai_router.domain.bodies import parse_answer
 from amas_ai_router.domain.errors import AttemptError, FailureReason
-from amas_ai_router.domain.model import Operation
+from amas_ai_router.domain.model import Operation, ProviderAnswer
 from amas_ai_router.domain.records import LOST, MODEL_CALLED, OK
 from amas_ai_router.domain.response_rules import make_guard
 from amas_chassis.errors import AmasError, ErrorKind
@@ -145,3 +145,15 @@ async def test_answers_that_nobody_could_send_on_are_failures_of_their_target(de
     await router.drain()
     assert sink.text == "good"
     assert len(router.budgets.settled) + len(router.budgets.released) == len(router.budgets.held) == 2
+
+
+async def test_vectors_without_usage_count_as_no_tokens() -> None:
+    """The size of an answer says what a model wrote; of vectors it would say thousands of tokens that nobody bills."""
+    router = await Router().load()
+    fields = {"data": [{"index": 0, "embedding": [0.123456789] * 1000}]}
+    router.providers.will("p0/m", ProviderAnswer(orjson.dumps(fields), fields))
+    body = orjson.dumps({"input": "some words"})
+    _, report = await router.do.embed.run(router.request(body))
+    tokens = report.usage.tokens
+    assert (tokens.output, tokens.estimated) == (0, True)
+    assert tokens.input > 0

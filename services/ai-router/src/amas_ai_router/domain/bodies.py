@@ -97,6 +97,12 @@ def estimate(request_bytes: int, answer_bytes: int) -> Tokens:
     )
 
 
+def used_tokens(operation: Operation, fields: dict[str, Any], request_bytes: int, answer_bytes: int) -> Tokens:
+    """What a whole answer says that it used, else a count by size; vectors are no tokens."""
+    made = answer_bytes if operation is Operation.CHAT else 0
+    return reported_tokens(fields) or estimate(request_bytes, made)
+
+
 def finish_reason(fields: dict[str, Any]) -> str:
     """Why the first choice ended, or empty."""
     choices = fields.get("choices")

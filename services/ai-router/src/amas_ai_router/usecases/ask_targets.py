@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amas_ai_router.domain.bodies import estimate, reported_tokens
+from amas_ai_router.domain.bodies import used_tokens
 from amas_ai_router.domain.budgets import Hold
 from amas_ai_router.domain.model import Operation, ProviderAnswer, Target, Tokens
 from amas_ai_router.ports import Providers
@@ -55,7 +55,7 @@ class _WholeAnswer:
         return await self._providers.ask(target, self._operation, fields)
 
     def used(self, result: ProviderAnswer, request_bytes: int) -> Tokens:
-        return reported_tokens(result.fields) or estimate(request_bytes, len(result.body))
+        return used_tokens(self._operation, result.fields, request_bytes, len(result.body))
 
     async def discard(self, result: ProviderAnswer) -> None:
         """A whole answer holds nothing."""

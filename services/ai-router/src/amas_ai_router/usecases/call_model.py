@@ -9,7 +9,7 @@ from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 from opentelemetry.trace import Span
 
-from amas_ai_router.domain.bodies import estimate, finish_reason, reported_tokens
+from amas_ai_router.domain.bodies import finish_reason, used_tokens
 from amas_ai_router.domain.cached_answers import CachedAnswer
 from amas_ai_router.domain.model import CallReport, ModelRequest, Operation
 from amas_ai_router.domain.pricing import usage_of
@@ -94,7 +94,7 @@ class CallModel:
         self, request: ModelRequest, admission: Admission, asked: Asked, failovers: list[str], begun: float
     ) -> Answer:
         body, fields = asked.answer.body, asked.answer.fields
-        tokens = reported_tokens(fields) or estimate(len(request.body), len(body))
+        tokens = used_tokens(admission.operation, fields, len(request.body), len(body))
         guard = admission.guard()
         if guard is not None:
             # Written again in any case: of a member that stands twice, only the one that was judged goes on.
