@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from amas_chassis import telemetry as tracing
+from amas_chassis.errors import AmasError
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -46,6 +47,7 @@ class CallSpan:
         """Ends it, as failed if something was raised. What was raised is not told: it may quote a request."""
         if kind is not None:
             self._span.set_status(Status(StatusCode.ERROR, kind.__name__))
+            self._span.set_attribute("error.type", error.reason if isinstance(error, AmasError) else kind.__name__)
         self._span.end()
         detach(self._attached)
 
