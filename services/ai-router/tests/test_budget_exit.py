@@ -1,4 +1,4 @@
-"""What budgets do before the process ends (I12): settlements that wait for Redis reach it."""
+"""What budgets do at an end: settlements that wait for Redis reach it before an exit; a lost store forgets no hold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from amas_ai_router.adapters import budget_leases
+from amas_ai_router.adapters.budget_scripts import GRACE_MS
+from amas_chassis.errors import AmasError
 
 from .budget_fakes import Process, Store, call_of, make_rule, spend
 
@@ -54,3 +56,24 @@ async def test_an_exit_does_not_wait_for_ever(store: Store, monkeypatch: pytest.
     await process.budgets.drain()
     (state,) = await store.process().budgets.states([RULE], "acme")
     assert state.used == spend(30)
+
+
+async def test_a_lost_store_waits_for_the_hold_of_a_long_stream(store: Store) -> None:
+    """Another router must not give away what a stream holds whose tenant made no other call meanwhile."""
+    process, other = store.process(), store.process()
+    hold = await process.budgets.reserve([RULE], call_of(), spend(60))
+    store.spending.record(store.clock.now(), call_of(), spend(1))
+    store.advance(10)
+    for _ in range(60):
+        store.advance(10)
+        await process.budgets.leases.turn()
+    await store.redis.flushall()
+    with pytest.raises(AmasError) as caught:
+        await other.budgets.reserve([RULE], call_of(), spend(60))
+    assert caught.value.reason == "BUDGETS_REBUILDING"
+    await process.budgets.leases.turn()
+    store.advance(GRACE_MS / 1000)
+    with pytest.raises(AmasError) as caught:
+        await other.budgets.reserve([RULE], call_of(), spend(60))
+    assert caught.value.reason == "BUDGET_EXCEEDED"
+    assert await process.budgets.settle(hold, spend(60))

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from amas_ai_router.adapters import budget_leases
 from amas_ai_router.adapters.budget_scripts import GRACE_MS, LEASE_MS
+from amas_ai_router.adapters.budget_sums import QUIET_SECONDS
 from amas_ai_router.domain.budgets import BudgetRule, BudgetState, Per, Window
 from amas_chassis import redis_pipeline
 from amas_chassis.errors import AmasError, ErrorKind
@@ -256,7 +257,7 @@ async def test_a_new_counter_begins_with_what_the_ledger_knows(store: Store) -> 
     """A budget that is made in the middle of a day counts the morning too; the ledger is asked once a counter."""
     store.spending.record(store.clock.now(), call_of(), spend(90))
     rule, process = make_rule(tokens=100), store.process()
-    store.advance(120)
+    store.advance(QUIET_SECONDS + 60)
     results = await asyncio.gather(
         *(process.budgets.reserve([rule], call_of(), spend(6)) for _ in range(3)), return_exceptions=True
     )

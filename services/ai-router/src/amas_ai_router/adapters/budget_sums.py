@@ -11,12 +11,13 @@ from amas_ai_router.domain.budget_errors import budgets_unavailable
 from amas_ai_router.domain.budgets import Amount, BudgetRule, Window
 from amas_ai_router.ports import Spending
 
-from .budget_counters import Counter
+from .budget_counters import MAX_HOLD_SECONDS, Counter
 
 # The ledger's answer is taken within this time; below the span in which settlements count as not in the ledger yet.
 TIMEOUT_SECONDS = 5.0
-# A tenant without calls for so long (seconds) holds nothing either: it is new to an empty store, and need not wait.
-QUIET_SECONDS = 60
+# A tenant without calls for so long (seconds) holds nothing either, not even for a stream that began after its last
+# call: it is new to an empty store, and need not wait.
+QUIET_SECONDS = MAX_HOLD_SECONDS
 # Counts every call of a tenant.
 _ALL = BudgetRule("", None, None, None, None, None, Window.DAY, None, "", None, ())
 

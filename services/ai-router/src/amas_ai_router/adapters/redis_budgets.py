@@ -5,7 +5,7 @@ and a store that was lost (its marker is gone) is built again from it, after a g
 what it holds. A call that no rule covers never comes here. Redis must not evict keys (`noeviction`).
 
 What was told as settled while Redis was away counts when it is back, whatever is left. A store that is lost within
-the moment between a tenant's first settlement in a minute and its row in the ledger forgets that settlement.
+the moment between a tenant's first settlement in an hour and its row in the ledger forgets that settlement.
 """
 
 from __future__ import annotations
