@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 
@@ -37,6 +38,8 @@ def main() -> int:
     if busy > QUIET_SHARE * cores:
         print(f"others are at work (load average {busy:.1f}, {cores} cores): take no figure for good", file=sys.stderr)
     begun = time.monotonic()
+    # Whoever ends this ends what it started, and its folders.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rows = [load_row()]
     with stage(peers if "overhead" in parts else []) as found:
         print(_setting(found), file=sys.stderr)

@@ -17,7 +17,7 @@ from amas_cli.local.options import UpOptions
 
 from ...local_platform import LocalPlatform, postgres_data
 from .plan import Endpoint
-from .processes import NotStartedError, log_end, module, stop
+from .processes import NotStartedError, log_end, module, stop, tied
 from .resources import PLAIN, write_resources
 
 NAME = "ours"
@@ -47,7 +47,7 @@ class BenchPlatform(LocalPlatform):
         extra = ("--profile", str(self._profiles)) if self._profiles else ()
         with log.open("ab") as errors:
             self._supervisor = subprocess.Popen(
-                module("supervise", *extra),
+                [*tied(), *module("supervise", *extra)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+from amas_cli.local.processes import LAUNCHER
 
 from ...waiting import wait_for
 
@@ -34,7 +36,12 @@ def running(
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            argv, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=ROOT, env={**os.environ, **environment}
+            [*tied(), *argv],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**os.environ, **environment},
         )
     try:
         if ready_port:
@@ -42,6 +49,11 @@ def running(
         yield process
     finally:
         stop(process)
+
+
+def tied() -> list[str]:
+    """What a command is put behind so that it gets SIGTERM when we end, however we end."""
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal.SIGTERM)), "-"]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
