@@ -130,6 +130,8 @@ def test_metrics_tell_what_happened_and_name_nobody(sdk, platform):
     assert value(families, "amas_router_failovers_total", target="dead/heard") > 0
     assert value(families, "amas_router_breaker_open", target="dead/heard") == 1
     assert value(families, "amas_router_redactions_total", route="redacted", detector="card") > 0
+    # The platform's own budget, of `amas up`.
+    assert value(families, "amas_router_budget_used_ratio", tenant="acme", budget="acme-daily") > 0
     told = {value for family in families for sample in family.samples for value in sample.labels.values()}
     assert not {one for one in told if "for the metrics" in one or one in ("developer", "one-call")}
 
