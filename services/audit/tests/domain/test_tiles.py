@@ -30,6 +30,8 @@ def test_the_edge_has_the_root_of_the_whole_tree(batches: list[int]) -> None:
         size += batch
     assert edge.size == size
     assert edge.root() == tree_hash(leaves_of(size))
+    # What is kept on the way is what the rows alone lead to, as a process finds it that reads them anew.
+    assert Edge(edge.size, edge.partial).peaks == edge.peaks
 
 
 def test_tiles_fill_in_order_and_once() -> None:

@@ -7,9 +7,9 @@ right edge are what has not filled up yet. Nothing here ever changes a full tile
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
-from amas_audit.domain.merkle import EMPTY_ROOT, Node, fold_right, perfect_root, range_nodes
+from amas_audit.domain.merkle import EMPTY_ROOT, Node, fold_right, node_hash, perfect_root
 
 # Fixed by C2SP tlog-tiles.
 TILE_HEIGHT = 8
@@ -34,40 +34,65 @@ class Edge:
 
     size: int = 0
     partial: tuple[tuple[bytes, ...], ...] = field(default=())
+    # Roots of the perfect subtrees that make up each row, left to right, so that a leaf more costs a hash or two and
+    # not one for each hash of the row. They follow from `partial`.
+    peaks: tuple[tuple[bytes, ...], ...] = field(init=False, repr=False, compare=False)
+    known_peaks: InitVar[tuple[tuple[bytes, ...], ...] | None] = None
+
+    def __post_init__(self, known_peaks: tuple[tuple[bytes, ...], ...] | None) -> None:
+        """Find the peaks, unless whoever made the rows found them on the way."""
+        peaks = tuple(_peaks(row) for row in self.partial) if known_peaks is None else known_peaks
+        object.__setattr__(self, "peaks", peaks)
 
     def extended(self, leaf_hashes: Sequence[bytes]) -> tuple[Edge, list[Tile]]:
         """The edge after these leaves, and the tiles that they filled."""
-        rows = [list(row) for row in self.partial]
+        rows, peaks = [list(row) for row in self.partial], [list(row) for row in self.peaks]
         filled: list[Tile] = []
         added: list[bytes] = list(leaf_hashes)
         level = 0
         while added:
             if level == len(rows):
                 rows.append([])
-            row = rows[level]
+                peaks.append([])
             # Leaves before this row's first hash, in tiles of this level.
             position = (self.size >> (TILE_HEIGHT * level)) >> TILE_HEIGHT
-            row.extend(added)
-            added = []
-            while len(row) >= TILE_WIDTH:
-                hashes = tuple(row[:TILE_WIDTH])
-                del row[:TILE_WIDTH]
-                tile = Tile(level, position, hashes, perfect_root(hashes))
-                filled.append(tile)
-                added.append(tile.root)
-                position += 1
+            row, roots = rows[level], list[bytes]()
+            for added_hash in added:
+                _push(peaks[level], len(row), added_hash)
+                row.append(added_hash)
+                if len(row) == TILE_WIDTH:
+                    roots.append(peaks[level].pop())
+                    filled.append(Tile(level, position, tuple(row), roots[-1]))
+                    row.clear()
+                    position += 1
+            added = roots
             level += 1
-        return Edge(self.size + len(leaf_hashes), tuple(tuple(row) for row in rows)), filled
+        return Edge(self.size + len(leaf_hashes), _frozen(rows), _frozen(peaks)), filled
 
     def root(self) -> bytes:
         """MTH of the whole tree (RFC 9162, section 2.1.1)."""
-        peaks: list[bytes] = []
-        for row in reversed(self.partial):
-            start = 0
-            for level, position in range_nodes(0, len(row)):
-                start = position << level
-                peaks.append(perfect_root(row[start : start + (1 << level)]))
+        peaks = [peak for row in reversed(self.peaks) for peak in row]
         return fold_right(peaks) if peaks else EMPTY_ROOT
+
+
+def _frozen(rows: Iterable[Iterable[bytes]]) -> tuple[tuple[bytes, ...], ...]:
+    return tuple(tuple(row) for row in rows)
+
+
+def _peaks(row: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The peaks of a row, from its hashes alone."""
+    peaks: list[bytes] = []
+    for count, added in enumerate(row):
+        _push(peaks, count, added)
+    return tuple(peaks)
+
+
+def _push(peaks: list[bytes], count: int, added: bytes) -> None:
+    """Add a hash to the peaks over `count` hashes: as in a binary counter, two of a height become one above."""
+    while count & 1:
+        added = node_hash(peaks.pop(), added)
+        count >>= 1
+    peaks.append(added)
 
 
 def tile_of(node: Node) -> TileId:
