@@ -28,6 +28,8 @@ _ATTRIBUTES = (
     ("type", "type"),
 )
 _DECODER = json.JSONDecoder()
+# The standard library escapes exactly as RFC 8785, section 3.2.2.2 asks when it may leave non-ASCII be.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def encode(event: Event, source: str, run_sequence: int) -> bytes:
@@ -75,5 +77,4 @@ def _without_circumstances(event: Event) -> Event:
 
 
 def _string(value: str) -> bytes:
-    # The standard library escapes exactly as RFC 8785, section 3.2.2.2 asks when it may leave non-ASCII be.
-    return json.dumps(value, ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
