@@ -15,14 +15,18 @@ from amas_audit.domain.sequencing import EventKey, NewEntry, Plan, Recorded, Run
 from amas_audit.domain.tiles import Edge, Tile
 
 # One row for the newest head (the one that $1 signed, if several keys did), one for each event of the group that
-# stands in the log, one for each of its runs.
+# stands in the log, one for each of its runs. An order is asked for where there is one row at most: only one index has
+# it, so that the plan is a look into that one even if it was made while the tables were empty and any would have done.
 _STATE = """
 (SELECT 'head' AS kind, '' AS tenant, '' AS id, size AS number, 0::bigint AS run, root AS content, key_id
  FROM audit.checkpoint ORDER BY size DESC, (key_id = $1) DESC LIMIT 1)
 UNION ALL
 SELECT 'event', e.tenant, e.event_id, e."index", e.run_sequence, e.leaf, NULL
 FROM unnest($2::text[], $3::text[]) AS q (tenant, event_id)
-JOIN audit.entry e ON e.tenant = q.tenant AND e.event_id = q.event_id
+CROSS JOIN LATERAL (
+  SELECT * FROM audit.entry WHERE tenant = q.tenant AND event_id BETWEEN q.event_id AND q.event_id
+  ORDER BY event_id LIMIT 1
+) AS e
 UNION ALL
 SELECT 'run', q.tenant, q.run_id,
   (SELECT max(e.run_sequence) FROM audit.entry e WHERE e.tenant = q.tenant AND e.run_id = q.run_id),

@@ -7,7 +7,9 @@ trip to the database: here BEGIN and the lock take one. It must never leave a tr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
 
 from amas_audit.adapters.postgres_pool import Connection
 from amas_audit.domain.errors import log_unavailable
@@ -15,9 +17,18 @@ from amas_audit.domain.errors import log_unavailable
 # Key of the sequencer's advisory lock in this database: the bytes "amas-aud".
 SEQUENCER_LOCK = 0x616D61732D617564
 
-# Whatever the role's default is, each statement must see what was committed before it began: those after the lock see
-# what its last holder wrote.
-_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({SEQUENCER_LOCK})"
+_BEGIN = "; ".join(
+    (
+        # Whatever the role's default is, each statement must see what was committed before it began: those after the
+        # lock see what its last holder wrote.
+        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        # To plan a statement anew takes longer than to run it. A plan that is kept must do for any size of the tables,
+        # also one that was made while they were empty.
+        "SET LOCAL plan_cache_mode = force_generic_plan",
+        "SET LOCAL enable_seqscan = off",
+        f"SELECT pg_advisory_xact_lock({SEQUENCER_LOCK})",
+    )
+)
 _COMMIT = "COMMIT"
 
 
@@ -44,7 +55,8 @@ async def _roll_back(connection: Connection) -> None:
     try:
         await connection.execute("ROLLBACK")
     except BaseException as error:
-        # The database rolls back what a lost connection left open; the pool opens another.
-        connection.terminate()
+        # The database rolls back what a lost connection left open; the pool opens another. It may know of it already.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
         if not isinstance(error, Exception):
             raise
