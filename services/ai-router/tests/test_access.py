@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,20 @@ from amas_ai_router.usecases import decide_access
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import Confidentiality, Label
 
-from .fakes import ANY_DATA, DEVELOPER, Router, make_bundle, make_context
+from .fakes import ANY_DATA, DEVELOPER, MemoryBundles, Router, make_bundle, make_context
+
+
+class CountingBundles(MemoryBundles):
+    """Counts what is read of it."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        super().__init__()
+        self.contents = contents
+        self.read = 0
+
+    async def content(self, digest: str) -> bytes | None:
+        self.read += 1
+        return await super().content(digest)
 
 
 async def test_an_unknown_bundle_is_asked_for() -> None:
@@ -27,6 +41,19 @@ async def test_a_bundle_survives_a_restart(router: Router) -> None:
     """Another process with the same store knows it without being told."""
     restarted = Router(bundle=router.bundle, bundles=router.bundles)
     await restarted.do.complete.run(restarted.request())
+
+
+async def test_a_bundle_is_read_and_compiled_once_for_all_who_wait(router: Router) -> None:
+    """A restart under load must not parse one bundle a thousand times; who goes away ends it for nobody else."""
+    bundles = CountingBundles(router.bundles.contents)
+    restarted = Router(bundle=router.bundle, bundles=bundles)
+    calls = [asyncio.create_task(restarted.do.complete.run(restarted.request())) for _ in range(20)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert not any(isinstance(result, BaseException) for result in results[1:])
+    assert bundles.read == 1
 
 
 @pytest.mark.parametrize("content", [b"{}", b"nonsense", make_bundle(("http://other.test",)).content])

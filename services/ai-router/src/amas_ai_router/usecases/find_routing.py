@@ -23,6 +23,8 @@ class FindRouting:
     def __init__(self, store: BundleStore) -> None:
         self._store = store
         self._known: BoundedCache[str, Routing] = BoundedCache(MAX_BUNDLES)
+        # Under way, as many as calls at most.
+        self._finding: dict[str, asyncio.Task[Routing]] = {}
 
     def known(self, digest: str) -> Routing | None:
         """The routing if it is in memory."""
@@ -30,7 +32,19 @@ class FindRouting:
 
     async def run(self, digest: str) -> Routing:
         """The routing. Raises BUNDLE_UNKNOWN for a bundle that nobody gave."""
-        return self._known.get(digest) or await self.compile(digest, await self.content(digest))
+        return self._known.get(digest) or await self._found(digest)
+
+    async def _found(self, digest: str) -> Routing:
+        """Read and compiled once for all who wait: after a restart that is every call of the moment."""
+        finding = self._finding.get(digest)
+        if finding is None:
+            finding = self._finding[digest] = asyncio.create_task(self._find(digest))
+            finding.add_done_callback(lambda _: self._finding.pop(digest, None))
+        # Others may wait for the same when this caller goes away.
+        return await asyncio.shield(finding)
+
+    async def _find(self, digest: str) -> Routing:
+        return await self.compile(digest, await self.content(digest))
 
     async def content(self, digest: str) -> bytes:
         """The bundle's content. Raises BUNDLE_UNKNOWN."""
