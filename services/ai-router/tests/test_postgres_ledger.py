@@ -291,15 +291,3 @@ async def test_a_database_that_is_away_is_told_as_such(dsns: tuple[str, str]) ->
         await PostgresLedger(pool).find_kept(scope, context)
     assert (caught.value.kind, caught.value.reason) == (ErrorKind.UNAVAILABLE, "LEDGER_UNAVAILABLE")
     await pool.close()
-
-
-@pytest.mark.integration
-async def test_a_row_that_postgres_cannot_take_spoils_no_other(pool: postgres_pool.Pool) -> None:
-    """Rows of many callers share a transaction; what one of them says of itself must cost nobody else the record."""
-    ledger = PostgresLedger(pool)
-    good = [record_of(make_context(DIGEST, step=str(number))) for number in range(3)]
-    bad = record_of(make_context(DIGEST, step="a\0b"))
-    records = [good[0], bad, *good[1:]]
-    writing = (ledger.record(record, None, None) for record in records)
-    results = await asyncio.gather(*writing, return_exceptions=True)
-    assert [result is True for result in results] == [True, False, True, True]
