@@ -44,3 +44,11 @@ def test_only_that_reason_carries_words_of_a_provider() -> None:
     )
     assert json.loads(openai_error(error))["error"]["message"] == "away"
     assert openai_status(error) == 503
+
+
+@pytest.mark.parametrize("reason", ["MODEL_KEY_MISSING", "MODEL_KEY_REFUSED"])
+def test_our_key_at_a_provider_is_not_the_callers_conflict(reason: str) -> None:
+    """A client can mend nothing there: it is told that what stands behind us failed."""
+    error = AmasError(ErrorKind.FAILED_PRECONDITION, reason, "the key is not there")
+    assert openai_status(error) == 502
+    assert json.loads(openai_error(error))["error"]["type"] == "server_error"

@@ -37,6 +37,8 @@ _STATUS = {
 }
 # The ai-router's reason for a budget that is spent, told as 402 (RFC 9110 section 15.5.3).
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+# A provider's key that is missing or refused is no fault of the client's, nor one that asking again mends.
+_STATUS_BY_REASON = {BUDGET_EXCEEDED: 402, "MODEL_KEY_MISSING": 502, "MODEL_KEY_REFUSED": 502}
 # A budget that renews later than this is not worth waiting for, so that `retry-after` does not name it (seconds).
 MAX_BUDGET_WAIT_SECONDS = 86_400.0
 # What the router tells of a spent budget, and the header that says it.
@@ -65,8 +67,9 @@ def internal() -> AmasError:
 
 def status_of(error: AmasError) -> int:
     """The HTTP status of an error."""
-    if error.reason == BUDGET_EXCEEDED:
-        return 402
+    by_reason = _STATUS_BY_REASON.get(error.reason)
+    if by_reason is not None:
+        return by_reason
     return error.status if isinstance(error, HttpError) else _STATUS[error.kind]
 
 
