@@ -75,3 +75,49 @@ async def test_a_timer_that_was_stopped_cuts_nothing() -> None:
     timer.stop()
     await asyncio.sleep(0.005)
     assert await timer.wait(_value(1)) == 1
+
+
+async def test_work_that_ends_in_spite_of_the_cut_leaves_nothing_behind() -> None:
+    """Its result counts, and the task is not half cancelled afterwards."""
+
+    async def stubborn() -> int:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return 7
+        raise AssertionError
+
+    timer = ReadTimer(0.001)
+    assert await timer.wait(stubborn()) == 7
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    async with asyncio.timeout(5):
+        await asyncio.sleep(0)
+
+
+async def test_two_deadlines_one_inside_the_other() -> None:
+    """The inner one is told as the inner one's, and the outer goes on; both at once end the outer."""
+    outer = ReadTimer(60)
+
+    async def inner() -> str:
+        timer = ReadTimer(0.001)
+        with pytest.raises(TimeoutError):
+            await timer.wait(asyncio.Event().wait())
+        return "inner"
+
+    assert await outer.wait(inner()) == "inner"
+
+    async def both() -> None:
+        timer = ReadTimer(60)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(timer._fire)
+        loop.call_soon(outer._fire)
+        await timer.wait(asyncio.Event().wait())
+
+    with pytest.raises(TimeoutError):
+        await outer.wait(both())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    outer.stop()

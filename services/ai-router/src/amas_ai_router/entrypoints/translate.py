@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
-from amas.common.v1 import label_pb2, usage_pb2
+from amas.common.v1 import identity_pb2, label_pb2, usage_pb2
 from amas.router.v1 import router_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import Confidentiality, Integrity, Label
@@ -16,6 +17,9 @@ from amas_ai_router.domain.usage_query import UsageQuery, UsageSum
 
 _BodyRequest = router_pb2.CompleteRequest | router_pb2.StreamCompleteRequest | router_pb2.EmbedRequest
 
+# Principals that are remembered; each is some KB at most.
+MAX_PRINCIPALS = 4_096
+
 
 def model_request(message: _BodyRequest) -> ModelRequest:
     """A call from any of the three messages that have the same fields."""
@@ -24,16 +28,8 @@ def model_request(message: _BodyRequest) -> ModelRequest:
 
 def call_context(message: router_pb2.CallContext) -> CallContext:
     """Who calls, where."""
-    principal = message.principal
     return CallContext(
-        principal=Principal(
-            subject=principal.subject,
-            issuer=principal.issuer,
-            tenant=principal.tenant,
-            roles=tuple(principal.roles),
-            groups=tuple(principal.groups),
-            client_id=principal.client_id,
-        ),
+        principal=_principal(message.principal.SerializeToString(deterministic=True)),
         bundle=message.bundle,
         label=_label(message.label),
         run_id=message.run_id,
@@ -43,6 +39,20 @@ def call_context(message: router_pb2.CallContext) -> CallContext:
         idempotency_key=message.idempotency_key,
         fencing_token=message.fencing_token,
         no_cache=message.no_cache,
+    )
+
+
+@lru_cache(maxsize=MAX_PRINCIPALS)
+def _principal(content: bytes) -> Principal:
+    """The principal of a message's bytes: the same for most calls, and a dozen fields to read."""
+    principal = identity_pb2.Principal.FromString(content)
+    return Principal(
+        subject=principal.subject,
+        issuer=principal.issuer,
+        tenant=principal.tenant,
+        roles=tuple(principal.roles),
+        groups=tuple(principal.groups),
+        client_id=principal.client_id,
     )
 
 

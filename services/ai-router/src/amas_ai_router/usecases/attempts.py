@@ -5,12 +5,12 @@ A hold ends as nothing (the provider used no tokens), as lost (it may have), or 
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Protocol, TypeVar
 
 import orjson
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
+from amas_chassis.read_timer import ReadTimer
 
 from amas_ai_router.domain.bodies import estimate
 from amas_ai_router.domain.breaker import Permit
@@ -81,9 +81,9 @@ class Attempts:
         course.attempts += 1
         course.tries[target.name] = course.tries.get(target.name, 0) + 1
         limit, left = course.asking.limit(target), course.deadline - begun
+        timer = ReadTimer(min(limit, left))
         try:
-            async with asyncio.timeout(min(limit, left)):
-                result = await course.asking.ask(target, fields)
+            result = await timer.wait(course.asking.ask(target, fields))
         except (AttemptError, TimeoutError) as error:
             # A time that only the caller cut short is no fault of the target: else any caller could open a breaker.
             cut = course.callers_deadline and left < limit and self._clock.monotonic() - begun >= left
@@ -98,6 +98,8 @@ class Attempts:
             permit.abandoned()
             self._bill.lost(course.admission, target, hold, _sent(fields))
             raise
+        finally:
+            timer.stop()
         now = self._clock.monotonic()
         self._latencies.of(target, course.asking.kind, now).observe(now - begun, now)
         # A long stream must not keep its target half-open: with a first token the target is well again.

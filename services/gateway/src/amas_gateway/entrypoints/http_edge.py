@@ -16,6 +16,7 @@ from typing import Any
 
 from amas_chassis import telemetry
 from amas_chassis.errors import AmasError
+from amas_chassis.read_timer import ReadTimer
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -112,19 +113,21 @@ class HttpEdge:
         if not declared.isdigit() or int(declared) > self._max_body_bytes:
             raise self._too_large()
         body = bytearray()
+        timer = ReadTimer(BODY_TIMEOUT_SECONDS)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise HttpError(400, "BODY_CUT", "The request ended before its body did.")
-                    body += message.get("body", b"")
-                    if len(body) > self._max_body_bytes:
-                        raise self._too_large()
-                    if not message.get("more_body", False):
-                        break
+            while True:
+                message = await timer.wait(receive())
+                if message["type"] == "http.disconnect":
+                    raise HttpError(400, "BODY_CUT", "The request ended before its body did.")
+                body += message.get("body", b"")
+                if len(body) > self._max_body_bytes:
+                    raise self._too_large()
+                if not message.get("more_body", False):
+                    break
         except TimeoutError as error:
             raise HttpError(408, "BODY_TIMEOUT", "The request's body did not arrive in time.") from error
+        finally:
+            timer.stop()
         if body and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             raise HttpError(415, "MEDIA_TYPE", "The body must be application/json.")
         return _played_back(bytes(body), receive)

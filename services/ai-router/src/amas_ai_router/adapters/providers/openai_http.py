@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import aiohttp
 import orjson
+from amas_chassis.read_timer import ReadTimer
 
 from amas_ai_router.adapters.key_pool import KeyPool
 from amas_ai_router.domain.bodies import parse_answer
@@ -38,11 +38,13 @@ class OpenAiHttp:
         async def attempt(key: str | None) -> bytes:
             return await self._http.read(await self._post(target, operation, body, key, accept=JSON))
 
+        timer = ReadTimer(target.total)
         try:
-            async with asyncio.timeout(target.total):
-                content = await self._keys.run(target, attempt)
+            content = await timer.wait(self._keys.run(target, attempt))
         except TRANSPORT_ERRORS as error:
             raise transport_failure(error) from shown_cause(error)
+        finally:
+            timer.stop()
         return ProviderAnswer(content, parse_answer(operation, content))
 
     async def open_stream(self, target: Target, fields: dict[str, Any]) -> OpenAiStream:
