@@ -18,6 +18,8 @@ from amas_cli.local.embedded_valkey import EmbeddedValkey
 
 # Tests start servers from processes that speak gRPC; its threads must not wake up in the child between fork and exec.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# Its core tells each connection's end on stderr, in the middle of the tests' own lines.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _numbers = itertools.count(1)
 
