@@ -67,14 +67,12 @@ def tracer(name: str) -> trace.Tracer:
 
 def current_trace_id() -> str:
     """The trace id of the current context (32 hex digits), or "" outside any span."""
-    span = trace.get_current_span().get_span_context()
-    return trace.format_trace_id(span.trace_id) if span.is_valid else ""
+    return current_ids()[0]
 
 
 def current_span_id() -> str:
     """The span id of the current context (16 hex digits), or "" outside any span."""
-    span = trace.get_current_span().get_span_context()
-    return trace.format_span_id(span.span_id) if span.is_valid else ""
+    return current_ids()[1]
 
 
 def current_ids() -> tuple[str, str]:

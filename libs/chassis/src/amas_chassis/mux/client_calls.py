@@ -6,6 +6,7 @@ They know nothing of streams: a `Carrier` sends for them, and tells them what ca
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class Carrier(Protocol):
         ...
 
 
-class MuxCall:
+class MuxCall(ABC):
     """What unary and streaming calls share: grpc.aio.Call. `method`, `body`, `metadata`, `timeout`: what is asked."""
 
     window = 0
@@ -106,9 +107,6 @@ class MuxCall:
         """Always empty: frames carry none."""
         return grpc.aio.Metadata()
 
-    async def wait_for_connection(self) -> None:
-        """Nothing to wait for: a call that cannot be sent ends by itself."""
-
     def finish(self, code: grpc.StatusCode, details: str, trailers: Pairs = ()) -> None:
         """The call is over; a second end is passed over."""
         if self._code is not None:
@@ -134,11 +132,13 @@ class MuxCall:
             self._incoming, self._incoming_bytes = [], 0
             self._take_whole(whole)
 
+    @abstractmethod
     def _take_whole(self, message: bytes) -> None:
-        raise NotImplementedError
+        """A whole message came."""
 
+    @abstractmethod
     def _wake(self) -> None:
-        raise NotImplementedError
+        """Something came, or the call has ended: who waits looks again."""
 
     def _expire(self) -> None:
         self._timer = None
