@@ -66,6 +66,12 @@ class RouterTelemetry:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._tracer = tracing.tracer("amas_ai_router")
         self._seen: dict[tuple[str, str, str], _Seen] = {}
+        self._of_answers(registry)
+        self._of_targets(registry)
+        self._of_caches(registry)
+        self._of_budgets(registry)
+
+    def _of_answers(self, registry: CollectorRegistry) -> None:
         self._duration = Histogram(
             "gen_ai_client_operation_duration_seconds",
             "From the request to the last token",
@@ -90,6 +96,20 @@ class RouterTelemetry:
         self._cost = Counter(
             "amas_router_cost", "Cost of answered calls", ["provider", "model", "currency"], registry=registry
         )
+        self._output_speed = Histogram(
+            "gen_ai_client_operation_output_tokens_per_second",
+            "Output tokens a second of a stream, after its first token",
+            _TARGET,
+            buckets=_TOKENS_PER_SECOND,
+            registry=registry,
+        )
+        self._refused = Counter("amas_router_refused", "Calls that got no answer", ["reason"], registry=registry)
+        self._redactions = Counter(
+            "amas_router_redactions", "Findings that were blanked in answers", ["route", "detector"], registry=registry
+        )
+        self._replayed = Counter("amas_router_replayed", "Calls answered from what was kept", registry=registry)
+
+    def _of_targets(self, registry: CollectorRegistry) -> None:
         self._failovers = Counter(
             "amas_router_failovers", "Targets that were left for the next", ["target", "reason"], registry=registry
         )
@@ -111,14 +131,8 @@ class RouterTelemetry:
         self._retries = Counter(
             "amas_router_retries", "Targets that were asked again in one call", ["target"], registry=registry
         )
-        self._refused = Counter("amas_router_refused", "Calls that got no answer", ["reason"], registry=registry)
-        self._output_speed = Histogram(
-            "gen_ai_client_operation_output_tokens_per_second",
-            "Output tokens a second of a stream, after its first token",
-            _TARGET,
-            buckets=_TOKENS_PER_SECOND,
-            registry=registry,
-        )
+
+    def _of_caches(self, registry: CollectorRegistry) -> None:
         self._cache_hits = Counter(
             "amas_router_cache_hits", "Calls that a cache answered", ["route", "cache"], registry=registry
         )
@@ -137,6 +151,8 @@ class RouterTelemetry:
             ["route", "verdict"],
             registry=registry,
         )
+
+    def _of_budgets(self, registry: CollectorRegistry) -> None:
         self._late = Counter(
             "amas_router_budget_late_settlements",
             "Calls that outlived their reservation and fitted no budget any more",
@@ -154,10 +170,6 @@ class RouterTelemetry:
             ["tenant", "budget"],
             registry=registry,
         )
-        self._redactions = Counter(
-            "amas_router_redactions", "Findings that were blanked in answers", ["route", "detector"], registry=registry
-        )
-        self._replayed = Counter("amas_router_replayed", "Calls answered from what was kept", registry=registry)
 
     def call(self, operation: Operation, route: str) -> CallSpan:
         """A client span around one call, by the conventions named `{operation} {model}`."""
