@@ -17,17 +17,18 @@ import orjson
 import pytest
 import pytest_asyncio
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
-from amas.common.v1 import decision_pb2, identity_pb2
-from amas.policy.v1 import policy_pb2, policy_pb2_grpc
+from amas.common.v1 import identity_pb2
+from amas.policy.v1 import policy_pb2_grpc
 from amas.router.v1 import router_pb2 as pb
 from amas.router.v1 import router_pb2_grpc
 from amas_chassis.channels import ClientChannels
-from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import public_interceptor
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import TlsFiles, server_credentials
 from amas_governance.bundle import Bundle
+
+from tests.integration.model_faults.stand_ins import Policy
 
 from .fakes import make_bundle
 
@@ -42,23 +43,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-class PolicyStandIn(policy_pb2_grpc.PolicyServiceServicer):
-    """Allows all for bundles that it was given."""
-
-    def __init__(self) -> None:
-        self.bundles: set[str] = set()
-
-    async def LoadBundle(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
-        self.bundles.add(request.digest)
-        return policy_pb2.LoadBundleResponse()
-
-    async def Decide(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
-        if request.context.bundle not in self.bundles:
-            raise AmasError(ErrorKind.FAILED_PRECONDITION, "BUNDLE_UNKNOWN", "unknown")
-        decision = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_ALLOW)
-        return policy_pb2.DecideResponse(decision=decision)
 
 
 class AuditStandIn(audit_pb2_grpc.AuditServiceServicer):
@@ -130,7 +114,7 @@ async def platform(
 ) -> AsyncIterator[Platform]:
     """Stand-ins for audit and policy, a scripted provider, an empty database."""
     access, own = database("ai-router"), certificates.files("ai-router")
-    audit, policy = AuditStandIn(), PolicyStandIn()
+    audit, policy = AuditStandIn(), Policy()
     servers = [
         _server(
             certificates.files("audit"),
