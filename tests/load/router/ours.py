@@ -71,10 +71,6 @@ class BenchPlatform(LocalPlatform):
         """What `part_cpu` reads: the parts with their process ids, as they were when the platform was ready."""
         return {"parts": self._parts}
 
-    def pid_of(self, part: str) -> int:
-        """Process id of a part."""
-        return next(int(found["pid"]) for found in self._parts if found["name"] == part)
-
     def endpoint(self, model: str = PLAIN) -> Endpoint:
         """Where a route is asked for, with a fresh token."""
         port = int(self.status()["endpoints"]["api"].rpartition(":")[2].partition("/")[0])

@@ -78,13 +78,6 @@ class Applied(Protocol):
     def problems(self) -> Sequence[object]: ...
 
 
-class Listed(Protocol):
-    """A page of any kind, carried as it came."""
-
-    @property
-    def next_page_token(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Started:
     """A started run; `existed` when the idempotency key had started it before."""
