@@ -11,7 +11,8 @@ from amas_ai_router.usecases import decide_access
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import Confidentiality, Label
 
-from .fakes import ANY_DATA, DEVELOPER, MemoryBundles, Router, make_bundle, make_context
+from .fakes import ANY_DATA, DEVELOPER, Router, make_bundle, make_context
+from .memory_stores import MemoryBundles
 
 
 class CountingBundles(MemoryBundles):

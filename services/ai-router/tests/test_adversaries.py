@@ -15,19 +15,8 @@ from amas_ai_router.domain.response_rules import make_guard
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.resources import ResponseRules
 
-from .fakes import (
-    MESSAGES,
-    ONE_CALL_COST,
-    USAGE_CHUNK,
-    FakeStream,
-    ListSink,
-    MemoryBudgets,
-    MemoryLedger,
-    Router,
-    answer,
-    chunk,
-    make_bundle,
-)
+from .fakes import MESSAGES, ONE_CALL_COST, USAGE_CHUNK, FakeStream, ListSink, Router, answer, chunk, make_bundle
+from .memory_stores import MemoryBudgets, MemoryLedger
 
 BUDGET = {
     "kind": "Budget",

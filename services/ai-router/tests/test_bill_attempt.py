@@ -20,7 +20,8 @@ from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError
 
 from .budget_fakes import call_of, make_rule, spend
-from .fakes import MESSAGES, MemoryLedger, make_bundle
+from .fakes import MESSAGES, make_bundle
+from .memory_stores import MemoryLedger
 
 RULES = (make_rule(cost="1", tokens=10_000),)
 

@@ -33,7 +33,8 @@ from amas_ai_router.ports import Ledger
 from amas_ai_router.usecases.query_usage import QueryUsage
 from amas_chassis.errors import AmasError, ErrorKind
 
-from .fakes import DEVELOPER, MemoryLedger, Router, answer, make_context
+from .fakes import DEVELOPER, Router, answer, make_context
+from .memory_stores import MemoryLedger
 
 NOW = datetime.datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=datetime.UTC)
 DIGEST = "sha256:" + "0" * 64
