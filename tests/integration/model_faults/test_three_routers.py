@@ -49,10 +49,12 @@ class Hammer:
         callers = [
             self._call(router, doomed, stream=number % 2 == 1) for router in self._living for number in range(CALLERS)
         ]
-        await asyncio.gather(*callers)
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        try:
+            await asyncio.gather(*callers)
+        finally:
+            watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watching
 
     async def _call(self, router: Router, doomed: Router | None, *, stream: bool) -> None:
         for _ in range(MOST_CALLS):

@@ -24,6 +24,12 @@ MAX_STATUS_BYTES = 4_096
 # Longest text of a message or a violation (characters).
 MAX_TEXT = 1_024
 
+_SENTENCES = {
+    ErrorKind.UNAVAILABLE: "the service cannot be reached",
+    ErrorKind.DEADLINE_EXCEEDED: "the service did not answer in time",
+    ErrorKind.CANCELLED: "the call was cancelled",
+    ErrorKind.RESOURCE_EXHAUSTED: "the message is too large, or the service is asked for too much",
+}
 _KINDS = {getattr(grpc.StatusCode, kind.value): kind for kind in ErrorKind}
 
 
@@ -55,11 +61,14 @@ def to_rpc_status(error: AmasError) -> status_pb2.Status:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> AmasError:
-    """What a peer answered, as an AmasError; without details the reason is RPC_<CODE>."""
+    """What a peer answered, as an AmasError; without a Status of ours the reason is RPC_<CODE>.
+
+    The transport's own words name addresses and TLS errors: they stay in `error`, and a sentence stands for them.
+    """
     kind = _KINDS.get(error.code(), ErrorKind.INTERNAL)
     status = _status_of(error)
     if status is None:
-        return AmasError(kind, f"RPC_{error.code().name}", error.details() or "the call failed")
+        return AmasError(kind, f"RPC_{error.code().name}", _SENTENCES.get(kind, "the call failed"))
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
