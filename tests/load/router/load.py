@@ -174,7 +174,10 @@ def main() -> None:
     """Runs the plan."""
     plan = Plan.from_json(sys.stdin.readline())
     run = {"open": open_loop, "closed": closed_loop, "idle": idle_streams}[plan.mode]
-    print(uvloop.run(run(plan)).to_json())
+    outcome = uvloop.run(run(plan)).to_json()
+    # Where Python is told not to buffer, a print that a signal interrupts loses what the pipe did not take.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        out.write(outcome.encode() + b"\n")
 
 
 if __name__ == "__main__":
