@@ -64,6 +64,15 @@ async def test_approval_needs_the_digest_that_was_shown(world: World, client: ht
     assert (who, verdict.approve, verdict.action_digest, verdict.reason) == ("approver", True, DIGEST, "reads well")
 
 
+async def test_groups_of_an_approver_come_from_the_token_alone(world: World, client: httpx.AsyncClient) -> None:
+    """I3: an answer that brings groups, roles or a name of its own along is refused, and nothing is decided."""
+    path, headers = "/v1/approvals/approval-1:approve", bearer("approver")
+    for claim in ({"groups": ["release-managers"]}, {"approver": "release-manager"}, {"principal": {"groups": ["x"]}}):
+        response = await client.post(path, json={"actionDigest": DIGEST, **claim}, headers=headers)
+        check_problem(response, 422, "REQUEST_INVALID")
+    assert world.approvals.verdicts == []
+
+
 async def test_bad_resources_name_file_line_and_field(world: World, client: httpx.AsyncClient) -> None:
     """I11: a malformed resource is 422 with file, line, column and field."""
     body = {"files": [{"name": "roles.yaml", "content": "bad"}]}

@@ -137,3 +137,15 @@ def test_administrators_answer_where_no_contract_names_anybody() -> None:
     assert answer(asked, ADMIN).answers[0].groups == (ADMINISTRATORS,)
     with pytest.raises(AmasError, match="APPROVER_NOT_ELIGIBLE"):
         answer(asked, MANAGER)
+
+
+def test_groups_count_as_of_the_answer() -> None:
+    """I3: who was in the group when answering has answered; losing the group afterwards takes nothing back."""
+    two = approval(requirement=Requirement(("release-managers",), 2, True, 1800.0))
+    first = answer(two)
+    lost = replace(MANAGER, groups=())
+    with pytest.raises(AmasError, match="APPROVER_NOT_ELIGIBLE"):
+        answer(first, lost)
+    decided = answer(first, manager("other"))
+    assert decided.state is ApprovalState.APPROVED
+    assert [a.groups for a in decided.answers] == [("release-managers",), ("release-managers",)]
