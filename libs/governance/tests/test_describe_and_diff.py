@@ -81,7 +81,7 @@ def test_a_dropped_approval_or_condition_is_a_gain() -> None:
         "gains: git/git_commit: no approval is needed any more",
         "gains: git/git_commit: no longer only if message matches ^docs: ",
         "gains: git/git_commit: calls in a step from 1 to no bound of its own",
-        "gains: git/git_commit: after untrusted content allow instead of escalate",
+        "gains: git/git_commit: after untrusted content allow instead of trustedArguments",
     ]
 
 
@@ -99,3 +99,17 @@ def test_new_and_removed_roles() -> None:
     assert [str(c) for c in diff_roles(None, contract)] == ["gains: the role is new", "gains: may call git/git_commit"]
     assert str(diff_roles(contract, None)[0]) == "loses: the role is removed"
     assert diff_roles(None, None) == []
+
+
+def test_a_description_says_what_must_be_trusted() -> None:
+    """A reader sees which arguments an attacker's text cannot choose, and that silence means all of them."""
+
+    def words(**tool: Any) -> str:
+        server = manifests.server(tools={"git_commit": {"effect": "write", **tool}})
+        return describe_role(role(tools=[COMMIT]), manifests.parsed(server))
+
+    assert "only if every argument stems from trusted input, or a human agrees" in words()
+    assert "only if repo, files[].path stem from trusted input, or a human agrees" in words(
+        sensitive=["repo", "files[].path"]
+    )
+    assert "says that no argument is sensitive" in words(sensitive=[])

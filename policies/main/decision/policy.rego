@@ -50,7 +50,7 @@ denials := ((tool_access.deny | model_access.deny) | clearance.deny) | integrity
 
 escalations := approval.escalate | integrity.escalate
 
-allowances := (tool_access.allow | model_access.allow) | approved_reason
+allowances := ((tool_access.allow | model_access.allow) | integrity.allow) | approved_reason
 
 approved_reason contains {"code": "APPROVED", "message": "the required approval was given"} if {
 	count(escalations) > 0

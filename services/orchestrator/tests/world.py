@@ -66,9 +66,9 @@ def topic(messages: list[Json]) -> str:
 class World:
     """Everything that a run needs."""
 
-    def __init__(self, bundle: Bundle, say: Say) -> None:
+    def __init__(self, bundle: Bundle, say: Say, enforcer: FakeEnforcer | None = None) -> None:
         self.clock = clock()
-        self.model, self.enforcer, self.audit = FakeModel(say), FakeEnforcer(), FakeAudit()
+        self.model, self.enforcer, self.audit = FakeModel(say), enforcer or FakeEnforcer(), FakeAudit()
         self.runs = FakeRuns()
         self.approvals = FakeApprovals(self.runs)
         self.bundles, self.engine = FakeBundles(bundle), FakeEngine()

@@ -100,6 +100,7 @@ async def test_the_input_is_the_agreed_document() -> None:
                 "effect": "write",
                 "idempotent": False,
                 "arguments": {"message": "docs: notes"},
+                "sensitive": [{"path": "message", "trusted": True}],
             },
             "principal": {
                 "subject": "developer",
@@ -116,7 +117,7 @@ async def test_the_input_is_the_agreed_document() -> None:
                 "clearance": {"confidentiality": "internal", "categories": []},
                 "delegatedBy": [],
             },
-            "grant": {"tool": "git/commit", "untrusted": "escalate", "approval": None},
+            "grant": {"tool": "git/commit", "untrusted": "trustedArguments", "approval": None},
             "context": {"label": {"confidentiality": "internal", "categories": [], "integrity": "trusted"}},
             "approval": None,
         }

@@ -62,6 +62,8 @@ def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[
             {
                 "allow": "also after it has seen untrusted content",
                 "escalate": "after it has seen untrusted content only if a human agrees",
+                "trustedArguments": f"after it has seen untrusted content only if {_origins(grant, servers)}, "
+                "or a human agrees",
                 "deny": "never after it has seen untrusted content",
             }[grant.untrusted]
         )
@@ -138,6 +140,17 @@ def _reads_only(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> bool:
     server = servers.get(grant.server)
     policy = server.spec.tools.get(grant.tool) if server else None
     return policy is not None and policy.effect == "read"
+
+
+def _origins(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:
+    """What must stem from trusted input before the tool is called without a human."""
+    server = servers.get(grant.server)
+    policy = server.spec.tools.get(grant.tool) if server else None
+    if policy is None or policy.sensitive is None:
+        return "every argument stems from trusted input"
+    if not policy.sensitive:
+        return "nothing speaks against it (the tool server says that no argument is sensitive)"
+    return f"{', '.join(policy.sensitive)} {'stems' if len(policy.sensitive) == 1 else 'stem'} from trusted input"
 
 
 def _fields(schema: Mapping[str, Any]) -> str:

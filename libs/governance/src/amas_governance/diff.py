@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .canonical import canonical_json
 from .describe import describe_approval, describe_schema
 from .quantities import format_duration, format_size
-from .resources import AgentRole, ToolGrant
+from .resources import AgentRole, ToolGrant, UntrustedStance
 
 Kind = Literal["gains", "loses", "changes"]
 
-_UNTRUSTED = {"deny": 0, "escalate": 1, "allow": 2}
+_UNTRUSTED = {stance: rank for rank, stance in enumerate(get_args(UntrustedStance))}
 _BOUNDS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("steps", "turns", str),
     ("model_calls", "model calls", str),

@@ -9,6 +9,7 @@ from .agent_role import (
     ModelUse,
     ToolGrant,
     ToolLimits,
+    UntrustedStance,
 )
 from .budget import Budget, BudgetSpec, BudgetSubject
 from .manifest_fields import API_VERSION, Manifest, Metadata, Money
@@ -82,5 +83,6 @@ __all__ = [
     "ToolServer",
     "ToolServerSpec",
     "Transport",
+    "UntrustedStance",
     "parse_manifest",
 ]

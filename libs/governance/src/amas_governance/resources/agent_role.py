@@ -46,6 +46,8 @@ GrantSchema = Annotated[dict[str, Any], AfterValidator(_self_contained), AfterVa
 ToolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[A-Za-z0-9_.-]{1,128}$", max_length=192)]
 """`server/tool`."""
 Group = Annotated[str, Field(min_length=1, max_length=255)]
+UntrustedStance = Literal["deny", "escalate", "trustedArguments", "allow"]
+"""Strictest first."""
 
 
 class ModelUse(Model):
@@ -79,8 +81,9 @@ class ToolGrant(Model):
     arguments: GrantSchema | None = None
     approval: ApprovalRequirement | None = None
     limits: ToolLimits = Field(default_factory=ToolLimits)
-    untrusted: Literal["allow", "escalate", "deny"] = "escalate"
-    """What happens when the agent has seen untrusted content and the tool has an effect (invariant I6)."""
+    untrusted: UntrustedStance = "trustedArguments"
+    """What happens when the agent has seen untrusted content and the tool has an effect (invariant I6): with
+    `trustedArguments` it is called if every sensitive argument stems from trusted input, else a human is asked."""
 
     @property
     def server(self) -> str:

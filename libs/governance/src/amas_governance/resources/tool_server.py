@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.quantities import Duration, RateLimit, Size
@@ -19,10 +19,17 @@ from .manifest_fields import (
     Model,
 )
 
+ArgumentPath = Annotated[str, Field(pattern=r"^[^.\[\]\s]{1,128}(\[\])*(\.[^.\[\]\s]{1,128}(\[\])*)*$", max_length=256)]
 Argument = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 Effect = Literal["read", "write", "external", "irreversible"]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$", max_length=2048)]
 """Credentials never stand in a URL, so `@` before the path is refused."""
+
+
+def _each_once(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(paths)) != len(paths):
+        raise ValueError("an entry appears twice")
+    return paths
 
 
 class StdioTransport(Model):
@@ -89,6 +96,9 @@ class ToolPolicy(Model):
     effect: Effect
     idempotent: bool = False
     results: ResultLabel | None = None
+    sensitive: Annotated[tuple[ArgumentPath, ...], AfterValidator(_each_once), Field(max_length=64)] | None = None
+    """Arguments that say where an effect goes (a recipient, a URL, an account, a path, a command), as `to` or
+    `items[].account`; all below counts too. Absent: every argument is one. Empty: none is."""
 
 
 class ServerLimits(Model):

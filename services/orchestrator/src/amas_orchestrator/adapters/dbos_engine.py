@@ -36,7 +36,7 @@ from .step_gate import StepGate
 _log = logging.getLogger(__name__)
 
 APPLICATION = "amas-orchestrator"
-APPLICATION_VERSION = "1"
+APPLICATION_VERSION = "2"
 """Changes only with the shape of the workflows or of their checkpoints, so that old and new executors share runs."""
 RUN_QUEUE = "runs"
 STEP_MARK = "/"

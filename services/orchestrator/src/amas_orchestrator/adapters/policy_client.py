@@ -9,8 +9,9 @@ import grpc
 import orjson
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas_chassis.channels import Client
-from amas_governance.canonical import canonical_json
-from amas_governance.labels import Label
+from amas_governance.canonical import JsonRefused, canonical_json, parse_json
+from amas_governance.labels import Integrity, Label
+from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.conversation import ToolInfo
 from amas_orchestrator.domain.model import Json
@@ -89,6 +90,7 @@ class PolicyClient:
             outcome=outcome,
             text=response.result_text or response.result_json,
             label=label_of(response.label) if called else Label.LOWEST,
+            trusted=_trusted(response) if called else TrustedValues.NONE,
             duration_ms=response.duration_ms,
         )
 
@@ -118,6 +120,8 @@ def _context(actor: Actor) -> policy_pb2.ActionContext:
         role=actor.role,
         delegated_by=actor.delegated_by,
         context_label=label_message(actor.label),
+        # In a trusted context all values are, so that nobody asks for single ones.
+        trusted_values=actor.trusted.texts if actor.label.integrity is Integrity.UNTRUSTED else (),
     )
 
 
@@ -133,6 +137,21 @@ def _grant(grant: Grant) -> policy_pb2.ApprovalGrant:
     )
     message.expires_at.FromDatetime(grant.expires_at)
     return message
+
+
+def _trusted(response: policy_pb2.EnforceResponse) -> TrustedValues:
+    """The values of an answer that the sidecar vouches for; a text alone is one value, or the JSON that it is."""
+    if not response.trusted or response.outcome != policy_pb2.OUTCOME_SUCCEEDED or response.truncated:
+        return TrustedValues.NONE
+    texts = (text for text in (response.result_json, response.result_text) if text)
+    return TrustedValues.of([_value(text) for text in texts])
+
+
+def _value(text: str) -> object:
+    try:
+        return parse_json(text)
+    except JsonRefused:
+        return text
 
 
 def _tool(tool: policy_pb2.Tool) -> ToolInfo:

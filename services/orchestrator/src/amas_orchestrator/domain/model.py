@@ -13,6 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from amas_governance.provenance import TrustedValues
+
 Json = dict[str, Any]
 """A JSON object, as it stands in checkpoints, events and audit data."""
 
@@ -199,7 +201,10 @@ class Run:
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step of the graph ended; what later steps and the run's result are made of."""
+    """How a step of the graph ended; what later steps and the run's result are made of.
+
+    `trusted` holds the values of the output that stem from trusted input, whatever the label of the whole is.
+    """
 
     state: StepState
     ended_at: datetime
@@ -207,6 +212,7 @@ class StepResult:
     reason: Reason | None = None
     usage: Usage = field(default_factory=Usage)
     label: Json = field(default_factory=dict)
+    trusted: TrustedValues = TrustedValues.NONE
 
     def to_dict(self) -> Json:
         """Plain JSON form, for the checkpoint of a step that ran as a workflow of its own."""
@@ -217,6 +223,7 @@ class StepResult:
             "reason": self.reason.to_dict() if self.reason else None,
             "usage": self.usage.to_dict(),
             "label": self.label,
+            "trusted": self.trusted.to_list(),
         }
 
     @classmethod
@@ -229,4 +236,5 @@ class StepResult:
             Reason.from_dict(value["reason"]),
             Usage.from_dict(value["usage"]),
             dict(value["label"]),
+            TrustedValues.bounded(value["trusted"]),
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.approvals import Answer, Requirement
 from amas_orchestrator.domain.conversation import ToolInfo
@@ -17,7 +18,11 @@ from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts in a run, where: what policy and router need to know for each call."""
+    """Who acts in a run, where: what policy and router need to know for each call.
+
+    `label` and `trusted` say what the context is made of: how high it stands, and which of its values stem from
+    trusted input.
+    """
 
     principal: Principal
     bundle: str
@@ -29,6 +34,7 @@ class Actor:
     fencing_token: int
     delegated_by: tuple[str, ...] = ()
     label: Label = field(default_factory=Label)
+    trusted: TrustedValues = TrustedValues.NONE
 
 
 @dataclass(frozen=True)
@@ -83,13 +89,17 @@ class Decision:
 
 @dataclass(frozen=True)
 class Enforced:
-    """A decision and, if it was allowed, what came of the call. `outcome`: not_called, succeeded, failed or unknown."""
+    """A decision and, if it was allowed, what came of the call. `outcome`: not_called, succeeded, failed or unknown.
+
+    `trusted` holds the values of the answer, if the enforcer says that they stem from trusted input.
+    """
 
     decision: Decision
     outcome: str
     text: str = ""
     label: Label = field(default_factory=Label)
     duration_ms: int = 0
+    trusted: TrustedValues = TrustedValues.NONE
 
 
 class ModelClient(Protocol):

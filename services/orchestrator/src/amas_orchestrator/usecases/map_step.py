@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 from amas_governance.resources import Step
 
 from amas_orchestrator.domain.events import step_state_changed
@@ -55,10 +56,11 @@ async def _run_all(step: Step, arguments: Sequence[Json], place: Workplace) -> l
 
 def _joined(results: Sequence[StepResult | None], wanted: int, at: datetime) -> StepResult:
     done = [result for result in results if result is not None]
-    usage, label = Usage(), Label.LOWEST
+    usage, label, trusted = Usage(), Label.LOWEST, TrustedValues.NONE
     for result in done:
         usage += result.usage
         label = label.join(Label.from_dict(result.label))
+        trusted = trusted.union(result.trusted)
     ended = max((result.ended_at for result in done), default=at)
     for state in (StepState.FAILED, StepState.REJECTED, StepState.CANCELLED):
         bad = next((result for result in done if result.state is state), None)
@@ -68,7 +70,7 @@ def _joined(results: Sequence[StepResult | None], wanted: int, at: datetime) -> 
         reason = Reason("RUN_CANCELLED", "the run was ended before all items were done")
         return StepResult(StepState.CANCELLED, ended, None, reason, usage, label.to_dict())
     outputs = [result.output for result in done]
-    return StepResult(StepState.SUCCEEDED, ended, outputs, None, usage, label.to_dict())
+    return StepResult(StepState.SUCCEEDED, ended, outputs, None, usage, label.to_dict(), trusted)
 
 
 async def _show(run: Run, step: Step, result: StepResult, key: str, place: Workplace, recorder: Recorder) -> None:

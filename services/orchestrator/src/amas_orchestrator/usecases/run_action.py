@@ -12,13 +12,14 @@ from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json
 from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import ids
 from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Requirement
 from amas_orchestrator.domain.conversation import Call, error_text
 from amas_orchestrator.domain.events import NewEvent, preview
 from amas_orchestrator.domain.model import Json, Reason
-from amas_orchestrator.ports import Decision, Enforced, Enforcer, Grant, Metrics
+from amas_orchestrator.ports import Actor, Decision, Enforced, Enforcer, Grant, Metrics
 
 from .ask_human import AskHuman, grant_of, rejection
 from .patience import Cancelled, OutOfTime, Patience
@@ -56,6 +57,7 @@ class ActionRunner:
         call: Call,
         *,
         label: Label,
+        trusted: TrustedValues,
         grant: Grant | None = None,
         waited: timedelta = timedelta(),
     ) -> tuple[Json, list[NewEvent]]:
@@ -71,7 +73,9 @@ class ActionRunner:
         if grant is not None:
             where = (*where, f"approved-{grant.approval_id}")
         key = ids.place_key(job.run.id, job.path, *where)
-        enforced = await self._enforce(progress, place, call, label, key, grant, waited)
+        enforced = await self._enforce(
+            progress, place, call, progress.job.actor(turn, label, trusted), key, grant, waited
+        )
         self._metrics.tool_called(enforced.decision.effect)
         event = _tool_called(job, call, where, enforced, self._clock)
         if enforced.decision.effect == "escalate":
@@ -82,12 +86,12 @@ class ActionRunner:
         reply = error_text(_first(enforced.decision)) if denied else enforced.text
         result: Json = {"status": "done", "reply": reply, "bytes_in": len(reply.encode())}
         if not denied:
-            result["label"] = enforced.label.to_dict()
+            result |= {"label": enforced.label.to_dict(), "trusted": enforced.trusted.to_list()}
         return result, [event]
 
     async def effect(self, progress: StepProgress, place: Workplace, call: Call) -> Json:
         """The body of a durable step for one call; what came of it, with its events written."""
-        result, events = await self.attempt(progress, place, call, label=progress.label)
+        result, events = await self.attempt(progress, place, call, label=progress.label, trusted=progress.trusted)
         await self._recorder.events(progress.job.run, events, place.cancel)
         return {**result, "at": self._clock.now().isoformat(), "calls": {call.tool: 1}}
 
@@ -107,7 +111,13 @@ class ActionRunner:
             result = {"status": "extended"}
         else:
             result, events = await self.attempt(
-                progress, place, call, label=progress.label, grant=grant_of(approval), waited=waited
+                progress,
+                place,
+                call,
+                label=progress.label,
+                trusted=progress.trusted,
+                grant=grant_of(approval),
+                waited=waited,
             )
         await self._recorder.events(progress.job.run, events, place.cancel)
         return {**result, "at": self._clock.now().isoformat(), "waited": waited.total_seconds()}
@@ -132,12 +142,11 @@ class ActionRunner:
         progress: StepProgress,
         place: Workplace,
         call: Call,
-        label: Label,
+        actor: Actor,
         key: str,
         grant: Grant | None,
         waited: timedelta,
     ) -> Enforced:
-        actor = progress.job.actor(progress.turn, label)
         # An effect that has begun is waited for: cutting it would only lose its outcome.
         cancel = place.cancel if call.repeatable_read else None
         until, late = progress.deadline()

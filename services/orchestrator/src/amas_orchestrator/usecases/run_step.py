@@ -53,7 +53,7 @@ class StepRunner:
     ) -> StepResult:
         """Works until the step has ended. What the end says about itself is left in `pending`."""
         progress = StepProgress(
-            job, job.started_at, job.label, conversation.opening(job.role, job.input), pending, parent
+            job, job.started_at, job.label, job.trusted, conversation.opening(job.role, job.input), pending, parent
         )
         name = job.role.metadata.name
         started = {"orchestration": job.run.orchestration, "input_bytes": len(progress.messages[1]["content"])}
@@ -155,6 +155,7 @@ class StepRunner:
             path=f"{job.path}/{call.delegate}[{progress.turn}.{call.index}]",
             input=call.arguments,
             label=progress.label,
+            trusted=progress.origins_of(call.arguments),
             started_at=progress.at,
             escalation=job.escalation,
             delegated_by=(*job.delegated_by, job.role.metadata.name),
@@ -163,6 +164,7 @@ class StepRunner:
         progress.at = result.ended_at
         if result.label:
             progress.label = progress.label.join(type(progress.label).from_dict(result.label))
+        progress.trusted = progress.trusted.union(result.trusted)
         if result.state is StepState.SUCCEEDED:
             return json.dumps(result.output, ensure_ascii=False)
         if result.state in (StepState.REJECTED, StepState.CANCELLED):
@@ -226,7 +228,13 @@ class StepRunner:
     def _end(self, progress: StepProgress, end: _Ended) -> StepResult:
         job = progress.job
         result = StepResult(
-            end.state, progress.at, end.output, end.reason, progress.spent.usage, progress.label.to_dict()
+            end.state,
+            progress.at,
+            end.output,
+            end.reason,
+            progress.spent.usage,
+            progress.label.to_dict(),
+            progress.origins_of(end.output),
         )
         data = {
             "state": end.state.value,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from amas_chassis.clock import Clock
 from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import bounds, conversation, ids
 from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCall, ToolInfo
@@ -32,6 +33,7 @@ class _Turn:
     replies: dict[int, Json] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     label: Label = field(default_factory=Label)
+    trusted: TrustedValues = TrustedValues.NONE
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -61,7 +63,7 @@ class TurnRunner:
         """The body of the durable step. `kind` is final, invalid or calls."""
         job = progress.job
         await self._recorder.flush(job.run, progress.pending, place.cancel)
-        actor = job.actor(progress.turn, progress.label)
+        actor = job.actor(progress.turn, progress.label, progress.trusted)
         until, _ = progress.deadline()
         tools = await self._patience.ask(
             "policy", lambda: self._enforcer.list_tools(actor), until=until, cancel=place.cancel
@@ -87,7 +89,7 @@ class TurnRunner:
         self, progress: StepProgress, place: Workplace, reply: ModelReply, tools: list[ToolInfo]
     ) -> Json:
         job = progress.job
-        turn = _Turn(label=progress.label)
+        turn = _Turn(label=progress.label, trusted=progress.trusted)
         spent = {"usage": reply.usage.to_dict(), "model_calls": 1}
         try:
             answer = conversation.parse_answer(reply.body, tools, job.delegates)
@@ -139,7 +141,7 @@ class TurnRunner:
                 continue
             if not call.repeatable_read:
                 return calls[position:], None
-            result, events = await self._actions.attempt(progress, place, call, label=turn.label)
+            result, events = await self._actions.attempt(progress, place, call, label=turn.label, trusted=turn.trusted)
             turn.events += events
             turn.calls[call.tool] = turn.calls.get(call.tool, 0) + 1
             if result["status"] != "done":
@@ -148,6 +150,7 @@ class TurnRunner:
             turn.replies[call.index] = conversation.tool_reply(call.id, result["reply"])
             if "label" in result:
                 turn.label = turn.label.join(Label.from_dict(result["label"]))
+                turn.trusted = turn.trusted.union(TrustedValues.bounded(result["trusted"]))
         return [], None
 
     def _refuse(self, progress: StepProgress, turn: _Turn, call: RefusedCall) -> None:
@@ -217,6 +220,7 @@ class TurnRunner:
             "at": self._clock.now().isoformat(),
             "replies": [reply for _, reply in sorted(turn.replies.items())],
             "label": turn.label.to_dict(),
+            "trusted": turn.trusted.to_list(),
             "calls": turn.calls,
             "bytes_in": turn.bytes_in,
             "bytes_out": turn.bytes_out,

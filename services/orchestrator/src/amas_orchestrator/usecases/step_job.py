@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from amas_governance.bundle import Bundle
-from amas_governance.labels import Label
+from amas_governance.labels import Integrity, Label
+from amas_governance.provenance import TrustedValues
 from amas_governance.resources import AgentRole, ApprovalRequirement
 
 from amas_orchestrator.domain import bounds
@@ -53,6 +54,8 @@ class StepJob:
     path: str
     input: Any
     label: Label
+    trusted: TrustedValues
+    """Values of the input that stem from trusted input."""
     started_at: datetime
     timeout: float | None = None
     escalation: ApprovalRequirement | None = None
@@ -71,8 +74,8 @@ class StepJob:
         found = (self.bundle.role(name) for name in self.role.spec.delegates)
         return [role for role in found if role is not None]
 
-    def actor(self, turn: int, label: Label) -> Actor:
-        """Who acts, for policy and router."""
+    def actor(self, turn: int, label: Label, trusted: TrustedValues) -> Actor:
+        """Who acts, for policy and router, in a context of that label and with these values of trusted origin."""
         return Actor(
             principal=self.run.principal,
             bundle=self.run.bundle,
@@ -84,6 +87,7 @@ class StepJob:
             fencing_token=self.run.fencing_token,
             delegated_by=self.delegated_by,
             label=label,
+            trusted=trusted,
         )
 
 
@@ -94,6 +98,8 @@ class StepProgress:
     job: StepJob
     at: datetime
     label: Label
+    trusted: TrustedValues
+    """Values in the context that stem from trusted input; as the label, it only grows."""
     messages: list[Json]
     pending: Pending
     parent: StepProgress | None = None
@@ -122,6 +128,12 @@ class StepProgress:
             holder = holder.parent
         return None
 
+    def origins_of(self, value: Any) -> TrustedValues:
+        """Which values of something that the model made in this context are trusted: all, or those known before."""
+        if self.label.integrity is Integrity.TRUSTED:
+            return TrustedValues.of(value)
+        return self.trusted.within(value)
+
     def deadline(self) -> tuple[datetime, Reason]:
         """When this step must have ended: the earliest of its own deadline and those of who delegated."""
         earliest = bounds.deadline(self.job.started_at, self.job.role.spec.bounds, self.spent, self.job.timeout)
@@ -134,6 +146,7 @@ class StepProgress:
         self.at = datetime.fromisoformat(checkpoint["at"])
         if checkpoint.get("label"):
             self.label = self.label.join(Label.from_dict(checkpoint["label"]))
+        self.trusted = self.trusted.union(TrustedValues.bounded(checkpoint.get("trusted", ())))
         self.charge(
             bounds.Spent(
                 steps=1,

@@ -15,20 +15,20 @@ from typing import Any
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import parse_json
 from amas_governance.expressions import ExpressionError, evaluate, names
-from amas_governance.labels import Confidentiality, Label
+from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 from amas_governance.resources import Orchestration, Step
 
 from amas_orchestrator.domain.events import step_record, step_state_changed
 from amas_orchestrator.domain.graph import plan
 from amas_orchestrator.domain.model import Json, Reason, Run, StepResult, StepState
+from amas_orchestrator.domain.origins import Origins
 
 from .map_step import map_items
 from .run_step import CANCELLED, StepRunner
 from .step_job import Pending, StepJob, Workplace
 from .write_record import Recorder
 
-INPUT_LABEL = Label(confidentiality=Confidentiality.INTERNAL)
-"""What a run's input carries: it comes from a verified principal, and nobody said that it is public."""
 GOES_ON = (StepState.SUCCEEDED, StepState.SKIPPED)
 
 
@@ -192,16 +192,14 @@ class Walk:
 
     def _arguments(self, step: Step, path: str, value: Any, results: dict[str, StepResult], at: datetime) -> Json:
         """What a step's own workflow is started with; plain JSON, kept by the engine."""
-        label = INPUT_LABEL
-        for name in names(step.with_) | names(step.for_each) | names(step.when):
-            if name in results and results[name].label:
-                label = label.join(Label.from_dict(results[name].label))
+        origins = Origins(self._input, results)
         return {
             "run_id": self._run.id,
             "step": step.name,
             "path": path,
             "input": value,
-            "label": label.to_dict(),
+            "label": origins.step_label(step).to_dict(),
+            "trusted": origins.trusted(step, value).to_list(),
             "started_at": at.isoformat(),
         }
 
@@ -219,6 +217,7 @@ def spawned_job(run: Run, bundle: Bundle, orchestration: Orchestration, argument
         path=arguments["path"],
         input=arguments["input"],
         label=Label.from_dict(arguments["label"]),
+        trusted=TrustedValues.bounded(arguments["trusted"]),
         started_at=datetime.fromisoformat(arguments["started_at"]),
         timeout=step.timeout,
         escalation=step.escalation,

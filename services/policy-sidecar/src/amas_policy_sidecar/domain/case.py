@@ -25,6 +25,8 @@ class Case:
     contract: Contract | None = None
     granted: Grant | None = None
     arguments: Mapping[str, Any] | None = None
+    schema: Mapping[str, Any] | None = None
+    """The live tool's own schema of its arguments."""
     digest: str = ""
     policy_input: Mapping[str, Any] | None = None
     obligations: tuple[str, ...] = ()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from amas_governance.labels import Confidentiality, Label
-from amas_governance.resources import AgentRole, ApprovalRequirement, ToolGrant, ToolServer
+from amas_governance.resources import AgentRole, ApprovalRequirement, ToolGrant, ToolServer, UntrustedStance
 
 from .errors import Denied
 from .model import ActionContext, Requirement, ToolAction
 
 # Strictest first: what one role of a chain denies, no other allows.
-_UNTRUSTED_STRICTNESS = ("deny", "escalate", "allow")
+_UNTRUSTED_STRICTNESS = get_args(UntrustedStance)
 
 
 class Resources(Protocol):
@@ -67,6 +67,7 @@ class Grant:
     effect: str
     idempotent: bool
     narrowings: tuple[Mapping[str, Any], ...]
+    sensitive: tuple[str, ...] | None
     untrusted: str
     approval: Requirement | None
     call_limits: tuple[CallLimit, ...]
@@ -110,6 +111,7 @@ def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) 
         effect=policy.effect,
         idempotent=policy.idempotent,
         narrowings=tuple(grant.arguments for grant in grants if grant.arguments is not None),
+        sensitive=policy.sensitive,
         untrusted=min((grant.untrusted for grant in grants), key=_UNTRUSTED_STRICTNESS.index),
         approval=_strictest([grant.approval for grant in grants if grant.approval is not None]),
         call_limits=tuple(CallLimit(role.metadata.name, grant.limits.calls) for role, grant in granted),

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from amas_governance.labels import Label
+from amas_governance.provenance import TrustedValues
 
 
 class Effect(enum.StrEnum):
@@ -44,7 +45,10 @@ class Principal:
 
 @dataclass(frozen=True)
 class ActionContext:
-    """Who acts, where: the run, its step and turn, the role and those that delegated to it (outermost first)."""
+    """Who acts, where: the run, its step and turn, the role and those that delegated to it (outermost first).
+
+    `trusted` holds the values in the context that stem from trusted input: what is left of trust in a tainted one.
+    """
 
     principal: Principal
     bundle: str
@@ -55,6 +59,7 @@ class ActionContext:
     orchestration: str = ""
     role: str = ""
     delegated_by: tuple[str, ...] = ()
+    trusted: TrustedValues = TrustedValues.NONE
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,11 @@ class EnforceCommand:
 
 @dataclass(frozen=True)
 class CallResult:
-    """What came back, after redaction and truncation. `duration` is in seconds."""
+    """What came back, after redaction and truncation. `duration` is in seconds.
+
+    `trusted`: the tool is vouched for and was asked with trusted values alone, so the values in its answer are trusted
+    too, even where the context, and with it the label, is not.
+    """
 
     outcome: Outcome
     label: Label
@@ -168,6 +177,7 @@ class CallResult:
     result_text: str = ""
     truncated: bool = False
     duration: float = 0.0
+    trusted: bool = False
 
 
 @dataclass(frozen=True)

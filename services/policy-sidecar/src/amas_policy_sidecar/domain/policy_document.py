@@ -5,8 +5,10 @@ The contract with the policies is fixed here alone. An answer that is not exactl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from amas_governance.sensitive import SensitiveArgument
 
 from .contract import Contract, Grant
 from .errors import Denied
@@ -22,6 +24,7 @@ def tool_document(
     contract: Contract,
     grant: Grant,
     arguments: Mapping[str, Any],
+    sensitive: Sequence[SensitiveArgument],
     approval: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Input for one tool call. `approval` is what the sidecar itself has verified, or None."""
@@ -32,6 +35,7 @@ def tool_document(
         "effect": grant.effect,
         "idempotent": grant.idempotent,
         "arguments": dict(arguments),
+        "sensitive": [argument.to_dict() for argument in sensitive],
     }
     held = {
         "tool": grant.tool,

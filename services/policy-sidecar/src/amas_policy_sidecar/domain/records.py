@@ -64,6 +64,7 @@ def outcome_data(
         "structuredJson": structured,
         "truncated": result.truncated,
         "label": result.label.to_dict(),
+        "trusted": result.trusted,
         "durationMs": round(result.duration * 1000),
     }
 
@@ -94,6 +95,7 @@ def replay(data: Mapping[str, Any]) -> Enforced:
             result_text=shaped.text,
             truncated=shaped.truncated,
             duration=data["durationMs"] / 1000,
+            trusted=data.get("trusted") is True,
         )
         return Enforced(
             decision=_read_decision(data["decision"]),

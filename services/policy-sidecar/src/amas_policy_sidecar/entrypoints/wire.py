@@ -12,6 +12,7 @@ from amas.common.v1 import decision_pb2, label_pb2
 from amas.policy.v1 import policy_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
+from amas_governance.provenance import TrustedValues
 
 from amas_policy_sidecar.domain.model import (
     ActionContext,
@@ -61,6 +62,7 @@ def read_context(message: policy_pb2.ActionContext) -> ActionContext:
         orchestration=message.orchestration,
         role=message.role,
         delegated_by=tuple(message.delegated_by),
+        trusted=TrustedValues.bounded(message.trusted_values),
     )
 
 
@@ -151,6 +153,7 @@ def write_enforced(enforced: Enforced) -> policy_pb2.EnforceResponse:
         replayed=enforced.replayed,
         effect=enforced.effect,
         idempotent=enforced.idempotent,
+        trusted=result.trusted,
     )
 
 

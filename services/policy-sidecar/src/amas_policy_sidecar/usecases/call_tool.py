@@ -11,6 +11,7 @@ from amas_chassis.clock import Clock
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import ToolFailed
 from amas_policy_sidecar.domain.model import CallResult, Outcome, ToolAnswer
+from amas_policy_sidecar.domain.origins import result_trusted
 from amas_policy_sidecar.domain.results import Shaped, shape
 from amas_policy_sidecar.ports import ToolServers
 
@@ -38,6 +39,7 @@ class CallTool:
             result_text=shaped.text,
             truncated=shaped.truncated,
             duration=self._clock.monotonic() - started,
+            trusted=result_trusted(case),
         )
         return result, shaped
 

@@ -37,4 +37,5 @@ async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None
     tool = live.get(action.name)
     if tool is None:
         raise Denied("TOOL_NOT_OFFERED", f"the tool server does not offer {action.tool}")
+    case.schema = tool.input_schema
     check_arguments(arguments, tool.input_schema, case.granted.narrowings)

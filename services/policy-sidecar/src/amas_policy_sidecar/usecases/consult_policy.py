@@ -15,6 +15,7 @@ from amas_policy_sidecar.domain.approvals import verify_approval
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import Effect
+from amas_policy_sidecar.domain.origins import sensitive_arguments
 from amas_policy_sidecar.domain.policy_document import Verdict, tool_document
 from amas_policy_sidecar.ports import PolicyEngine
 
@@ -51,7 +52,8 @@ async def consult_policy(case: Case, engine: PolicyEngine, clock: Clock) -> Verd
 async def _ask(case: Case, engine: PolicyEngine, *, approval: Mapping[str, Any] | None) -> Verdict:
     if case.contract is None or case.arguments is None:
         raise RuntimeError("the contract check has not run")
-    document = tool_document(case.context, case.contract, case.grant, case.arguments, approval)
+    sensitive = sensitive_arguments(case)
+    document = tool_document(case.context, case.contract, case.grant, case.arguments, sensitive, approval)
     case.policy_input = document
     verdict = Verdict(await engine.decide(case.context.bundle, document))
     case.obligations = verdict.obligations

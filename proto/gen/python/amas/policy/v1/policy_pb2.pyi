@@ -102,6 +102,7 @@ class ActionContext(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     DELEGATED_BY_FIELD_NUMBER: _builtins.int
     CONTEXT_LABEL_FIELD_NUMBER: _builtins.int
+    TRUSTED_VALUES_FIELD_NUMBER: _builtins.int
     bundle: _builtins.str
     run_id: _builtins.str
     step: _builtins.str
@@ -119,6 +120,12 @@ class ActionContext(_message.Message):
     def context_label(self) -> _label_pb2.Label:
         """Join of the labels of all that the model has seen in this step."""
 
+    @_builtins.property
+    def trusted_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of a tainted context stems from trusted input: its scalar values, each as canonical JSON. An argument is traced to
+        one of them by being the same. Without any, no argument is.
+        """
+
     def __init__(
         self,
         *,
@@ -131,10 +138,11 @@ class ActionContext(_message.Message):
         role: _builtins.str = ...,
         delegated_by: _abc.Iterable[_builtins.str] | None = ...,
         context_label: _label_pb2.Label | None = ...,
+        trusted_values: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context_label", b"context_label", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "context_label", b"context_label", "delegated_by", b"delegated_by", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "context_label", b"context_label", "delegated_by", b"delegated_by", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step", "trusted_values", b"trusted_values", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,6 +340,7 @@ class EnforceResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     EFFECT_FIELD_NUMBER: _builtins.int
     IDEMPOTENT_FIELD_NUMBER: _builtins.int
+    TRUSTED_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     result_json: _builtins.str
     """What the tool answered, after redaction: JSON text."""
@@ -344,6 +353,10 @@ class EnforceResponse(_message.Message):
     effect: _builtins.str
     """The tool's name, its declared effect and whether it may be repeated."""
     idempotent: _builtins.bool
+    trusted: _builtins.bool
+    """The tool is vouched for and was asked with trusted values alone: the values of its answer are trusted, whatever the
+    label of the context says.
+    """
     @_builtins.property
     def decision(self) -> _decision_pb2.Decision: ...
     @_builtins.property
@@ -361,10 +374,11 @@ class EnforceResponse(_message.Message):
         replayed: _builtins.bool = ...,
         effect: _builtins.str = ...,
         idempotent: _builtins.bool = ...,
+        trusted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "duration_ms", b"duration_ms", "effect", b"effect", "idempotent", b"idempotent", "label", b"label", "outcome", b"outcome", "replayed", b"replayed", "result_json", b"result_json", "result_text", b"result_text", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "duration_ms", b"duration_ms", "effect", b"effect", "idempotent", b"idempotent", "label", b"label", "outcome", b"outcome", "replayed", b"replayed", "result_json", b"result_json", "result_text", b"result_text", "truncated", b"truncated", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
