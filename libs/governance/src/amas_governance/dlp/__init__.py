@@ -3,8 +3,24 @@
 Patterns run on hyperscan (linear time); what has a checksum is verified, so that a hash is not taken for a card.
 """
 
-from .detectors import DETECTORS, Detector
+from .detector import Detector
+from .detectors import DETECTORS
+from .inspection import Sighting, inspect_text, inspect_value
+from .replacing import replace_sightings
 from .scanning import Finding, ScanRefused, redact, scan
 from .streaming import StreamRedactor, prepare
 
-__all__ = ["DETECTORS", "Detector", "Finding", "ScanRefused", "StreamRedactor", "prepare", "redact", "scan"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Finding",
+    "ScanRefused",
+    "Sighting",
+    "StreamRedactor",
+    "inspect_text",
+    "inspect_value",
+    "prepare",
+    "redact",
+    "replace_sightings",
+    "scan",
+]

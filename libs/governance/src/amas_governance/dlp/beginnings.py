@@ -11,19 +11,10 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from .national_ids import NATIONAL_IDS
 from .scanning import Engine, detectors_of
-
-
-def _begun(*parts: bytes) -> bytes:
-    """The parts in order, from the first one to any number of them."""
-    pattern = b""
-    for part in reversed(parts):
-        pattern = part + (b"(?:" + pattern + b")?" if pattern else b"")
-    return pattern
-
-
-def _letters(word: bytes) -> tuple[bytes, ...]:
-    return tuple(bytes([letter]) for letter in word)
+from .shapes import begun, letters
+from .vendor_tokens import VENDOR_TOKENS
 
 
 @dataclass(frozen=True)
@@ -37,17 +28,17 @@ class Beginning:
 
 BEGINNINGS: dict[str, Beginning] = {
     "private-key": Beginning(
-        rb"(?:-{1,5}|" + _begun(rb"-----B", *_letters(b"EGIN "), rb"[A-Z0-9 ]{0,57}", rb"-{0,4}") + rb")"
+        rb"(?:-{1,5}|" + begun(rb"-----B", *letters(b"EGIN "), rb"[A-Z0-9 ]{0,57}", rb"-{0,4}") + rb")"
     ),
-    "aws-access-key": Beginning(_begun(rb"\bA", rb"[KS]", rb"I", rb"A", rb"[0-9A-Z]{0,16}")),
+    "aws-access-key": Beginning(begun(rb"\bA", rb"[KS]", rb"I", rb"A", rb"[0-9A-Z]{0,16}")),
     "aws-secret-key": Beginning(
         rb"(?i:"
-        + _begun(
-            *_letters(b"aws"),
+        + begun(
+            *letters(b"aws"),
             rb"_?",
-            *_letters(b"secret"),
-            rb"_?(?:" + _begun(*_letters(b"access")) + rb")?_?",
-            *_letters(b"key"),
+            *letters(b"secret"),
+            rb"_?(?:" + begun(*letters(b"access")) + rb")?_?",
+            *letters(b"key"),
             rb"[\"']?\s{0,4}",
             rb"[=:]",
             rb"\s{0,4}[\"']?[A-Za-z0-9/+]{0,39}",
@@ -56,20 +47,20 @@ BEGINNINGS: dict[str, Beginning] = {
     ),
     "github-token": Beginning(
         rb"(?:"
-        + _begun(rb"\bg", rb"h", rb"[pousr]", rb"_", rb"[A-Za-z0-9]*")
+        + begun(rb"\bg", rb"h", rb"[pousr]", rb"_", rb"[A-Za-z0-9]*")
         + rb"|"
-        + _begun(rb"\bg", *_letters(b"ithub_pat_"), rb"[A-Za-z0-9_]*")
+        + begun(rb"\bg", *letters(b"ithub_pat_"), rb"[A-Za-z0-9_]*")
         + rb")"
     ),
-    "gitlab-token": Beginning(_begun(rb"\bg", *_letters(b"lpat-"), rb"[A-Za-z0-9_-]*")),
-    "slack-token": Beginning(_begun(rb"\bx", rb"o", rb"x", rb"[abeprs]", rb"-", rb"[A-Za-z0-9-]*")),
-    "openai-key": Beginning(_begun(rb"\bs", rb"k", rb"-", rb"[A-Za-z0-9_-]*")),
-    "stripe-key": Beginning(_begun(rb"\b[rs]", rb"k", rb"_", rb"[a-z]{0,4}", rb"_", rb"[A-Za-z0-9]*")),
-    "google-key": Beginning(_begun(rb"\bA", rb"I", rb"z", rb"a", rb"[0-9A-Za-z_-]{0,34}")),
+    "gitlab-token": Beginning(begun(rb"\bg", *letters(b"lpat-"), rb"[A-Za-z0-9_-]*")),
+    "slack-token": Beginning(begun(rb"\bx", rb"o", rb"x", rb"[abeprs]", rb"-", rb"[A-Za-z0-9-]*")),
+    "openai-key": Beginning(begun(rb"\bs", rb"k", rb"-", rb"[A-Za-z0-9_-]*")),
+    "stripe-key": Beginning(begun(rb"\b[rs]", rb"k", rb"_", rb"[a-z]{0,4}", rb"_", rb"[A-Za-z0-9]*")),
+    "google-key": Beginning(begun(rb"\bA", rb"I", rb"z", rb"a", rb"[0-9A-Za-z_-]{0,34}")),
     "jwt": Beginning(
-        _begun(
+        begun(
             *(rb"\be", rb"y", rb"J", rb"[A-Za-z0-9_-]*", rb"\."),
-            *(*_letters(b"eyJ"), rb"[A-Za-z0-9_-]*", rb"\.", rb"[A-Za-z0-9_-]*"),
+            *(*letters(b"eyJ"), rb"[A-Za-z0-9_-]*", rb"\.", rb"[A-Za-z0-9_-]*"),
         )
     ),
     # Bounded repeats as in the detector are too large to compile with starts of matches.
@@ -79,6 +70,11 @@ BEGINNINGS: dict[str, Beginning] = {
     "iban": Beginning(rb"\b[A-Z](?:[A-Z](?:[0-9](?:[0-9](?: ?[A-Z0-9]){0,30} ?)?)?)?"),
     "us-ssn": Beginning(rb"\b[0-9]{1,3}(?:-(?:[0-9]{1,2}(?:-[0-9]{0,4})?)?)?"),
     "email": Beginning(rb"[A-Za-z0-9._%+-]+(?:@[A-Za-z0-9.-]*)?"),
+    **{
+        name: Beginning(b"|".join(b"(?:" + shape.beginning + b")" for shape in shapes))
+        for name, shapes in VENDOR_TOKENS.items()
+    },
+    **{kind.name: Beginning(kind.shape.beginning) for kind in NATIONAL_IDS},
     "phone": Beginning(rb"\+(?:[1-9](?:[ .()-]{0,2}[0-9]){0,14}[ .()-]{0,2})?"),
 }
 """By the detector's name."""

@@ -1,32 +1,20 @@
-"""What is looked for: one entry a detector, with its pattern, its category and, where one exists, its check."""
+"""What is looked for in every text and on every stream: one entry a detector, with its check where one exists."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 
 from .checksums import Span, cards, ibans
-
-Refine = Callable[[str, int, int], Iterable[Span]]
-"""Narrows (or widens) a match to the exact spans that are real; none means a false alarm."""
+from .detector import Detector
+from .national_ids import NATIONAL_IDS, NationalId
+from .vendor_tokens import VENDOR_TOKENS
 
 PRIVATE_KEY = "private-key"
 """The only finding whose end is not in its pattern."""
 KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 MAX_PHONE_DIGITS = 15
 """ITU-T E.164."""
-
-
-@dataclass(frozen=True)
-class Detector:
-    """One kind of sensitive text. `pattern` is in hyperscan's language, over bytes; ties go to the earlier entry."""
-
-    name: str
-    category: Literal["secret", "pci", "pii"]
-    pattern: bytes
-    refine: Refine | None = None
 
 
 def _private_key(text: str, start: int, end: int) -> Iterator[Span]:
@@ -48,6 +36,14 @@ def _social_security(text: str, start: int, end: int) -> Iterator[Span]:
         yield (start, end)
 
 
+def _national_id(kind: NationalId) -> Detector:
+    def refine(text: str, start: int, end: int) -> Iterator[Span]:
+        if kind.valid(text[start:end]):
+            yield (start, end)
+
+    return Detector(kind.name, kind.category, kind.shape.pattern, refine)
+
+
 DETECTORS: tuple[Detector, ...] = (
     Detector(PRIVATE_KEY, "secret", rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----", _private_key),
     Detector("aws-access-key", "secret", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -63,9 +59,14 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("stripe-key", "secret", rb"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}"),
     Detector("google-key", "secret", rb"\bAIza[0-9A-Za-z_-]{35}"),
     Detector("jwt", "secret", rb"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    *(
+        Detector(name, "secret", b"|".join(b"(?:" + shape.pattern + b")" for shape in shapes))
+        for name, shapes in VENDOR_TOKENS.items()
+    ),
     Detector("url-password", "secret", rb"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,64}:[^\s/@]{1,128}@"),
     Detector("card", "pci", rb"\b[0-9](?:[ -]?[0-9]){12,}\b", cards),
     Detector("iban", "pii", rb"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b", ibans),
+    *(_national_id(kind) for kind in NATIONAL_IDS),
     Detector("us-ssn", "pii", rb"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", _social_security),
     Detector(
         "email",

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import hyperscan
 
-from .detectors import DETECTORS, Detector
+from .contextual import CONTEXTUAL
+from .detector import Detector
+from .detectors import DETECTORS
+from .people import PEOPLE
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_RAW_MATCHES = 2_000_000
@@ -22,7 +25,10 @@ MAX_RAW_MATCHES = 2_000_000
 RawMatch = tuple[int, int, int]
 """Number of the pattern, start and end in bytes, before any check."""
 _OnMatch = Callable[[int, int, int, int, object], bool | None]
-_CATEGORY_RANK = {"secret": 0, "pci": 1, "pii": 2}
+_CATEGORY_RANK = {"secret": 0, "pci": 1, "phi": 2, "pii": 3}
+DEEP = (*DETECTORS, *CONTEXTUAL, *PEOPLE)
+"""What whole texts are looked through for where more than the form of a word may count."""
+_NAME_RANK = {detector.name: number for number, detector in enumerate(DEEP)}
 
 
 class ScanRefused(ValueError):  # noqa: N818 - says what happened
@@ -39,21 +45,33 @@ class Finding:
     category: str
 
 
-def scan(text: str, categories: frozenset[str] | None = None) -> list[Finding]:
+def scan(text: str, categories: frozenset[str] | None = None, *, deep: bool = False) -> list[Finding]:
     """All findings, sorted by position, without overlaps; of some categories only, if they are named.
 
+    `deep` looks at the words beside a number too, and for names and addresses (best effort); streams cannot.
     Raises ScanRefused for what cannot be scanned in bounds.
     """
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_TEXT_BYTES:
         raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
-    detectors = detectors_of(categories)
-    matches = engine_of(categories).longest(data) if detectors else []
+    detectors = detectors_of(categories, deep)
+    matches = engine_of(categories, deep).longest(data) if detectors else []
     if not matches:
         return []
     place = _character_positions(data, matches)
     placed = [(index, place[start], place[end]) for index, start, end in matches]
     return findings_of(text, placed, detectors)
+
+
+def may_hold(texts: Iterable[str], categories: frozenset[str] | None = None, *, deep: bool = False) -> bool:
+    """False if `scan` finds nothing in any of the texts; one pass over all of them, before any check.
+
+    Raises ScanRefused as `scan` does.
+    """
+    data = "\n".join(texts).encode("utf-8", "surrogatepass")
+    if len(data) > MAX_TEXT_BYTES:
+        raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
+    return bool(engine_of(categories, deep).longest(data))
 
 
 def findings_of(text: str, matches: Iterable[RawMatch], detectors: Sequence[Detector]) -> list[Finding]:
@@ -69,9 +87,10 @@ def findings_of(text: str, matches: Iterable[RawMatch], detectors: Sequence[Dete
 
 
 @functools.cache
-def detectors_of(categories: frozenset[str] | None) -> tuple[Detector, ...]:
-    """The detectors of some categories, or all; in the order of DETECTORS."""
-    return tuple(detector for detector in DETECTORS if categories is None or detector.category in categories)
+def detectors_of(categories: frozenset[str] | None, deep: bool = False) -> tuple[Detector, ...]:
+    """The detectors of some categories, or all; in the order of DETECTORS, or of DEEP."""
+    known = DEEP if deep else DETECTORS
+    return tuple(detector for detector in known if categories is None or detector.category in categories)
 
 
 def redact(text: str, findings: Iterable[Finding]) -> str:
@@ -100,10 +119,8 @@ def _character_positions(data: bytes, matches: list[RawMatch]) -> dict[int, int]
 
 
 def _merged(findings: list[Finding]) -> list[Finding]:
-    rank = {detector.name: number for number, detector in enumerate(DETECTORS)}
-
     def precedence(finding: Finding) -> tuple[int, int]:
-        return (_CATEGORY_RANK.get(finding.category, 9), rank.get(finding.detector, 99))
+        return (_CATEGORY_RANK.get(finding.category, 9), _NAME_RANK.get(finding.detector, len(_NAME_RANK)))
 
     merged: list[Finding] = []
     for finding in sorted(findings, key=lambda found: (found.start, -found.end, *precedence(found))):
@@ -157,6 +174,6 @@ class Engine:
 
 
 @functools.cache
-def engine_of(categories: frozenset[str] | None) -> Engine:
+def engine_of(categories: frozenset[str] | None, deep: bool = False) -> Engine:
     """The patterns of `detectors_of`, which must not be empty."""
-    return Engine([detector.pattern for detector in detectors_of(categories)])
+    return Engine([detector.pattern for detector in detectors_of(categories, deep)])

@@ -21,7 +21,7 @@ KEY_END_REACH = 71
 """Bytes of the longest end marker of a private key, which may itself come in pieces."""
 
 _KEY_END = re.compile(KEY_END.pattern.encode())
-_RUN = re.compile(rb"[A-Za-z0-9._%+@-]*")
+_RUN = re.compile(rb"[A-Za-z0-9._%+@/=-]*")
 """What findings without an upper bound on their length consist of."""
 _WORD = re.compile(rb"[A-Za-z0-9_]")
 
