@@ -3,12 +3,8 @@
 import argparse
 import asyncio
 import os
-import shutil
-import signal
 import sys
-import tempfile
 from pathlib import Path
-from types import FrameType
 
 from amas_cli.commands.guard import fail
 from amas_cli.errors import CliError
@@ -18,6 +14,7 @@ from amas_cli.output.prompt import interactive
 from amas_cli.output.terminal import line
 
 from .answer import Answer, parse_answer
+from .ending import ended_by_signals, keep_logs
 from .repository import clone_repository
 from .script import Demo
 from .stage import platform, temporary_home
@@ -35,10 +32,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="amas_cli.demo", description=__doc__)
     parser.add_argument("--repo", default=".", help="any Git repository; it is only read")
     repo = Path(parser.parse_args(arguments).repo or ".").absolute()
-    # A shell starts background jobs with SIGINT ignored, and we raise it ourselves.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    ended_by_signals()
     try:
         answer = parse_answer(os.environ, interactive=interactive())
         with temporary_home() as home:
@@ -62,31 +56,8 @@ def _play(home: Home, repo: Path, answer: Answer) -> None:
     try:
         with platform(home):
             asyncio.run(Demo(home, copy, answer).play())
-    except CliError as error:
-        raise CliError(
-            error.message,
-            next_step=f"read the logs, which are kept in {_keep_logs(home)}",
-            exit_code=error.exit_code,
-            details=error.details,
-        ) from error
-    except TimeoutError as error:
-        raise CliError(
-            "The run took too long.",
-            next_step=f"read the logs, which are kept in {_keep_logs(home)}",
-            exit_code=ExitCode.UNAVAILABLE,
-        ) from error
-
-
-def _keep_logs(home: Home) -> Path:
-    """Copy the logs to where they outlive the demo."""
-    kept = Path(tempfile.mkdtemp(prefix="amas-demo-logs-"))
-    shutil.copytree(home.logs, kept, dirs_exist_ok=True)
-    return kept
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: asyncio turns SIGINT into a cancellation."""
-    signal.raise_signal(signal.SIGINT)
+    except (CliError, TimeoutError) as error:
+        raise keep_logs(home, error) from error
 
 
 if __name__ == "__main__":

@@ -41,12 +41,13 @@ def temporary_home() -> Iterator[Home]:
 
 
 @contextmanager
-def platform(home: Home) -> Iterator[None]:
-    """The platform while the block runs. Afterwards nothing of it runs, which is checked."""
-    options = UpOptions(
-        port_base=0,
-        model_environment={name: os.environ[name] for name in MODEL_VARIABLES if os.environ.get(name)},
-    )
+def platform(home: Home, *, model: str = "") -> Iterator[None]:
+    """The platform while the block runs. Afterwards nothing of it runs, which is checked.
+
+    `model` is one of the scripted provider's; without it the user's environment names one.
+    """
+    named = {name: os.environ[name] for name in MODEL_VARIABLES if os.environ.get(name)}
+    options = UpOptions(port_base=0, model_environment={"AMAS_MODEL": model} if model else named)
     try:
         ready = start_detached(
             home, options, lambda part: line(f"  {part.part:<{PART_WIDTH}} {part.seconds:4.1f} s"), tied=True

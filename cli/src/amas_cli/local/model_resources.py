@@ -8,8 +8,9 @@ from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
 from .home import Home, write_private
+from .scripted_model.model_names import MODELS
+from .scripted_model.model_names import NORMAL as SCRIPTED_MODEL
 
-SCRIPTED_MODEL = "scripted"
 SCRIPTED_INPUT_PRICE = "0.25"
 SCRIPTED_CACHED_PRICE = "0.025"
 SCRIPTED_OUTPUT_PRICE = "2.00"
@@ -38,12 +39,13 @@ def write_model_resources(home: Home, scripted_url: str, environment: Mapping[st
 
 def _choose(scripted_url: str, environment: Mapping[str, str]) -> tuple[Model, str]:
     base_url, name = environment.get("AMAS_MODEL_BASE_URL", ""), environment.get("AMAS_MODEL", "")
-    if not base_url and not name:
+    if not base_url and (not name or name in MODELS):
         prices = (SCRIPTED_INPUT_PRICE, SCRIPTED_CACHED_PRICE, SCRIPTED_OUTPUT_PRICE)
-        return Model(SCRIPTED_MODEL, scripted_url, prices), "scripted"
+        return Model(name or SCRIPTED_MODEL, scripted_url, prices), "scripted"
     if not base_url or not name:
         raise CliError(
-            "A real model needs both AMAS_MODEL_BASE_URL and AMAS_MODEL, and its key in AMAS_MODEL_API_KEY.",
+            "A real model needs both AMAS_MODEL_BASE_URL and AMAS_MODEL, and its key in AMAS_MODEL_API_KEY. "
+            f"Without a URL, AMAS_MODEL names one of the scripted provider: {', '.join(MODELS)}.",
             exit_code=ExitCode.USAGE,
         )
     if not base_url.startswith(("http://", "https://")):

@@ -20,6 +20,7 @@ PRINCIPALS = {
     for principal in (
         DevPrincipal("developer", "acme", ("developer", "platform-admin")),
         DevPrincipal("release-manager", "acme", ("approver", "developer"), ("release-managers",)),
+        DevPrincipal("support-lead", "acme", ("approver",), ("support-leads", "approvers")),
         DevPrincipal("auditor", "acme", ("auditor",)),
         # Another tenant, so that isolation can be seen.
         DevPrincipal("other-developer", "globex", ("developer", "platform-admin")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from . import completion, misbehaviour
+from . import completion, misbehaviour, model_names
 from .conversation import Conversation
 from .embedding import DEFAULT_DIMENSIONS, MAX_DIMENSIONS
 
@@ -64,11 +64,11 @@ class ScriptedProvider:
         if not isinstance(body.get("messages"), list) or not body["messages"]:
             raise RequestRefusedError(400, "'messages' must be a non-empty list")
         await self._delay(model)
-        if model == misbehaviour.ERROR:
+        if model == model_names.ERROR:
             await _respond(send, completion.error("the scripted model failed", "server_error"), 500)
             return
         stream = body.get("stream") is True
-        if model == misbehaviour.MEGABYTES:
+        if model == model_names.MEGABYTES:
             await _flood(send, stream=stream)
             return
         conversation = Conversation(body)
@@ -101,7 +101,7 @@ class ScriptedProvider:
         await _respond(send, completion.embeddings(model, texts, dimensions, base64=encoding == "base64"))
 
     async def _delay(self, model: str) -> None:
-        delay = self._latency + (self._slow if model == misbehaviour.SLOW else 0)
+        delay = self._latency + (self._slow if model == model_names.SLOW else 0)
         if delay > 0:
             await asyncio.sleep(delay)
 
@@ -118,7 +118,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
 
 def _model(body: dict[str, Any]) -> str:
     model = body.get("model")
-    if model not in misbehaviour.MODELS:
+    if model not in model_names.MODELS:
         raise RequestRefusedError(404, f"The model `{model}` does not exist", "model_not_found")
     return str(model)
 

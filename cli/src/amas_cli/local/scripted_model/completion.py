@@ -12,7 +12,7 @@ import orjson
 from . import tokens
 from .conversation import Answer, Conversation
 from .embedding import embed
-from .misbehaviour import MODELS
+from .model_names import MODELS
 
 # Characters of text in one streamed chunk.
 CHUNK_CHARACTERS = 24
@@ -101,15 +101,13 @@ class Completion:
             {
                 "id": f"call_{self._seed[:20]}{index:04d}",
                 "type": "function",
-                "function": {"name": call.name, "arguments": orjson.dumps(call.arguments).decode()},
+                "function": {"name": call.name, "arguments": call.arguments_text},
             }
             for index, call in enumerate(self._answer.calls)
         ]
 
     def _usage(self) -> dict[str, Any]:
-        said = self._answer.content + "".join(
-            call.name + orjson.dumps(call.arguments).decode() for call in self._answer.calls
-        )
+        said = self._answer.content + "".join(call.name + call.arguments_text for call in self._answer.calls)
         output = tokens.count(said)
         return {
             "prompt_tokens": self._prompt_tokens,

@@ -4,21 +4,31 @@ Never raises for odd content: a model has to live with whatever it is told.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import orjson
+
 # A `{` that opens no JSON object is skipped; so many are tried before the search gives up.
 MAX_JSON_STARTS = 64
+_AGENT = re.compile(r"^You are the agent ([a-z0-9-]+)\.")
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """What a model asks for: the function's name and its arguments."""
+    """What a model asks for: the function's name and its arguments, or their `text` where it writes no plain object."""
 
     name: str
     arguments: dict[str, Any]
+    text: str = ""
+
+    @property
+    def arguments_text(self) -> str:
+        """The arguments as they go over the wire."""
+        return self.text or orjson.dumps(self.arguments).decode()
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,30 @@ def text_of(content: object) -> str:
         parts = [part.get("text", "") for part in content if isinstance(part, Mapping)]
         return "\n".join(part for part in parts if isinstance(part, str))
     return ""
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """The JSON object that a text is; empty when it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def strings_of(value: object) -> list[str]:
+    """All texts in a JSON value, in order; of a text that is JSON, those inside it."""
+    if isinstance(value, str):
+        try:
+            inner = json.loads(value)
+        except (ValueError, RecursionError):
+            return [value]
+        return strings_of(inner) if isinstance(inner, dict | list) else [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for item in value for text in strings_of(item)]
+    return []
 
 
 def first_object(text: str) -> dict[str, Any] | None:
@@ -90,6 +124,12 @@ class Conversation:
             if found is not None:
                 return found
         return {}
+
+    @cached_property
+    def agent(self) -> str:
+        """Name of the agent that the instructions speak to; empty when they name none."""
+        found = _AGENT.search(self.system)
+        return found[1] if found else ""
 
     @cached_property
     def tools(self) -> tuple[str, ...]:
@@ -142,6 +182,19 @@ class Conversation:
                 name = names.get(str(message.get("tool_call_id")), "")
                 results.append(ToolResult(name, text_of(message.get("content"))))
         return results
+
+    @cached_property
+    def calls(self) -> list[ToolCall]:
+        """What was asked for so far, in order, word for word."""
+        found = []
+        for message in self._messages:
+            calls = message.get("tool_calls")
+            for call in calls if isinstance(calls, list) else []:
+                function = call.get("function") if isinstance(call, Mapping) else None
+                if isinstance(function, Mapping):
+                    text = str(function.get("arguments") or "")
+                    found.append(ToolCall(str(function.get("name")), object_of(text), text))
+        return found
 
     def last_result(self, name: str) -> ToolResult | None:
         """The newest answer of one function."""

@@ -1,17 +1,9 @@
 """What a model can do wrong, chosen by the model's name, so that tests can ask for it."""
 
+from . import gullible
 from .conversation import Answer, Conversation, ToolCall
+from .model_names import BAD_ARGUMENTS, GULLIBLE, LOOP, NONSENSE, UNKNOWN_TOOL
 from .rules import choose
-
-NORMAL = "scripted"
-NONSENSE = "scripted-nonsense"
-UNKNOWN_TOOL = "scripted-unknown-tool"
-BAD_ARGUMENTS = "scripted-bad-arguments"
-LOOP = "scripted-loop"
-MEGABYTES = "scripted-megabytes"
-SLOW = "scripted-slow"
-ERROR = "scripted-error"
-MODELS = (NORMAL, NONSENSE, UNKNOWN_TOOL, BAD_ARGUMENTS, LOOP, MEGABYTES, SLOW, ERROR)
 
 # Past any sane bound of a client, in bytes: 32 MiB.
 MEGABYTES_SIZE = 32 * 1024 * 1024
@@ -27,6 +19,8 @@ def answer(model: str, conversation: Conversation) -> Answer:
         return Answer(calls=(ToolCall(conversation.tools[0], {"no_such_argument": ["\u0000", -1]}),))
     if model == LOOP and conversation.tools:
         return _same_call_again(conversation)
+    if model == GULLIBLE:
+        return gullible.answer(conversation, choose(conversation).answer(conversation))
     return choose(conversation).answer(conversation)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from amas_cli.local.scripted_model.conversation import Answer, Conversation
 
 from . import analyst, commanded, generic, historian, publisher, writer
+from .support_desk import billing, clerk, librarian, privacy_officer, resolver, ticket_reader
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,12 @@ class Rule:
 
 REGISTRY: tuple[Rule, ...] = (
     Rule("commanded", commanded.matches, commanded.answer),
+    Rule("clerk", clerk.matches, clerk.answer),
+    Rule("ticket-reader", ticket_reader.matches, ticket_reader.answer),
+    Rule("resolver", resolver.matches, resolver.answer),
+    Rule("billing", billing.matches, billing.answer),
+    Rule("librarian", librarian.matches, librarian.answer),
+    Rule("privacy-officer", privacy_officer.matches, privacy_officer.answer),
     Rule("publisher", publisher.matches, publisher.answer),
     Rule("writer", writer.matches, writer.answer),
     Rule("analyst", analyst.matches, analyst.answer),
