@@ -41,6 +41,10 @@ lock: setup ## Resolve uv.lock and export requirements/*.txt from it
 demo: setup ## Start the platform, run release-notes on REPO=path (default: this repository), approve, verify, tear down
 	@python -m amas_cli.demo --repo "$(REPO)"
 
+.PHONY: demo-attack
+demo-attack: setup ## Let a model obey hostile tickets, and show what stops each (DEMO_ATTACK="--output json")
+	@python -m amas_cli.demo.attack $(DEMO_ATTACK)
+
 .PHONY: test
 test: setup opa ## Run every test that needs no cluster
 	@scripts/test.sh

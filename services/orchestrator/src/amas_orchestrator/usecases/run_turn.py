@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from amas_chassis.clock import Clock
+from amas_governance.canonical import canonical_json
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
@@ -239,4 +240,4 @@ def over_limit(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> i
 def _limited(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> RefusedCall:
     limit = over_limit(progress, call, in_turn)
     reason = Reason("TOOL_CALLS_EXHAUSTED", f"{call.tool} may be called {limit} times in a step")
-    return RefusedCall(call.index, call.id, call.function, "", reason)
+    return RefusedCall(call.index, call.id, call.function, canonical_json(call.arguments).decode(), reason)
