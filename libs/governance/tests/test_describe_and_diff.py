@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from amas_governance.describe import describe_role
 from amas_governance.diff import diff_roles
 from amas_governance.resources import AgentRole, parse_manifest
@@ -32,8 +33,43 @@ def test_a_description_says_every_grant_with_its_conditions() -> None:
     assert "git/git_commit (writes, is not repeated)" in text
     assert "only if message matches ^docs: " in text
     assert "only after one of release-managers agrees, other than whoever asked, within 30m" in text
-    assert "at most 1 call in a step" in text
+    assert "at most 1 call in a run; further ones are refused" in text
     assert "It may call nothing else." in text
+
+
+def test_our_own_keywords_and_lists_are_said_in_words() -> None:
+    """A reader sees which folders and hosts, also inside lists, and is told of what has no simple words."""
+    arguments = {
+        "properties": {
+            "files": {"items": {"pathPrefixes": ["docs", "notes"], "maxLength": 80}},
+            "url": {"hosts": ["*.example.com"]},
+            "way": {"not": {"const": "x"}},
+        },
+        "additionalProperties": False,
+    }
+    text = describe_role(role(tools=[{"name": "git/git_log", "arguments": arguments}]))
+    assert "only if files[] is a path under docs or notes" in text
+    assert "only if files[] has at most 80 characters" in text
+    assert "only if url is an http or https URL of the host *.example.com" in text
+    assert 'only if way satisfies not: {"const": "x"}' in text
+    assert "only if no other arguments are given" in text
+
+
+def test_a_description_says_what_happens_at_a_bound_and_to_delegates() -> None:
+    """Both ends are spelt out, and that a delegate is not free."""
+    assert "then it fails" in describe_role(role())
+    text = describe_role(role(onBound="escalate", delegates=["helper"]))
+    assert "then a human is asked whether it may go on" in text
+    assert "It may hand sub-tasks to: helper. What they do is bound by this contract too." in text
+
+
+def test_a_deprecated_role_says_so_first() -> None:
+    """Since when, why, what instead and until when."""
+    deprecated = {"since": "2026-01-02", "removal": "2026-07-01", "message": "It is slow.", "replacedBy": "writer2"}
+    expected = "Deprecated since 2026-01-02: It is slow. Use writer2 instead. New runs are refused from 2026-07-01 on."
+    assert describe_role(role(deprecated=deprecated)).splitlines()[1] == expected
+    assert changes({}, {"deprecated": deprecated}) == [f"changes: d{expected[1:]}"]
+    assert changes({"deprecated": deprecated}, {}) == ["changes: is no longer deprecated"]
 
 
 def test_a_role_without_tools_says_so_and_unknown_effects_are_not_guessed() -> None:
@@ -80,9 +116,33 @@ def test_a_dropped_approval_or_condition_is_a_gain() -> None:
     assert changes({"tools": [COMMIT]}, {"tools": [loose | {"untrusted": "allow"}]}) == [
         "gains: git/git_commit: no approval is needed any more",
         "gains: git/git_commit: no longer only if message matches ^docs: ",
-        "gains: git/git_commit: calls in a step from 1 to no bound of its own",
+        "gains: git/git_commit: calls in a run from 1 to no bound of its own",
         "gains: git/git_commit: after untrusted content allow instead of trustedArguments",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ({"pathPrefixes": ["docs"]}, {"pathPrefixes": ["docs", "notes"]}, "gains"),
+        ({"pathPrefixes": ["docs"]}, {"pathPrefixes": ["docs/a", "docs/b"]}, "loses"),
+        ({"pathPrefixes": ["docs"]}, {"pathPrefixes": ["notes"]}, "changes"),
+        ({"hosts": ["a.example.com"]}, {"hosts": ["*.example.com"]}, "gains"),
+        ({"hosts": ["*.example.com"]}, {"hosts": ["a.example.com"]}, "loses"),
+        ({"enum": [1, 2]}, {"enum": [1, 2, 3]}, "gains"),
+        ({"enum": [1, 2]}, {"enum": [2]}, "loses"),
+        ({"maxLength": 5}, {"maxLength": 6}, "gains"),
+        ({"minimum": 5}, {"minimum": 6}, "loses"),
+        ({"pattern": "a"}, {"pattern": "b"}, "changes"),
+        ({"pattern": "a"}, {}, "gains"),
+        ({}, {"hosts": ["a.example.com"]}, "loses"),
+    ],
+)
+def test_one_condition_that_moved_is_more_or_less(before: Any, after: Any, kind: str) -> None:
+    """A wider list, a higher limit and a dropped condition are gains; where it cannot be said, it is a change."""
+    tools = [[{"name": "git/git_log", "arguments": {"properties": {"p": schema}}}] for schema in (before, after)]
+    (found,) = changes({"tools": tools[0]}, {"tools": tools[1]})
+    assert found.startswith(f"{kind}: git/git_log: ")
 
 
 def test_other_changes_are_never_hidden() -> None:

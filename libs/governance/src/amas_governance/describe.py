@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .argument_conditions import conditions
 from .labels import Confidentiality
 from .quantities import format_duration, format_size
-from .resources import AgentRole, ApprovalRequirement, Resource, ToolGrant, ToolServer
+from .resources import AgentRole, ApprovalRequirement, Deprecation, Resource, ToolGrant, ToolServer
 
 _EFFECTS = {
     "read": "reads",
@@ -16,8 +16,6 @@ _EFFECTS = {
     "external": "reaches outside the company",
     "irreversible": "cannot be undone",
 }
-MAX_VALUE = 120
-"""Characters of a schema's value that a sentence repeats."""
 
 
 def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
@@ -26,6 +24,7 @@ def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
     servers = {server.metadata.name: server for server in resources if isinstance(server, ToolServer)}
     lines = [
         f"Role {role.metadata.name}, version {spec.version}.",
+        *([describe_deprecation(spec.deprecated)] if spec.deprecated else []),
         f"Purpose: {spec.purpose}",
         f"Model: route {spec.model.route}, temperature {spec.model.temperature:g}.",
         f"Input: {_fields(spec.input.schema_)}.",
@@ -42,7 +41,9 @@ def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
     else:
         lines.append("It may call no tool.")
     if spec.delegates:
-        lines.append(f"It may hand sub-tasks to: {', '.join(spec.delegates)}.")
+        lines.append(
+            f"It may hand sub-tasks to: {', '.join(spec.delegates)}. What they do is bound by this contract too."
+        )
     else:
         lines.append("It may hand nothing to another role.")
     lines += ["", *_bounds(role)]
@@ -52,11 +53,11 @@ def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
 def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[str]:
     """One tool: what it does, how it is narrowed, who must approve."""
     lines = [f"{grant.name} ({_effect(grant, servers)})"]
-    lines += [f"only if {condition}" for condition in describe_schema(grant.arguments or {})]
+    lines += [f"only if {condition.text}" for condition in conditions(grant.arguments or {})]
     if grant.approval is not None:
         lines.append(describe_approval(grant.approval))
     if grant.limits.calls is not None:
-        lines.append(f"at most {_count(grant.limits.calls, 'call')} in a step")
+        lines.append(f"at most {_count(grant.limits.calls, 'call')} in a run; further ones are refused")
     if not _reads_only(grant, servers):
         lines.append(
             {
@@ -78,41 +79,16 @@ def describe_approval(approval: ApprovalRequirement) -> str:
     return f"only after {people} {', '.join(approval.from_)} agrees{eyes}, within {expiry}"
 
 
-def describe_schema(schema: Mapping[str, Any], name: str = "") -> list[str]:
-    """Conditions that a schema puts on arguments; what has no simple words is shown as JSON."""
-    conditions: list[str] = []
-    for key in sorted(schema.keys() - {"properties", "type", "required", "description", "title"}):
-        conditions.append(_condition(name or "the whole", key, schema[key]))
-    for field in sorted(schema.get("required", ())):
-        conditions.append(f"{_join(name, field)} is given")
-    for field, inner in sorted((schema.get("properties") or {}).items()):
-        if isinstance(inner, Mapping):
-            conditions += describe_schema(inner, _join(name, field))
-        elif inner is False:
-            conditions.append(f"{_join(name, field)} is not given")
-    return conditions
-
-
-def _condition(name: str, key: str, value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    shown = shown if len(shown) <= MAX_VALUE else shown[:MAX_VALUE] + "…"
-    words = {
-        "const": f"{name} is {shown}",
-        "enum": f"{name} is one of {shown}",
-        "pattern": f"{name} matches {value}",
-        "maxLength": f"{name} has at most {shown} characters",
-        "minLength": f"{name} has at least {shown} characters",
-        "maxItems": f"{name} has at most {shown} entries",
-        "minItems": f"{name} has at least {shown} entries",
-        "maximum": f"{name} is at most {shown}",
-        "minimum": f"{name} is at least {shown}",
-    }
-    return words.get(key, f"{name} satisfies {key}: {shown}")
+def describe_deprecation(deprecated: Deprecation) -> str:
+    """Since when, until when and what instead, in one sentence."""
+    instead = f" Use {deprecated.replaced_by} instead." if deprecated.replaced_by else ""
+    end = f" New runs are refused from {deprecated.removal} on." if deprecated.removal else ""
+    return f"Deprecated since {deprecated.since}: {deprecated.message.strip().rstrip('.')}.{instead}{end}"
 
 
 def _bounds(role: AgentRole) -> list[str]:
     bounds, data = role.spec.bounds, role.spec.data
-    at_end = "a human is asked" if role.spec.on_bound == "escalate" else "it fails"
+    at_end = "a human is asked whether it may go on" if role.spec.on_bound == "escalate" else "it fails"
     seen = ", ".join(data.categories) if data.categories else "no personal, health, card or secret data"
     ceiling = "anything" if data.clearance is Confidentiality.RESTRICTED else f"{data.clearance.label} data at most"
     ends = (
@@ -121,7 +97,8 @@ def _bounds(role: AgentRole) -> list[str]:
         f"whichever comes first; then {at_end}."
     )
     sizes = (
-        f"It takes in at most {format_size(bounds.bytes_in)} and gives out at most {format_size(bounds.bytes_out)}; "
+        f"It takes in at most {format_size(bounds.bytes_in)} of tool results and gives out at most "
+        f"{format_size(bounds.bytes_out)} of arguments and output, with the same end; "
         f"a malformed output may be repaired {_count(bounds.repairs, 'time')}."
     )
     return [ends, sizes, f"It may see {ceiling}, and of special categories: {seen}."]
@@ -159,10 +136,6 @@ def _fields(schema: Mapping[str, Any]) -> str:
     if not properties:
         return "any object"
     return ", ".join(name if name in required else f"{name} (optional)" for name in sorted(properties))
-
-
-def _join(name: str, field: str) -> str:
-    return f"{name}.{field}" if name else field
 
 
 def _count(number: int, what: str) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from .argument_conditions import Condition, compare, conditions
 from .canonical import canonical_json
-from .describe import describe_approval, describe_schema
+from .describe import describe_approval, describe_deprecation
 from .quantities import format_duration, format_size
 from .resources import AgentRole, ToolGrant, UntrustedStance
 
@@ -54,6 +55,7 @@ def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleCh
         *_delegates(before, after),
         *_bounds(before, after),
         *_data(before, after),
+        *_deprecation(before, after),
         *_words(before, after),
     ]
 
@@ -81,7 +83,7 @@ def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
         # None is no bound of its own, so it is more than any number.
         more = new.limits.calls is None or (old.limits.calls is not None and new.limits.calls > old.limits.calls)
         shown = f"{_calls(old)} to {_calls(new)}"
-        yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a step from {shown}")
+        yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a run from {shown}")
     if old.untrusted != new.untrusted:
         more = _UNTRUSTED[new.untrusted] > _UNTRUSTED[old.untrusted]
         text = f"{new.name}: after untrusted content {new.untrusted} instead of {old.untrusted}"
@@ -104,13 +106,33 @@ def _approval(old: ToolGrant, new: ToolGrant) -> RoleChange:
 def _conditions(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
     if canonical_json(old.arguments) == canonical_json(new.arguments):
         return
-    before, after = (set(describe_schema(grant.arguments or {})) for grant in (old, new))
-    for condition in sorted(before - after):
-        yield RoleChange("gains", f"{new.name}: no longer only if {condition}")
-    for condition in sorted(after - before):
-        yield RoleChange("loses", f"{new.name}: now only if {condition}")
-    if before == after:
+    before, after = (_by_place(grant) for grant in (old, new))
+    same = True
+    for place in sorted(before.keys() | after.keys()):
+        was, now = before.get(place, []), after.get(place, [])
+        if was == now:
+            continue
+        same = False
+        if len(was) == len(now) == 1:
+            yield RoleChange(compare(was[0], now[0]), f"{new.name}: {now[0].text}; before: {was[0].text}")
+            continue
+        for condition in sorted(set(was) - set(now), key=_text):
+            yield RoleChange("gains", f"{new.name}: no longer only if {condition.text}")
+        for condition in sorted(set(now) - set(was), key=_text):
+            yield RoleChange("loses", f"{new.name}: now only if {condition.text}")
+    if same:
         yield RoleChange("changes", f"{new.name}: the schema of its arguments")
+
+
+def _by_place(grant: ToolGrant) -> dict[tuple[str, str], list[Condition]]:
+    places: dict[tuple[str, str], list[Condition]] = {}
+    for condition in conditions(grant.arguments or {}):
+        places.setdefault((condition.name, condition.key), []).append(condition)
+    return places
+
+
+def _text(condition: Condition) -> str:
+    return condition.text
 
 
 def _delegates(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
@@ -143,6 +165,14 @@ def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
         yield RoleChange("gains", f"may see {category}")
     for category in sorted(set(old.categories) - set(new.categories)):
         yield RoleChange("loses", f"may see {category}")
+
+
+def _deprecation(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old, new = before.spec.deprecated, after.spec.deprecated
+    if new is not None and old != new:
+        yield RoleChange("changes", f"{describe_deprecation(new)[0].lower()}{describe_deprecation(new)[1:]}")
+    elif old != new:
+        yield RoleChange("changes", "is no longer deprecated")
 
 
 def _words(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:

@@ -1,7 +1,8 @@
 """JSON Schema (2020-12) inside resources: checked when applied, compiled once, run with bounds.
 
 Patterns run on a linear-time engine and references never leave the document, so that a schema can neither hang
-nor fetch. Messages never repeat the value that was checked, since it may be a secret.
+nor fetch. Messages never repeat the value that was checked, since it may be a secret. Beyond the standard there are two
+keywords of ours (schema_keywords).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from . import schema_keywords
 from .canonical import JsonRefused, canonical_json, parse_json
 
 MAX_SCHEMA_DEPTH = 32
@@ -46,6 +48,9 @@ def check_schema(schema: Any) -> None:
         jsonschema_rs.meta.validate({**schema, "$schema": DIALECT})
     except jsonschema_rs.ValidationError as error:
         raise SchemaRefused(tuple(error.instance_path), _bounded(error.message)) from error
+    misused = schema_keywords.misused(schema)
+    if misused is not None:
+        raise SchemaRefused(*misused)
     _compiled(_canonical(schema))
 
 
@@ -76,6 +81,7 @@ def _compiled(canonical: bytes) -> jsonschema_rs.Draft202012Validator:
             offline=True,
             mask="the value",
             validate_formats=True,
+            keywords=schema_keywords.ASSERTIONS,
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         path = tuple(getattr(error, "instance_path", ()))

@@ -25,6 +25,10 @@ def check_role(role: AgentRole, catalog: Catalog, report: Report) -> None:
         if delegate not in catalog.roles:
             message = unknown("role", delegate, catalog.roles)
             report.add(role, ("spec", "delegates", index), message)
+    replacement = spec.deprecated.replaced_by if spec.deprecated else None
+    if replacement is not None and (replacement == role.metadata.name or replacement not in catalog.roles):
+        others = catalog.roles.keys() - {role.metadata.name}
+        report.add(role, ("spec", "deprecated", "replacedBy"), unknown("other role", replacement, others))
 
 
 def check_route(route: ModelRoute, catalog: Catalog, report: Report) -> None:

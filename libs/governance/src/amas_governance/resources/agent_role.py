@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from amas_governance.labels import Confidentiality
+from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, Size
 
 from .manifest_fields import (
@@ -23,20 +25,28 @@ from .manifest_fields import (
     Sentence,
     Text,
     checked_schema,
+    error_within,
 )
+
+_NOT_SELF_CONTAINED = {
+    "$ref": "write the schema out",
+    "$dynamicRef": "write the schema out",
+    "$defs": "nothing could refer to it",
+}
 
 
 def _self_contained(schema: dict[str, object]) -> dict[str, object]:
     """A grant's schema is placed inside the tool's, where a `$ref` to its own root would point elsewhere."""
-    pending: list[object] = [schema]
+    pending: list[tuple[object, FieldPath]] = [(schema, ())]
     while pending:
-        value = pending.pop()
+        value, path = pending.pop()
         if isinstance(value, dict):
-            if "$ref" in value or "$dynamicRef" in value:
-                raise ValueError("the arguments of a grant may not use $ref: write the schema out")
-            pending.extend(value.values())
+            for key, instead in _NOT_SELF_CONTAINED.items():
+                if key in value:
+                    raise error_within((*path, key), f"the arguments of a grant may not use {key}: {instead}")
+            pending.extend((child, (*path, str(key))) for key, child in value.items())
         elif isinstance(value, list):
-            pending.extend(value)
+            pending.extend((child, (*path, index)) for index, child in enumerate(value))
     if schema.get("type", "object") != "object":
         raise ValueError("the arguments of a tool are an object: expected `type: object` or no type")
     return schema
@@ -69,7 +79,10 @@ class ApprovalRequirement(Model):
 
 
 class ToolLimits(Model):
-    """Bounds of one tool for one role in one run; None: only the role's bounds hold."""
+    """Bounds of one tool for one role in one run; None: only the role's bounds hold.
+
+    A call beyond is refused and the agent told so, whatever `onBound` says: no human can lift it within a run.
+    """
 
     calls: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
@@ -116,6 +129,28 @@ class DataAccess(Model):
     categories: Categories = ()
 
 
+class Deprecation(Model):
+    """The role should not be used any more. Runs in flight go on, since they are pinned to their bundle."""
+
+    since: date
+    removal: date | None = None
+    """From this day on (UTC) no new run may use the role; absent: it may be used until further notice."""
+    message: Sentence
+    """Why, and what to do instead."""
+    replaced_by: Name | None = None
+    """The role to use instead."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.removal is not None and self.removal < self.since:
+            raise ValueError("the removal is before the day of the deprecation")
+        return self
+
+    def removed(self, today: date) -> bool:
+        """Whether new runs may not use the role any more."""
+        return self.removal is not None and today >= self.removal
+
+
 class AgentRoleSpec(Model):
     """The contract itself."""
 
@@ -130,13 +165,15 @@ class AgentRoleSpec(Model):
     on_bound: Literal["fail", "escalate"] = "fail"
     data: DataAccess = Field(default_factory=DataAccess)
     delegates: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+    deprecated: Deprecation | None = None
 
     @model_validator(mode="after")
     def _granted_once(self) -> Self:
         for what, names in (("tools", [grant.name for grant in self.tools]), ("delegates", list(self.delegates))):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{twice[0]} appears twice in {what}")
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    field = (what, index, "name") if what == "tools" else (what, index)
+                    raise error_within(field, f"{name} appears twice in {what}")
         return self
 
     def grant(self, tool: str) -> ToolGrant | None:

@@ -16,9 +16,11 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from amas_governance.json_schemas import SchemaRefused, check_schema
 from amas_governance.labels import Confidentiality, Integrity
+from amas_governance.problems import FieldPath
 from amas_governance.quantities import Amount
 
 API_VERSION = "amas.dev/v1alpha1"
@@ -26,6 +28,8 @@ MAX_TEXT = 65_536
 """Characters of the longest text in a resource (instructions)."""
 MAX_ITEMS = 256
 """Entries of the longest list or mapping in a resource."""
+WITHIN = "within"
+"""Type of an error whose place is inside the value that was checked; its context has `within`, the path there."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # https://semver.org: major.minor.patch, then pre-release and build parts.
@@ -75,13 +79,17 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def error_within(path: FieldPath, message: str) -> PydanticCustomError:
+    """The error of a validator that knows which part of the value is wrong."""
+    return PydanticCustomError(WITHIN, "{error}", {"error": message, "within": path})
+
+
 def checked_schema(value: dict[str, Any]) -> dict[str, Any]:
-    """The schema itself, for use as a validator; raises ValueError unless it is usable."""
+    """The schema itself, for use as a validator; raises an error with the place inside it unless it is usable."""
     try:
         check_schema(value)
     except SchemaRefused as refused:
-        place = "/".join(str(part) for part in refused.path)
-        raise ValueError(f"not a usable JSON Schema{f' at {place}' if place else ''}: {refused}") from refused
+        raise error_within(refused.path, f"not a usable JSON Schema: {refused}") from refused
     return value
 
 

@@ -14,7 +14,7 @@ from amas_governance.problems import FieldPath, field_path
 
 from .agent_role import AgentRole
 from .budget import Budget
-from .manifest_fields import API_VERSION
+from .manifest_fields import API_VERSION, WITHIN
 from .model_provider import ModelProvider
 from .model_route import ModelRoute
 from .orchestration import Orchestration
@@ -90,6 +90,8 @@ def _explain(detail: ErrorDetails) -> tuple[FieldPath, str]:
         return path, "this field is required"
     if kind == "extra_forbidden":
         return path, "unknown field"
+    if kind == WITHIN:
+        return (*path, *context["within"]), str(context["error"])
     if kind == "value_error":
         # A validator of ours has said what was expected; of a whole mapping there is nothing to add.
         scalar = not isinstance(detail.get("input"), dict | list)

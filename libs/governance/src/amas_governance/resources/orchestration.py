@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from amas_governance.quantities import Duration
 
 from .agent_role import ApprovalRequirement
-from .manifest_fields import MAX_ITEMS, Manifest, Model, Name, Schema, Semver
+from .manifest_fields import MAX_ITEMS, Manifest, Model, Name, Schema, Semver, error_within
 
 # Expressions name a step as `steps.<name>`, so its name is an identifier.
 StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$")]
@@ -44,9 +44,9 @@ class OrchestrationSpec(Model):
     @model_validator(mode="after")
     def _named_once(self) -> Self:
         names = [step.name for step in self.steps]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two steps are called {twice[0]}")
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise error_within(("steps", index, "name"), f"two steps are called {name}")
         return self
 
     def step(self, name: str) -> Step | None:
