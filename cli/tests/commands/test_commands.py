@@ -52,6 +52,64 @@ def test_a_bad_resource_is_named_by_its_place(run: Run, gateway: FakeGateway) ->
     assert "Nothing was applied: 1 problem." in done.stderr
 
 
+def test_a_warning_is_shown_and_stops_nothing(run: Run, gateway: FakeGateway) -> None:
+    """On standard error with its place, so that the output stays as it is."""
+    warning = {"file": "a.yaml", "line": 6, "column": 3, "field": "spec.version", "message": "has changed"}
+    change = {"kind": "AgentRole", "name": "historian", "change": "RESOURCE_CHANGE_KIND_CONFIGURED"}
+    gateway.answers["POST", "/v1/resources:apply"] = {"changes": [change], "warnings": [warning]}
+    done = run("apply", "-f", "-", given="kind: AgentRole\n")
+    assert (done.exit_code, done.stdout) == (0, "agentrole/historian configured\n")
+    assert done.stderr == "warning: a.yaml:6:3: spec.version: has changed\n"
+
+
+ROLE = {
+    "apiVersion": "amas.dev/v1alpha1",
+    "kind": "AgentRole",
+    "metadata": {"name": "historian"},
+    "spec": {
+        "version": "1.0.0",
+        "purpose": "Reads.",
+        "model": {"route": "default"},
+        "instructions": "Read.",
+        "input": {"schema": {"type": "object"}},
+        "output": {"schema": {"type": "object"}},
+        "tools": [{"name": "git/git_log", "arguments": {"properties": {"path": {"pathPrefixes": ["docs"]}}}}],
+        "deprecated": {"since": "2026-01-01", "removal": "2999-01-01", "message": "It is slow."},
+    },
+}
+SERVER = {
+    "apiVersion": "amas.dev/v1alpha1",
+    "kind": "ToolServer",
+    "metadata": {"name": "git"},
+    "spec": {"transport": {"stdio": {"command": ["git"]}}, "tools": {"git_log": {"effect": "read"}}},
+}
+
+
+def test_a_role_is_explained_in_words(run: Run, gateway: FakeGateway) -> None:
+    """`get role NAME --explain` says what the role may do, with the effects that its servers state."""
+    items = [
+        {"kind": manifest["kind"], "name": "x", "manifestJson": json.dumps(manifest)} for manifest in (ROLE, SERVER)
+    ]
+    gateway.answers["GET", "/v1/resources"] = {"resources": items}
+    gateway.answers["GET", "/v1/resources/AgentRole/historian"] = items[0]
+    done = run("get", "role", "historian", "--explain")
+    assert done.exit_code == 0, done.output
+    assert "Role historian, version 1.0.0." in done.stdout
+    assert "Deprecated since 2026-01-01: It is slow. New runs are refused from 2999-01-01 on." in done.stdout
+    assert "git/git_log (reads, is not repeated)" in done.stdout
+    assert "only if path is a path under docs" in done.stdout
+    assert run("get", "runs", "--explain").exit_code == ExitCode.USAGE
+    assert run("get", "route", "--explain").exit_code == ExitCode.USAGE
+    assert run("get", "role", "absent", "--explain").exit_code == 3
+
+
+def test_a_list_notes_what_is_deprecated(run: Run, gateway: FakeGateway) -> None:
+    """Whoever lists roles sees which should not be used any more."""
+    items = [{"kind": "AgentRole", "name": "historian", "manifestJson": json.dumps(ROLE)}]
+    gateway.answers["GET", "/v1/resources/AgentRole"] = {"resources": items}
+    assert "deprecated, removed 2999-01-01" in run("get", "roles").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from amas_governance.host_lists import check_hosts, covers, outside_hosts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import Url
 
@@ -80,6 +80,7 @@ def listed(host: str | None, port: int | None, scheme: str) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_nothing_else_passes_however_it_is_read(text: str) -> None:
     """I1: the standard library (RFC 3986) and a WHATWG parser, as browsers have it, both find a listed host."""
@@ -93,6 +94,7 @@ def test_nothing_else_passes_however_it_is_read(text: str) -> None:
         assert plain.hostname == browser.host
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"\A(/[a-z0-9%20._~-]{0,10}){0,4}(\?[a-z]=[a-z0-9+&=]{0,8})?(#[a-z]{0,5})?\Z"))
 def test_ordinary_urls_of_a_listed_host_pass(rest: str) -> None:
     """The keyword does not stop the work that it is for."""

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 from amas_governance.path_prefixes import check_prefixes, outside_prefixes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PREFIXES = ("docs", "notes/2026", "/srv/share")
@@ -80,6 +80,7 @@ def within(text: str, prefix: str) -> bool:
     return opened == wanted or opened.startswith(f"{wanted}/")
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_nothing_outside_passes_however_it_is_read(text: str) -> None:
     """I1: a path that passes is under a prefix after decoding, folding, trimming and normalising, in any order."""
@@ -88,6 +89,7 @@ def test_nothing_outside_passes_however_it_is_read(text: str) -> None:
             assert any(within(reading, prefix) for prefix in PREFIXES)
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"\A[a-z0-9_-]{1,8}(\.[a-z]{1,3})?\Z"), min_size=1, max_size=6))
 def test_every_plain_path_below_a_prefix_passes(parts: list[str]) -> None:
     """The keyword does not stop the work that it is for."""

@@ -20,11 +20,12 @@ async def get(
     name: Annotated[str, typer.Argument(help="Only this one.")] = "",
     state: Annotated[str, typer.Option("--state", help="Only runs or approvals in this state.")] = "",
     run: Annotated[str, typer.Option("--run", metavar="RUN", help="Only approvals of this run.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Say in words what a role may do.")] = False,
     principal: As = "",
     server: Server = "",
     output: OutputFormat = Output.TABLE,
 ) -> int:
-    """List runs, approvals or resources."""
+    """List runs, approvals or resources; with --explain, say in words what roles may do."""
     from datetime import UTC, datetime
 
     from amas_cli.kinds import APPROVALS, RUNS
@@ -35,6 +36,8 @@ async def get(
     from .session import gateway
 
     async with gateway(server, principal) as api:
+        if explain:
+            return await _explain(api, what, name)
         items = await _read(api, what, name, state, run)
     if output is not Output.TABLE:
         document(items[0] if name else items, output)
@@ -70,6 +73,40 @@ async def describe(
         manifest = item.get("manifest")
         line(block(manifest if isinstance(manifest, dict) else item).rstrip())
     return ExitCode.OK
+
+
+async def _explain(api: Any, what: str, name: str) -> int:
+    """Roles in words. All resources are read, since the effect of a tool is said by its server."""
+    from amas_governance.describe import describe_role
+    from amas_governance.resources import AgentRole
+
+    from amas_cli.kinds import APPROVALS, RESOURCES, RUNS, parse_kind
+    from amas_cli.output.printable import printable
+    from amas_cli.output.terminal import line
+
+    if what in RUNS | APPROVALS | RESOURCES or parse_kind(what) != AgentRole.KIND:
+        raise CliError(
+            "Only roles can be explained.", next_step="`amas get role NAME --explain`", exit_code=ExitCode.USAGE
+        )
+    if name:
+        await api.resources(AgentRole.KIND, name)
+    resources = [resource for item in await api.resources() if (resource := _resource(item)) is not None]
+    roles = [role for role in resources if isinstance(role, AgentRole) and name in ("", role.metadata.name)]
+    for number, role in enumerate(roles):
+        line(("\n" if number else "") + printable(describe_role(role, resources), multiline=True).rstrip())
+    if not roles:
+        line(f"no {what}")
+    return ExitCode.OK
+
+
+def _resource(item: dict[str, Any]) -> Any:
+    """The resource, or None if this version of the command line does not know its form."""
+    from amas_governance.resources import ManifestError, parse_manifest
+
+    try:
+        return parse_manifest(item.get("manifest") or {})
+    except ManifestError:
+        return None
 
 
 async def _read(api: Any, what: str, name: str, state: str, run: str) -> list[dict[str, Any]]:

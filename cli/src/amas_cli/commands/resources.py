@@ -93,13 +93,16 @@ async def _send(names: list[str], *, dry_run: bool, principal: str, server: str)
 
 
 async def applied(api: "GatewayApi", files: list[tuple[str, str]], *, dry_run: bool = False) -> dict[str, Any]:
-    """Apply; prints each problem with its place before it raises."""
+    """Apply; prints each warning with its place, and each problem before it raises."""
     from amas_cli.gateway.problems import ResourcesRefusedError
     from amas_cli.output.changes import problem_line
     from amas_cli.output.terminal import note
 
     try:
-        return await api.apply(files, dry_run=dry_run)
+        answer = await api.apply(files, dry_run=dry_run)
+        for warning in answer.get("warnings") or []:
+            note(f"warning: {problem_line(warning)}")
+        return answer
     except ResourcesRefusedError as error:
         for problem in error.problems:
             note(problem_line(problem))

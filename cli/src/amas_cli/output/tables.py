@@ -36,6 +36,7 @@ RESOURCES: _Columns = (
     ("NAME", lambda item, _: str(item.get("name", ""))),
     ("VERSION", lambda item, _: str(item.get("version", ""))),
     ("DIGEST", lambda item, _: str(item.get("digest", ""))[:19]),
+    ("NOTE", lambda item, now: _deprecation(item, now)),
 )
 AUDIT: _Columns = (
     ("INDEX", lambda item, _: str(item.get("index", 0))),
@@ -78,6 +79,20 @@ def block(item: Row) -> str:
     """Everything about one thing, as YAML that is safe to show."""
     known = {key: value for key, value in item.items() if value not in (None, "", [], {})}
     return printable(yaml_text(known), multiline=True)
+
+
+def _deprecation(resource: Row, now: datetime) -> str:
+    """Whether it is deprecated, and until when it can be used; nothing for most."""
+    manifest = resource.get("manifest")
+    spec = manifest.get("spec") if isinstance(manifest, dict) else None
+    deprecated = spec.get("deprecated") if isinstance(spec, dict) else None
+    if not isinstance(deprecated, dict):
+        return ""
+    removal = str(deprecated.get("removal") or "")
+    if not removal:
+        return "deprecated"
+    # Dates in this form sort as text.
+    return f"removed {removal}" if removal <= now.date().isoformat() else f"deprecated, removed {removal}"
 
 
 def _limit(tokens_limit: object) -> str:

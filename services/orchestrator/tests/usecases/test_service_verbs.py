@@ -56,6 +56,41 @@ async def test_an_unknown_orchestration_is_not_found(made: World) -> None:
             await made.start_run(principal, "none", "{}", "", "")
 
 
+DEPRECATED = "  deprecated: {since: 2026-01-01, removal: 2026-11-24, message: It is slow., replacedBy: other}\n"
+
+
+@pytest.mark.parametrize("deprecated", ["worker", "helper", "last"])
+async def test_a_removed_role_takes_no_new_runs_and_leaves_those_in_flight(deprecated: str) -> None:
+    """From the day of removal on a run that could come to act as the role is refused; one that started goes on."""
+    names = {"worker": "helper", "helper": "last", "last": "", "other": ""}
+    texts = [
+        resources.role(name, delegates=delegate) + (DEPRECATED if name == deprecated else "")
+        for name, delegate in names.items()
+    ]
+    made = World(resources.bundle_of(resources.SHARED, *texts, resources.SINGLE), lambda _, __: says({"text": "x"}))
+    workflow = await made.start("single")
+    made.clock.advance(24 * 3600)
+    with pytest.raises(AmasError) as refusal:
+        await made.start("single")
+    assert (refusal.value.kind, refusal.value.reason) == (ErrorKind.FAILED_PRECONDITION, "ROLE_REMOVED")
+    assert refusal.value.message == (f"the role {deprecated} was removed on 2026-11-24: It is slow.; use other instead")
+    assert (await made.finish(workflow)).state is RunState.SUCCEEDED
+
+
+async def test_warnings_stop_nothing(made: World) -> None:
+    """A deprecated role in use is told at an apply and at a dry run; the apply holds all the same."""
+    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    file = SourceFile("w.yaml", resources.role("worker") + DEPRECATED + "---" + resources.role("other"))
+    for dry_run in (True, False):
+        applied = await apply(DEVELOPER, [file], [], dry_run=dry_run)
+        told = [str(warning) for warning in applied.warnings]
+        assert any("Orchestration single: the role worker is deprecated since 2026-01-01" in text for text in told)
+        assert any("w.yaml:6:3: spec.version: AgentRole worker: has changed" in text for text in told)
+        assert applied.problems == []
+    assert applied.bundle is not None
+    assert made.bundles.active_digest["acme"] == applied.bundle.digest
+
+
 async def test_the_same_key_queues_a_lost_run_again(made: World) -> None:
     """A repetition finds the run and makes up for a queue entry that was never made."""
     run, existed = await made.start_run(DEVELOPER, "single", '{"topic": "a"}', "k", "")

@@ -137,6 +137,7 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
             bundle=bundle_message(applied.bundle),
             changes=[_change(change) for change in applied.changes],
             problems=[problem_message(problem) for problem in applied.problems],
+            warnings=[problem_message(warning) for warning in applied.warnings],
         )
 
     async def ListResources(self, request: pb.ListResourcesRequest, context: Any) -> pb.ListResourcesResponse:  # noqa: N802 - named by the contract

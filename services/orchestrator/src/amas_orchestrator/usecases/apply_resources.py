@@ -37,11 +37,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Applied:
-    """What came of it. With problems, nothing was applied."""
+    """What came of it. With problems, nothing was applied; warnings stop nothing."""
 
     bundle: BundleInfo | None = None
     changes: list[Change] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
 
 class ApplyResources:
@@ -76,11 +77,12 @@ class ApplyResources:
         except ValueError as error:
             return Applied(problems=[Problem("", 0, 0, "", str(error))])
         changes = _changes(before, after, {_key(resource) for resource in loaded.resources})
-        if dry_run:
-            return Applied(active[0] if active else None, changes)
-        if active and active[0].digest == bundle.digest:
-            return Applied(active[0], changes)
-        return Applied(await self._activate(principal, bundle, active, changes), changes)
+        today = self._clock.now().date()
+        warnings = consistency.advice(after.values(), before.values(), loaded.positions, today)
+        info = active[0] if active else None
+        if not (dry_run or (info and info.digest == bundle.digest)):
+            info = await self._activate(principal, bundle, active, changes)
+        return Applied(info, changes, warnings=warnings)
 
     async def _activate(
         self, principal: Principal, bundle: Bundle, active: tuple[BundleInfo, Bundle] | None, changes: list[Change]

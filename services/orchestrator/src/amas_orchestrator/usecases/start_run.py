@@ -6,13 +6,17 @@ reminder if this process dies in between.
 
 from __future__ import annotations
 
+from datetime import date
+
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
 from amas_governance import json_schemas
+from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, canonical_json, digest, parse_json
 from amas_governance.problems import field_path
+from amas_governance.resources import Orchestration
 
-from amas_orchestrator.domain.errors import invalid
+from amas_orchestrator.domain.errors import invalid, refused
 from amas_orchestrator.domain.ids import new_run_id
 from amas_orchestrator.domain.model import Principal, Run, RunState
 from amas_orchestrator.ports import BundleStore, Engine, RunStore
@@ -40,12 +44,13 @@ class StartRun:
             raise AmasError(
                 ErrorKind.NOT_FOUND, "ORCHESTRATION_NOT_FOUND", f"there is no orchestration {orchestration}"
             )
+        now = self._clock.now()
+        _refuse_removed(active[1], found, now.date())
         value = _read(input_json)
         problems = json_schemas.findings(found.spec.input.schema_, value)
         if problems:
             violations = [FieldViolation(field_path(("input", *path)), message) for path, message in problems]
             raise invalid("INPUT_INVALID", "the input breaks the orchestration's schema", violations)
-        now = self._clock.now()
         run = Run(
             id=new_run_id(now),
             principal=principal,
@@ -62,6 +67,25 @@ class StartRun:
         if stored.state is RunState.QUEUED:
             await self._engine.enqueue(stored)
         return stored, existed
+
+
+def _refuse_removed(bundle: Bundle, orchestration: Orchestration, today: date) -> None:
+    """Raises AmasError if a role that the run could come to act as is past its day of removal.
+
+    Only a new run is stopped: one in flight keeps to the bundle that it started under.
+    """
+    pending, seen = [step.role for step in orchestration.spec.steps], set[str]()
+    while pending:
+        role = bundle.role(pending.pop())
+        if role is None or role.metadata.name in seen:
+            continue
+        seen.add(role.metadata.name)
+        pending += role.spec.delegates
+        deprecated = role.spec.deprecated
+        if deprecated is not None and deprecated.removed(today):
+            instead = f"; use {deprecated.replaced_by} instead" if deprecated.replaced_by else ""
+            text = f"the role {role.metadata.name} was removed on {deprecated.removal}: {deprecated.message}{instead}"
+            raise refused("ROLE_REMOVED", text)
 
 
 def _read(input_json: str) -> object:

@@ -435,6 +435,7 @@ class ApplyResourcesResponse(_message.Message):
     BUNDLE_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def bundle(self) -> _resource_pb2.Bundle: ...
     @_builtins.property
@@ -443,16 +444,21 @@ class ApplyResourcesResponse(_message.Message):
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceProblem]:
         """Not empty: nothing was applied."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceProblem]:
+        """What was applied, or would be, but should not stay so: deprecated roles in use, changes under an unchanged version."""
+
     def __init__(
         self,
         *,
         bundle: _resource_pb2.Bundle | None = ...,
         changes: _abc.Iterable[_resource_pb2.ResourceChange] | None = ...,
         problems: _abc.Iterable[_resource_pb2.ResourceProblem] | None = ...,
+        warnings: _abc.Iterable[_resource_pb2.ResourceProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changes", b"changes", "problems", b"problems"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "changes", b"changes", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
