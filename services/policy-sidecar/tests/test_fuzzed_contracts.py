@@ -82,6 +82,11 @@ def chain(tools: list[list[Mapping[str, Any]]]) -> tuple[list[dict[str, Any]], t
     return roles, tuple(names[:-1])
 
 
+def plainly(value: Any) -> str:
+    """A text that tells booleans from numbers, and 2^53, which only a double holds, not from the same digits."""
+    return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True)
+
+
 BOTH = ["git/log", "git/commit"]
 GRANTS = st.lists(st.sampled_from([BOTH, BOTH, BOTH, ["git/log"], ["git/commit"], []]), min_size=1, max_size=3)
 """The tools that each role of a chain grants."""
@@ -128,7 +133,7 @@ def test_what_reaches_a_tool_is_within_tool_contracts_and_grants(
     assert answer is ALLOW
     assert f"git/{called}" == tool
     assert all(tool in granted for granted in names)
-    assert json.dumps(arguments, sort_keys=True) == json.dumps(strictly(text), sort_keys=True)
+    assert plainly(arguments) == plainly(strictly(text))
     if called == "commit":
         assert allows(schema, arguments)
         assert all(allows(narrowing, arguments) for narrowing in narrowings if narrowing is not None)
