@@ -129,6 +129,7 @@ def test_ordinary_urls_of_a_listed_host_pass(rest: str) -> None:
         "https://example.com:",
         "https://example.com:0443",
         "https://[::1]/",
+        "https://xn--a.docs.example.org",
         "http://2130706433:8080",
         "http://0x7f.1:8080",
         "http://127.1:8080",

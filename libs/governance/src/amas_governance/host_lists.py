@@ -25,6 +25,7 @@ _URL = re.compile(
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_PORT = 65_535
+_PUNYCODE = ".xn--"
 
 
 class NotAUrl(ValueError):  # noqa: N818 - says what happened
@@ -47,7 +48,11 @@ class _Entry:
     port: int | None
 
     def holds(self, target: Target) -> bool:
-        named = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
+        if self.below:
+            # A label in punycode stands for other letters, which readers show and check in different ways.
+            named = target.host.endswith(f".{self.host}") and _PUNYCODE not in f".{target.host}"
+        else:
+            named = target.host == self.host
         return named and target.port == (self.port or _DEFAULT_PORTS[target.scheme])
 
 
