@@ -79,6 +79,22 @@ class GatewayClient:
         body = {"reason": reason, "actionDigest": approval["actionDigest"]}
         return self.call("POST", f"/approvals/{approval['id']}:{verb}", body)
 
+    def preview_edit(self, approval: dict[str, Any], arguments: dict[str, Any]) -> Any:
+        """What would become of the approval's action with other arguments."""
+        body = {"argumentsJson": json.dumps(arguments)}
+        return self.call("POST", f"/approvals/{approval['id']}:previewEdit", body)
+
+    def approve_edit(self, approval: dict[str, Any], previewed: dict[str, Any], reason: str = "edited") -> Any:
+        """Approves what was previewed, with its digests."""
+        edit = previewed["edit"]
+        body = {
+            "reason": reason,
+            "actionDigest": edit["actionDigest"],
+            "renderingDigest": edit["renderingDigest"],
+            "editedArgumentsJson": edit["argumentsJson"],
+        }
+        return self.call("POST", f"/approvals/{approval['id']}:approve", body)
+
 
 def parsed(text: bytes) -> dict[str, Any]:
     """Parses a problem's body; one that is no JSON is shown as it is."""

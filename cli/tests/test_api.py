@@ -119,9 +119,11 @@ async def test_all_pages_of_a_list_are_read(gateway: FakeGateway, api: GatewayAp
 async def test_the_answer_carries_the_digest_that_was_shown(gateway: FakeGateway, api: GatewayApi) -> None:
     """I3 begins here: the gateway is told what the approver saw."""
     gateway.answers["POST", "/v1/approvals/ap-1:approve"] = {"id": "ap-1", "state": "APPROVAL_STATE_APPROVED"}
-    decided = await api.decide("ap-1", approve=True, digest="sha256:00", reason="looks right")
+    shown = {"id": "ap-1", "action_digest": "sha256:00", "rendering_digest": "sha256:11"}
+    decided = await api.decide(shown, approve=True, reason="looks right")
     assert decided["state"] == "approved"
-    assert gateway.asked[-1].body == {"actionDigest": "sha256:00", "reason": "looks right"}
+    sent = {"actionDigest": "sha256:00", "renderingDigest": "sha256:11", "reason": "looks right"}
+    assert gateway.asked[-1].body == sent
     assert gateway.asked[-1].headers["Authorization"] == "Bearer a-token"
 
 

@@ -78,6 +78,28 @@ def test_an_approval_covers_exactly_what_was_shown_once_by_another(clean, develo
     assert until_end(developer, run)["state"] == "RUN_STATE_SUCCEEDED"
 
 
+def test_an_approver_changes_the_message_within_the_contract(platform, clean, developer, release_manager, tmp_path):
+    """I3: the edited commit is made, under its own digest; what the contract forbids cannot be edited in."""
+    run = developer.start("release-notes", INPUT)
+    approval = until_approval(developer, run)
+    proposed = json.loads(approval["argumentsJson"])
+    with pytest.raises(ProblemError) as requester:
+        developer.preview_edit(approval, proposed)
+    assert requester.value.status == 403
+    forbidden = release_manager.preview_edit(approval, {**proposed, "message": "feat: not documentation"})
+    assert forbidden["decision"]["effect"] == "EFFECT_DENY"
+    with pytest.raises(ProblemError) as denied:
+        release_manager.approve_edit(approval, forbidden)
+    assert denied.value.reason == "EDIT_DENIED"
+    seen = release_manager.preview_edit(approval, {**proposed, "message": "docs: edited by a human"})
+    assert seen["decision"]["effect"] == "EFFECT_ESCALATE"
+    decided = release_manager.approve_edit(approval, seen)
+    assert decided["approvedDigest"] == seen["edit"]["actionDigest"] != approval["actionDigest"]
+    assert until_end(developer, run)["state"] == "RUN_STATE_SUCCEEDED"
+    assert platform.git("log", "-1", "--format=%s") == "docs: edited by a human"
+    assert "verified" in platform.verify(run, tmp_path)
+
+
 def test_the_same_idempotency_key_is_the_same_run(clean, developer, release_manager):
     """A client that asks again after a cut starts nothing twice; another request under the key is refused."""
     first = developer.start("release-notes", INPUT, key="once")

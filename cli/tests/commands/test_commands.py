@@ -148,6 +148,37 @@ def test_an_approval_shows_the_exact_action_and_sends_its_digest(run: Run, gatew
     assert sent.headers["Authorization"] == "Bearer token-of-release-manager"
 
 
+def test_an_approval_says_who_is_responsible_and_what_the_agent_has_seen(run: Run, gateway: FakeGateway) -> None:
+    """The chain of delegation, taint, and earlier answers stand before the approver, none of them shortened."""
+    gateway.answers["GET", "/v1/approvals/ap-1"] = {
+        **APPROVAL,
+        "role": "refunder",
+        "application": "portal",
+        "delegatedBy": ["triager"],
+        "label": {
+            "confidentiality": "CONFIDENTIALITY_INTERNAL",
+            "categories": ["pii"],
+            "integrity": "INTEGRITY_UNTRUSTED",
+        },
+        "answers": [
+            {"approver": "amy", "approved": True, "groups": ["finance"], "reason": "fine", "time": "2026-01-01"}
+        ],
+    }
+    done = run("describe", "approval", "ap-1")
+    for shown in (
+        "developer, through portal",
+        "developer > triager > refunder",
+        "internal, pii data; UNTRUSTED content",
+        "1 of release-managers, not by the requester",
+        "amy approved for finance at 2026-01-01: fine",
+    ):
+        assert shown in done.stdout, done.stdout
+    gateway.answers["GET", "/v1/approvals"] = {"approvals": [APPROVAL], "nextPageToken": ""}
+    listed = run("get", "approvals")
+    assert "0/1" in listed.stdout
+    assert "git/git_commit" in listed.stdout
+
+
 def test_an_approval_without_a_terminal_needs_a_yes(run: Run, gateway: FakeGateway) -> None:
     """Nothing is approved by accident."""
     gateway.answers["GET", "/v1/approvals/ap-1"] = APPROVAL

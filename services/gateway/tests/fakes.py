@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from amas.common.v1 import approval_pb2, resource_pb2, run_pb2
+from amas.common.v1 import approval_pb2, decision_pb2, resource_pb2, run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.domain import limits, model
@@ -180,6 +180,13 @@ class FakeApprovals:
 
     async def list(self, who: Principal, run_id: str, state: int, page: model.PageQuery) -> model.Page[model.Approval]:
         return model.Page([self.approval] if who.tenant == "acme" else [])
+
+    async def preview_edit(self, who: Principal, approval_id: str, arguments_json: str) -> object:
+        if self.refuse:
+            raise self.refuse
+        edit = approval_pb2.ApprovalEdit(action_digest=DIGEST, arguments_json=arguments_json, editor=who.subject)
+        decision = decision_pb2.Decision(effect=decision_pb2.EFFECT_ESCALATE)
+        return orchestrator_pb2.PreviewEditResponse(edit=edit, decision=decision)
 
     async def decide(self, who: Principal, verdict: model.Verdict) -> model.Approval:
         if self.refuse:

@@ -119,6 +119,20 @@ async def test_approvals(world: World, channel: grpc.aio.Channel) -> None:
     assert refused.reason == "REQUEST_INVALID"
 
 
+async def test_an_edit_is_previewed(world: World, channel: grpc.aio.Channel) -> None:
+    """The edit and policy's decision come as the orchestrator said them; the approval carries the edited arguments."""
+    approvals = rpc.ApprovalsServiceStub(channel)
+    preview = pb.PreviewEditRequest(approval_id="approval-1", arguments_json='{"a": 1}')
+    seen = await approvals.PreviewEdit(preview, metadata=token("approver"))
+    assert (seen.edit.arguments_json, seen.edit.editor) == ('{"a": 1}', "approver")
+    request = pb.DecideApprovalRequest(
+        approval_id="approval-1", approve=True, action_digest=DIGEST, edited_arguments_json='{"a": 1}'
+    )
+    await approvals.DecideApproval(request, metadata=token("approver"))
+    assert world.approvals.verdicts[0][1].edited_arguments_json == '{"a": 1}'
+    assert (await refusal(approvals.PreviewEdit(preview, metadata=token("developer")))).reason == "ROLE_MISSING"
+
+
 async def test_resources(channel: grpc.aio.Channel) -> None:
     """Applying answers the bundle, or problems with file and line; listing answers both resource and bundle."""
     resources = rpc.ResourcesServiceStub(channel)
@@ -133,9 +147,10 @@ async def test_resources(channel: grpc.aio.Channel) -> None:
     assert (listed.resources[0].name, listed.bundle.digest) == ("writer", DIGEST)
 
 
-def test_apply_response_is_the_orchestrators() -> None:
+@pytest.mark.parametrize("name", ["ApplyResourcesResponse", "PreviewEditResponse"])
+def test_a_response_that_is_read_as_the_orchestrators_is_the_same(name: str) -> None:
     """The two responses agree field by field, since one is read as the other."""
-    ours, theirs = pb.ApplyResourcesResponse.DESCRIPTOR, orchestrator_pb2.ApplyResourcesResponse.DESCRIPTOR
+    ours, theirs = (file.DESCRIPTOR.message_types_by_name[name] for file in (pb, orchestrator_pb2))
     described = [
         [(field.number, field.name, field.message_type.full_name) for field in one.fields] for one in (ours, theirs)
     ]

@@ -64,6 +64,22 @@ async def test_approval_needs_the_digest_that_was_shown(world: World, client: ht
     assert (who, verdict.approve, verdict.action_digest, verdict.reason) == ("approver", True, DIGEST, "reads well")
 
 
+async def test_an_edit_is_previewed_and_approved_as_text(world: World, client: httpx.AsyncClient) -> None:
+    """Arguments go through byte for byte, so that what was previewed is approved; a developer may do neither."""
+    text, headers = '{"amount": 1.10}', bearer("approver")
+    path = "/v1/approvals/approval-1"
+    seen = (await client.post(f"{path}:previewEdit", json={"argumentsJson": text}, headers=headers)).json()
+    assert (seen["edit"]["argumentsJson"], seen["decision"]["effect"]) == (text, "EFFECT_ESCALATE")
+    body = {"actionDigest": DIGEST, "renderingDigest": DIGEST, "editedArgumentsJson": text}
+    assert (await client.post(f"{path}:approve", json=body, headers=headers)).status_code == 200
+    _, verdict = world.approvals.verdicts[0]
+    assert (verdict.edited_arguments_json, verdict.rendering_digest) == (text, DIGEST)
+    for verb, sent in (("previewEdit", {"argumentsJson": text}), ("approve", body)):
+        refused = await client.post(f"{path}:{verb}", json=sent, headers=bearer("developer"))
+        check_problem(refused, 403, "ROLE_MISSING")
+    check_problem(await client.post(f"{path}:reject", json=body, headers=headers), 422, "REQUEST_INVALID")
+
+
 async def test_groups_of_an_approver_come_from_the_token_alone(world: World, client: httpx.AsyncClient) -> None:
     """I3: an answer that brings groups, roles or a name of its own along is refused, and nothing is decided."""
     path, headers = "/v1/approvals/approval-1:approve", bearer("approver")

@@ -29,6 +29,7 @@ from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
 from amas_gateway.usecases.list_runs import ListRuns
+from amas_gateway.usecases.preview_edit import PreviewEdit
 from amas_gateway.usecases.query_usage import QueryUsage
 from amas_gateway.usecases.read_audit import ReadAudit
 from amas_gateway.usecases.start_run import StartRun
@@ -80,6 +81,7 @@ class World:
             get_approval=GetApproval(self.approvals),
             list_approvals=ListApprovals(self.approvals),
             decide_approval=DecideApproval(self.approvals),
+            preview_edit=PreviewEdit(self.approvals),
             apply_resources=ApplyResources(self.resources, self.bundles),
             list_resources=ListResources(self.resources),
             describe_tool_server=DescribeToolServer(self.resources),

@@ -70,6 +70,11 @@ class FakeEnforcer:
             ToolInfo("notes/write", "Writes.", ANY_OBJECT, "write", False),
         ]
         self.escalates = True
+        self.edited_requirement: Requirement | None = None
+        self.forbidden: set[str] = set()
+        self.dry_runs: list[tuple[Actor, Json]] = []
+        self.arguments: list[Json] = []
+        self.requirement = Requirement(("release-managers",), 1, True, 1800.0)
         self.denies: set[str] = set()
         self.unknown_once: set[str] = set()
         self.requests: list[tuple[Actor, str, str, Grant | None]] = []
@@ -79,18 +84,26 @@ class FakeEnforcer:
     async def list_tools(self, actor: Actor) -> list[ToolInfo]:
         return self.tools
 
+    async def decide(self, actor: Actor, tool: str, arguments: Json) -> Decision:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.dry_runs.append((actor, arguments))
+        digest = digest_of(actor, tool, arguments)
+        if arguments.get("text") in self.forbidden:
+            return Decision("d", "deny", (Reason("ARGUMENTS_INVALID", "no"),), (), actor.bundle, digest)
+        if not self.escalates:
+            return Decision("d", "allow", (), (), actor.bundle, digest)
+        reason = Reason("APPROVAL_REQUIRED", "a human must agree")
+        return Decision(
+            "d", "escalate", (reason,), (), actor.bundle, digest, self.edited_requirement or self.requirement
+        )
+
     async def enforce(self, actor: Actor, tool: str, arguments: Json, key: str, grant: Grant | None = None) -> Enforced:
         if self.failures:
             raise self.failures.pop(0)
         self.requests.append((actor, tool, key, grant))
-        digest = action_digest(
-            tenant=actor.principal.tenant,
-            run_id=actor.run_id,
-            step=actor.step,
-            role=actor.role,
-            tool=tool,
-            arguments=arguments,
-        )
+        digest = digest_of(actor, tool, arguments)
+        self.arguments.append(arguments)
 
         def decide(effect: str, *reasons: Reason, requirement: Requirement | None = None) -> Decision:
             return Decision("d", effect, reasons, (), actor.bundle, digest, requirement)
@@ -98,9 +111,8 @@ class FakeEnforcer:
         if tool in self.denies:
             return Enforced(decide("deny", Reason("POLICY_DENIED", "policy says no")), "not_called")
         if tool == "notes/write" and self.escalates and grant is None:
-            needed = Requirement(("release-managers",), 1, True, 1800.0)
             reason = Reason("APPROVAL_REQUIRED", "a human must agree")
-            return Enforced(decide("escalate", reason, requirement=needed), "not_called")
+            return Enforced(decide("escalate", reason, requirement=self.requirement), "not_called")
         if tool in self.unknown_once:
             self.unknown_once.discard(tool)
             return Enforced(decide("allow"), "unknown")
@@ -110,6 +122,18 @@ class FakeEnforcer:
 
     async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
         return self.tools, "sha256:live", "sha256:accepted"
+
+
+def digest_of(actor: Actor, tool: str, arguments: Json) -> str:
+    """The digest of an action."""
+    return action_digest(
+        tenant=actor.principal.tenant,
+        run_id=actor.run_id,
+        step=actor.step,
+        role=actor.role,
+        tool=tool,
+        arguments=arguments,
+    )
 
 
 class FakeAudit:
@@ -123,9 +147,9 @@ class FakeAudit:
     async def append(self, run: Run, records: Sequence[AuditRecord], fencing_token: int) -> None:
         if self.failures:
             raise self.failures.pop(0)
-        if fencing_token < self.highest:
+        if fencing_token and fencing_token < self.highest:
             raise AmasError(ErrorKind.FAILED_PRECONDITION, "FENCED", "another executor has the run")
-        self.highest = fencing_token
+        self.highest = max(self.highest, fencing_token)
         known = {record.id: record for record in self.records}
         for record in records:
             assert known.get(record.id, record) == record, f"{record.id} was written with other content"

@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 from amas_governance.bundle import Bundle
+from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.model import Json, Principal, Run
+from amas_orchestrator.domain.rendering import rendering_digest
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.edit_action import EditAction
 from amas_orchestrator.usecases.patience import Patience
 from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
@@ -90,7 +93,8 @@ class World:
             self.metrics,
         )
         self.wakes = SendWakes(self.approvals, self.engine)
-        self.decide_approval = DecideApproval(self.approvals, self.wakes, self.clock)
+        self.edits = EditAction(self.approvals, self.runs, self.enforcer, self.clock)
+        self.decide_approval = DecideApproval(self.approvals, self.edits, self.audit, self.wakes, self.clock)
         self.start_run = StartRun(self.runs, self.bundles, self.engine, self.clock)
 
     async def start(self, orchestration: str, value: Any = None) -> FakeDurable:
@@ -109,16 +113,25 @@ class World:
         await self.orchestrations.run(workflow.workflow_id, workflow)
         return self.runs.runs[workflow.workflow_id]
 
+    def pending(self) -> Approval:
+        """The one pending approval."""
+        [found] = [a for a in self.approvals.stored.values() if a.state is ApprovalState.PENDING]
+        return found
+
+    async def edit(self, arguments: Json, principal: Principal = MANAGER) -> Approval:
+        """Approves the one pending approval with other arguments, as they were previewed."""
+        text = json.dumps(arguments)
+        seen = await self.edits.preview(principal, self.pending().id, text)
+        verdict = Verdict(True, "edited", seen.edit.action_digest, seen.rendering_digest)
+        return await self.decide_approval(principal, self.pending().id, verdict, text)
+
     async def decide(self, approve: bool, principal: Principal = MANAGER) -> Approval:
         """Answers the one pending approval."""
-        pending = [a for a in self.approvals.stored.values() if a.state is ApprovalState.PENDING]
-        assert len(pending) == 1
+        pending = [self.pending()]
         return await self.decide_approval(
             principal,
             pending[0].id,
-            approve=approve,
-            reason="because",
-            shown_digest=pending[0].action_digest,
+            Verdict(approve, "because", pending[0].action_digest, rendering_digest(pending[0])),
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -234,7 +234,7 @@ class World:
 
     def context(self, **changes: Any) -> ActionContext:
         values: dict[str, Any] = {
-            "principal": Principal("developer", "http://issuer.test", "acme", ("developer",)),
+            "principal": Principal("developer", "http://issuer.test", "acme", ("developer",), client_id="portal"),
             "bundle": self.bundle.digest,
             "label": TRUSTED,
             "run_id": "run-1",

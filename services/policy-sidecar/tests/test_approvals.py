@@ -71,6 +71,10 @@ async def test_an_approved_action_is_done_and_the_use_recorded() -> None:
             },
             "APPROVAL_BY_REQUESTER",
         ),
+        (
+            {"approvers": ("portal",), "approver_groups": frozenset({"portal:release-managers"})},
+            "APPROVAL_BY_REQUESTER",
+        ),
         ({"approver_groups": frozenset({"release-manager:auditors"})}, "APPROVAL_WRONG_GROUP"),
         ({"approver_groups": frozenset({"other:release-managers"})}, "APPROVAL_WRONG_GROUP"),
         ({"approver_groups": frozenset()}, "APPROVAL_WRONG_GROUP"),

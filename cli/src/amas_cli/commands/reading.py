@@ -59,6 +59,10 @@ async def describe(
     output: OutputFormat = Output.TABLE,
 ) -> int:
     """Show everything about one run, approval or resource."""
+    from datetime import UTC, datetime
+
+    from amas_cli.kinds import APPROVALS
+    from amas_cli.output.approval import approval_lines
     from amas_cli.output.documents import document
     from amas_cli.output.tables import block
     from amas_cli.output.terminal import line
@@ -69,6 +73,9 @@ async def describe(
         item = (await _read(api, what, name, "", ""))[0]
     if output is not Output.TABLE:
         document(item, output)
+    elif what in APPROVALS:
+        for text in approval_lines(item, datetime.now(UTC)):
+            line(text)
     else:
         manifest = item.get("manifest")
         line(block(manifest if isinstance(manifest, dict) else item).rstrip())

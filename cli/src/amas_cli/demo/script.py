@@ -81,8 +81,7 @@ class Demo:
             require_pending(approval)
             approves = await self.answer.approves()
             reason = "" if approves else "answered no in the demo"
-            digest = str(approval["action_digest"])
-            await api.decide(approval_id, approve=approves, digest=digest, reason=reason)
+            await api.decide(approval, approve=approves, reason=reason)
             line(f"  {APPROVER} says {'yes' if approves else 'no'}\n", "good" if approves else "bad")
 
     def _show(self, run: dict[str, Any], budgets: list[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
@@ -87,9 +87,21 @@ class GatewayApi:
     async def approvals(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/approvals", "approvals", filters)
 
-    async def decide(self, approval_id: str, *, approve: bool, digest: str, reason: str) -> dict[str, Any]:
-        verb = "approve" if approve else "reject"
-        body = {"actionDigest": digest, "reason": reason}
+    async def preview_edit(self, approval_id: str, arguments: str) -> dict[str, Any]:
+        """What would become of the action with other arguments (JSON text); changes nothing."""
+        body = {"argumentsJson": arguments}
+        answer = await self._client.request("POST", f"/v1/approvals/{_path(approval_id)}:previewEdit", body=body)
+        return dict(normal(answer))
+
+    async def decide(
+        self, approval: Mapping[str, Any], *, approve: bool, reason: str, edited_arguments: str = ""
+    ) -> dict[str, Any]:
+        """Answers an approval as it was shown: the digests that are sent are those that it had."""
+        approval_id, verb = str(approval["id"]), "approve" if approve else "reject"
+        digests = {"actionDigest": approval["action_digest"], "renderingDigest": approval.get("rendering_digest", "")}
+        body = {**digests, "reason": reason}
+        if edited_arguments:
+            body["editedArgumentsJson"] = edited_arguments
         answer = await self._client.request("POST", f"/v1/approvals/{_path(approval_id)}:{verb}", body=body)
         return dict(normal(answer))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from .approval import agreed, asked_of
 from .documents import yaml_text
 from .printable import printable, shortened
 from .quantities import age, money, out_of, tokens, until
@@ -25,11 +26,14 @@ RUNS: _Columns = (
 APPROVALS: _Columns = (
     ("ID", lambda item, _: str(item.get("id", ""))),
     ("STATE", lambda item, _: str(item.get("state", ""))),
+    ("TOOL", lambda item, _: str(item.get("tool", ""))),
+    ("ROLE", lambda item, _: str(item.get("role", ""))),
+    ("REQUESTER", lambda item, _: str(item.get("requester", ""))),
+    ("ASKED OF", lambda item, _: asked_of(item)),
+    ("AGREED", lambda item, _: agreed(item)),
+    ("EXPIRES", lambda item, now: until(str(item.get("expires_at", "")), now)),
     ("RUN", lambda item, _: str(item.get("run_id", ""))),
     ("STEP", lambda item, _: str(item.get("step", ""))),
-    ("TOOL", lambda item, _: str(item.get("tool", ""))),
-    ("REQUESTER", lambda item, _: str(item.get("requester", ""))),
-    ("AGE", lambda item, now: age(str(item.get("requested_at", "")), now)),
 )
 RESOURCES: _Columns = (
     ("KIND", lambda item, _: str(item.get("kind", ""))),

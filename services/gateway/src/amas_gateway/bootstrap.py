@@ -55,6 +55,7 @@ from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
 from amas_gateway.usecases.list_runs import ListRuns
+from amas_gateway.usecases.preview_edit import PreviewEdit
 from amas_gateway.usecases.query_usage import QueryUsage
 from amas_gateway.usecases.read_audit import ReadAudit
 from amas_gateway.usecases.start_run import StartRun
@@ -148,6 +149,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         get_approval=GetApproval(adapters.approvals),
         list_approvals=ListApprovals(adapters.approvals),
         decide_approval=DecideApproval(adapters.approvals),
+        preview_edit=PreviewEdit(adapters.approvals),
         apply_resources=ApplyResources(adapters.resources, adapters.bundles),
         list_resources=ListResources(adapters.resources),
         describe_tool_server=DescribeToolServer(adapters.resources),

@@ -86,6 +86,10 @@ class Approvals(Protocol):
 
     async def decide(self, principal: Principal, verdict: model.Verdict) -> model.Approval: ...
 
+    async def preview_edit(self, principal: Principal, approval_id: str, arguments_json: str) -> object:
+        """What would become of the action with other arguments; changes nothing."""
+        ...
+
 
 class Resources(Protocol):
     """The orchestrator's resources."""

@@ -34,6 +34,7 @@ from amas_orchestrator.usecases.apply_resources import ApplyResources
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.edit_action import EditAction
 from amas_orchestrator.usecases.patience import Patience
 from amas_orchestrator.usecases.read_approvals import ReadApprovals
 from amas_orchestrator.usecases.read_resources import ReadResources
@@ -142,12 +143,14 @@ class _Service:
 
     def _use_cases(self, policies: PolicySet) -> UseCases:
         clock = self.clock
+        edits = EditAction(self.approvals, self.runs, self.policy, clock)
         return UseCases(
             start_run=StartRun(self.runs, self.bundles, self.engine, clock),
             read_runs=ReadRuns(self.runs),
             watch_run=WatchRun(self.runs, self.notifications),
             cancel_run=CancelRun(self.runs, self.wakes, clock),
-            decide_approval=DecideApproval(self.approvals, self.wakes, clock),
+            decide_approval=DecideApproval(self.approvals, edits, self.audit, self.wakes, clock),
+            edit_action=edits,
             read_approvals=ReadApprovals(self.approvals),
             apply_resources=ApplyResources(self.bundles, policies, self.audit, clock),
             read_resources=ReadResources(self.bundles, self.policy),

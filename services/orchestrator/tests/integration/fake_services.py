@@ -114,29 +114,28 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         response.tools.add(name="notes/write", arguments_schema_json=schema, effect="write")
         return response
 
+    async def Decide(self, request: policy_pb2.DecideRequest, context: Any) -> policy_pb2.DecideResponse:  # noqa: N802
+        """What Enforce would decide; the text `never` is denied."""
+        self._fakes.know("policy", request.context.bundle)
+        arguments = json.loads(request.tool.arguments_json)
+        decision = _escalation(request.context, _digest(request.context, request.tool))
+        if arguments.get("text") == "never":
+            decision = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_DENY)
+            decision.reasons.add(code="ARGUMENTS_INVALID", message="never")
+        return policy_pb2.DecideResponse(decision=decision)
+
     async def Enforce(self, request: policy_pb2.EnforceRequest, context: Any) -> policy_pb2.EnforceResponse:  # noqa: N802
         """Decides and does."""
         fakes, key, actor = self._fakes, request.idempotency_key, request.context
         fakes.know("policy", actor.bundle)
         fakes.fence(actor.run_id, request.fencing_token)
         fakes.enforced.append(request)
-        digest = action_digest(
-            tenant=actor.principal.tenant,
-            run_id=actor.run_id,
-            step=actor.step,
-            role=actor.role,
-            tool=request.action.tool,
-            arguments=json.loads(request.action.arguments_json),
-        )
+        digest = _digest(actor, request.action)
         decision = decision_pb2.Decision(
             id="d", effect=decision_pb2.EFFECT_ALLOW, bundle=actor.bundle, action_digest=digest
         )
         if request.action.tool == "notes/write" and not request.HasField("approval"):
-            decision.effect = decision_pb2.EFFECT_ESCALATE
-            decision.reasons.add(code="APPROVAL_REQUIRED", message="a write needs a human")
-            decision.approval.quorum, decision.approval.four_eyes = 1, True
-            getattr(decision.approval, "from").append("release-managers")
-            decision.approval.expires_in.FromSeconds(1800)
+            decision = _escalation(actor, digest)
             return policy_pb2.EnforceResponse(decision=decision, outcome=policy_pb2.OUTCOME_NOT_CALLED)
         if fakes.tool_delay is not None:
             await fakes.tool_delay(request)
@@ -155,6 +154,28 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
             replayed=replayed,
             effect="write" if request.action.tool == "notes/write" else "read",
         )
+
+
+def _digest(actor: policy_pb2.ActionContext, action: policy_pb2.ToolAction) -> str:
+    return action_digest(
+        tenant=actor.principal.tenant,
+        run_id=actor.run_id,
+        step=actor.step,
+        role=actor.role,
+        tool=action.tool,
+        arguments=json.loads(action.arguments_json),
+    )
+
+
+def _escalation(actor: policy_pb2.ActionContext, digest: str) -> decision_pb2.Decision:
+    decision = decision_pb2.Decision(
+        id="d", effect=decision_pb2.EFFECT_ESCALATE, bundle=actor.bundle, action_digest=digest
+    )
+    decision.reasons.add(code="APPROVAL_REQUIRED", message="a write needs a human")
+    decision.approval.quorum, decision.approval.four_eyes = 1, True
+    getattr(decision.approval, "from").append("release-managers")
+    decision.approval.expires_in.FromSeconds(1800)
+    return decision
 
 
 class FakeRouter(router_pb2_grpc.RouterServiceServicer):

@@ -150,6 +150,37 @@ async def test_an_approved_action_is_done_once(amas: Platform) -> None:
     assert "approval.requested" in amas.fakes.event_types(run_id)
 
 
+async def test_an_edited_action_is_done_as_it_was_edited(amas: Platform) -> None:
+    """Previewed, approved with other arguments, and enforced under the edited action's own digest; all of it stored."""
+    amas.fakes.brain = _writer
+    process = await amas.start()
+    await amas.apply(process)
+    stub = amas.stub(process)
+    run_id = await amas.run(process, "single")
+    approval = await amas.approval(process, run_id)
+    preview = pb.PreviewEditRequest(principal=MANAGER, approval_id=approval.id, arguments_json='{"text": "better"}')
+    seen = await stub.PreviewEdit(preview)
+    request = pb.DecideApprovalRequest(
+        principal=MANAGER,
+        approval_id=approval.id,
+        approve=True,
+        action_digest=seen.edit.action_digest,
+        rendering_digest=seen.edit.rendering_digest,
+        edited_arguments_json='{"text": "better"}',
+    )
+    decided = (await stub.DecideApproval(request)).approval
+    run = await amas.ended(process, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
+    done = amas.fakes.enforced[-1]
+    assert done.action.arguments_json == '{"text":"better"}'
+    assert done.approval.action_digest == seen.edit.action_digest == decided.approved_digest
+    read = await stub.GetApproval(pb.GetApprovalRequest(principal=MANAGER, approval_id=approval.id))
+    assert [edit.rendering_digest for edit in read.approval.edits] == [seen.edit.rendering_digest]
+    assert read.approval.answers[0].rendering_digest == seen.edit.rendering_digest
+    assert "better" in run.output_json
+    assert "approval.edited" in amas.fakes.event_types(run_id)
+
+
 async def test_a_rejected_action_ends_the_run_as_rejected(amas: Platform) -> None:
     """A no ends the run where the orchestration says so, and nothing was done."""
     amas.fakes.brain = _writer

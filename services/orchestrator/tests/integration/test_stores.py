@@ -18,7 +18,8 @@ from amas_orchestrator.adapters.executor_store import PostgresExecutors
 from amas_orchestrator.adapters.migrate import MigrationError, migrate, newest_revision
 from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
 from amas_orchestrator.adapters.run_store import PostgresRuns
-from amas_orchestrator.domain import approvals
+from amas_orchestrator.domain import answering
+from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import NewEvent, run_state_changed
@@ -27,7 +28,7 @@ from amas_orchestrator.domain.model import Run, RunState, Usage
 from amas_orchestrator.usecases.ask_human import answer_event
 
 from .. import resources
-from ..domain.test_approvals import DIGEST, approval
+from ..domain.test_answering import DIGEST, approval
 from ..fakes import DEVELOPER, MANAGER, START, policies
 
 pytestmark = pytest.mark.integration
@@ -131,9 +132,9 @@ async def test_two_answers_at_once_are_one_decision(stored: Database) -> None:
         principal = replace(MANAGER, subject=name)
 
         def rule(found: Approval) -> Approval:
-            return approvals.decide(found, principal, approve=approve, reason="", shown_digest=DIGEST, now=START)
+            return answering.answer(found, principal, Verdict(approve, "", DIGEST), START)
 
-        return await store.decide("acme", asked.id, rule, lambda decided: answer_event(decided, principal))
+        return await store.decide("acme", asked.id, rule, answer_event)
 
     outcomes = await asyncio.gather(
         answer("one", approve=True),

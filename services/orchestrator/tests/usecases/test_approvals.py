@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from amas_chassis.errors import AmasError
+from amas_orchestrator.domain.approvals import ApprovalKind, Requirement
 from amas_orchestrator.domain.model import Json, RunState
+from amas_orchestrator.domain.rendering import rendering_digest
 from amas_orchestrator.ports import Actor
 
 from .. import resources
-from ..fakes import MANAGER, Crashed
+from ..fakes import MANAGER, UNTRUSTED, Crashed
 from ..world import World, calls, results, says
 
 
@@ -187,3 +190,55 @@ async def test_another_tenant_cannot_answer(made: World) -> None:
 
     run = await made.run("single", None, foreign, lambda _: made.decide(False))
     assert run.state is RunState.REJECTED
+
+
+async def test_the_record_says_who_answered_and_what_they_were_shown(made: World) -> None:
+    """I3: who, by which groups, why, when, about which action, after seeing what: all on the record."""
+    await made.run("single", None, lambda _: made.decide(True))
+    asked, decided = (record.data for record in made.audit.records if record.type.startswith("dev.amas.approval."))
+    approval = next(iter(made.approvals.stored.values()))
+    [answer] = decided["answers"]
+    assert (answer["approver"], answer["issuer"], answer["groups"]) == (
+        "release-manager",
+        "https://issuer",
+        ["release-managers"],
+    )
+    assert (answer["approved"], answer["reason"], answer["time"]) == (True, "because", made.clock.now().isoformat())
+    assert answer["action_digest"] == asked["action_digest"] == approval.action_digest
+    assert answer["rendering_digest"] == asked["rendering_digest"] == rendering_digest(approval)
+
+
+async def test_a_delegates_question_names_the_chain_and_who_is_responsible() -> None:
+    """An action of a delegate reaches through: the chain of roles, the person, and what the delegate had seen."""
+
+    def say(actor: Actor, messages: list[Json]) -> Json:
+        if actor.role == "worker":
+            return writer(actor, messages)
+        if len(results(messages)) < 2:
+            return calls(("notes__read", {"text": "x"}), ("delegate__worker", {"topic": "b"}))
+        return says({"text": results(messages)[1]})
+
+    graph = resources.orchestration(
+        "single", '    - {name: only, role: boss, with: {topic: "a"}, onRejected: end}', '"${steps.only.output}"'
+    )
+    roles = (resources.role("boss", delegates="worker"), resources.role("worker"))
+    made = World(resources.bundle_of(resources.SHARED, *roles, graph), say)
+    run = await made.run("single", None, lambda _: made.decide(True))
+    assert run.state is RunState.SUCCEEDED
+    [approval] = made.approvals.stored.values()
+    assert (approval.requester, approval.proposer.delegated_by, approval.role) == ("developer", ("boss",), "worker")
+    assert approval.proposer.label == UNTRUSTED
+    [shown] = [record.data for record in made.audit.records if record.type == "dev.amas.approval.requested"]
+    assert (shown["delegated_by"], shown["label"]) == (["boss"], UNTRUSTED.to_dict())
+
+
+async def test_whoever_approved_an_action_is_asked_about_its_repetition(made: World) -> None:
+    """What policy asked of the action is asked of its repetition; no weaker default takes its place."""
+    made.enforcer.unknown_once = {"notes/write"}
+    made.enforcer.requirement = Requirement(("auditors",), 1, True, 60.0)
+    auditor = replace(MANAGER, groups=("auditors",))
+    run = await made.run("single", None, *[lambda _: made.decide(True, auditor)] * 2)
+    assert run.state is RunState.SUCCEEDED
+    first, second = made.approvals.stored.values()
+    assert second.kind is ApprovalKind.UNKNOWN_OUTCOME
+    assert first.requirement == second.requirement == made.enforcer.requirement

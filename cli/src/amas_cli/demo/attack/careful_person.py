@@ -40,9 +40,7 @@ class CarefulPerson:
         yes = agrees(ticket, approval)
         reason = "this is what the ticket asks for" if yes else "this is not what the ticket's customer may have"
         try:
-            await self._api.decide(
-                str(approval["id"]), approve=yes, digest=str(approval["action_digest"]), reason=reason
-            )
+            await self._api.decide(approval, approve=yes, reason=reason)
         except CliError:
             # Ended meanwhile, by its run or by its expiry; if not, the next look shows it again.
             return

@@ -112,9 +112,18 @@ class OrchestratorApprovals:
             approve=verdict.approve,
             reason=verdict.reason,
             action_digest=verdict.action_digest,
+            rendering_digest=verdict.rendering_digest,
+            edited_arguments_json=verdict.edited_arguments_json,
         )
         with errors_of(SERVICE):
             return (await self._client.stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS)).approval
+
+    async def preview_edit(self, principal: Principal, approval_id: str, arguments_json: str) -> object:
+        request = pb.PreviewEditRequest(
+            principal=to_wire(principal), approval_id=approval_id, arguments_json=arguments_json
+        )
+        with errors_of(SERVICE):
+            return await self._client.stub.PreviewEdit(request, timeout=CALL_TIMEOUT_SECONDS)
 
 
 class OrchestratorResources:

@@ -131,6 +131,10 @@ class Verdict:
     approve: bool
     action_digest: str
     reason: str = ""
+    # Digest of all that was shown; empty if the client does not say.
+    rendering_digest: str = ""
+    # Other arguments, to be approved in place of the proposed ones; empty: nothing is edited.
+    edited_arguments_json: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,13 +146,26 @@ class ApprovalsServicer(rpc.ApprovalsServiceServicer):
 
     async def DecideApproval(self, request: pb.DecideApprovalRequest, context: Context) -> pb.DecideApprovalResponse:
         principal = await self._calls.admit(context, Action.APPROVAL_DECIDE)
-        verdict = Verdict(request.approval_id, request.approve, request.action_digest, request.reason)
+        verdict = Verdict(
+            request.approval_id,
+            request.approve,
+            request.action_digest,
+            request.reason,
+            request.rendering_digest,
+            request.edited_arguments_json,
+        )
         try:
             approval = await self._verbs.decide_approval(principal, verdict)
         except AmasError as error:
             self._calls.refused(principal, Action.APPROVAL_DECIDE, error)
             raise
         return pb.DecideApprovalResponse(approval=_is(approval_pb2.Approval, approval))
+
+    async def PreviewEdit(self, request: pb.PreviewEditRequest, context: Context) -> pb.PreviewEditResponse:
+        principal = await self._calls.admit(context, Action.APPROVAL_DECIDE)
+        previewed = await self._verbs.preview_edit(principal, request.approval_id, request.arguments_json)
+        # The orchestrator's response has the same fields with the same numbers; a test holds them together.
+        return pb.PreviewEditResponse.FromString(_is(Message, previewed).SerializeToString())
 
 
 class ResourcesServicer(rpc.ResourcesServiceServicer):

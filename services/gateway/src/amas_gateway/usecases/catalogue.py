@@ -20,6 +20,7 @@ from .list_budgets import ListBudgets
 from .list_models import ListModels
 from .list_resources import ListResources
 from .list_runs import ListRuns
+from .preview_edit import PreviewEdit
 from .query_usage import QueryUsage
 from .read_audit import ReadAudit
 from .start_run import StartRun
@@ -40,6 +41,7 @@ class Catalogue:
     get_approval: GetApproval
     list_approvals: ListApprovals
     decide_approval: DecideApproval
+    preview_edit: PreviewEdit
     apply_resources: ApplyResources
     list_resources: ListResources
     describe_tool_server: DescribeToolServer

@@ -9,7 +9,15 @@ from typing import Any
 
 import asyncpg
 
-from amas_orchestrator.domain.approvals import Answer, Approval, ApprovalKind, ApprovalState, Requirement
+from amas_orchestrator.domain.approvals import (
+    Answer,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    Edit,
+    Proposer,
+    Requirement,
+)
 from amas_orchestrator.domain.errors import OwnershipLost, approval_not_found
 from amas_orchestrator.domain.events import NewEvent
 from amas_orchestrator.domain.model import Reason
@@ -19,9 +27,19 @@ from .run_store import cancel_approvals, record
 
 _INSERT = """
 INSERT INTO orchestrator.approvals (id, tenant, run_id, workflow_id, step, kind, state, requester, role, purpose, tool,
-    arguments_json, action_digest, bundle, reasons, requirement, requested_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    arguments_json, action_digest, bundle, reasons, requirement, requested_at, expires_at, proposer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (id) DO NOTHING
+"""
+_ANSWER = """
+INSERT INTO orchestrator.approval_answers
+    (approval_id, approver, issuer, approved, reason, groups, time, action_digest, rendering_digest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+_EDIT = """
+INSERT INTO orchestrator.approval_edits
+    (approval_id, action_digest, arguments_json, editor, issuer, time, reasons, requirement)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _LIST = """
 SELECT * FROM orchestrator.approvals
@@ -67,7 +85,7 @@ class PostgresApprovals:
                 tenant,
                 approval_id,
             )
-            return (await _with_answers(connection, [row]))[0] if row else None
+            return (await _whole(connection, [row]))[0] if row else None
 
     async def page(
         self, tenant: str, run_id: str, state: ApprovalState | None, size: int, before: str
@@ -75,7 +93,7 @@ class PostgresApprovals:
         """See ApprovalStore."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_LIST, tenant, run_id, state.value if state else "", before, size)
-            return await _with_answers(connection, rows)
+            return await _whole(connection, rows)
 
     async def decide(
         self,
@@ -93,18 +111,22 @@ class PostgresApprovals:
             )
             if row is None:
                 return None
-            approval = (await _with_answers(connection, [row]))[0]
+            approval = (await _whole(connection, [row]))[0]
             decided = rule(approval)
+            for edit in decided.edits[len(approval.edits) :]:
+                await connection.execute(_EDIT, approval_id, *_edit_values(edit))
             answer = decided.answers[-1]
             await connection.execute(
-                "INSERT INTO orchestrator.approval_answers (approval_id, approver, approved, reason, groups, time) "
-                "VALUES ($1, $2, $3, $4, $5, $6)",
+                _ANSWER,
                 approval_id,
                 answer.approver,
+                answer.issuer,
                 answer.approved,
                 answer.reason,
                 list(answer.groups),
                 answer.time,
+                answer.action_digest,
+                answer.rendering_digest,
             )
             await connection.execute(
                 "UPDATE orchestrator.approvals SET state = $2, wake_due = $3 WHERE id = $1",
@@ -150,7 +172,7 @@ class PostgresApprovals:
             rows = await connection.fetch(
                 "SELECT * FROM orchestrator.approvals WHERE wake_due ORDER BY id LIMIT $1", limit
             )
-        return [_approval(row, ()) for row in rows]
+        return [_approval(row) for row in rows]
 
     async def wake_sent(self, approval_id: str) -> None:
         """See ApprovalStore."""
@@ -162,34 +184,80 @@ async def _one(connection: Connection, approval_id: str) -> Approval:
     row = await connection.fetchrow("SELECT * FROM orchestrator.approvals WHERE id = $1", approval_id)
     if row is None:
         raise approval_not_found(approval_id)
-    return (await _with_answers(connection, [row]))[0]
+    return (await _whole(connection, [row]))[0]
 
 
-async def _with_answers(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Approval]:
-    answers: dict[str, list[Answer]] = {row["id"]: [] for row in rows}
-    found = await connection.fetch(
-        "SELECT * FROM orchestrator.approval_answers WHERE approval_id = ANY($1) ORDER BY time, approver",
-        list(answers),
+async def _whole(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Approval]:
+    """The approvals with their edits and answers, each in the order in which they came."""
+    ids = [row["id"] for row in rows]
+    answers: dict[str, list[Answer]] = {found: [] for found in ids}
+    edits: dict[str, list[Edit]] = {found: [] for found in ids}
+    for row in await connection.fetch(
+        "SELECT * FROM orchestrator.approval_answers WHERE approval_id = ANY($1) ORDER BY time, approver", ids
+    ):
+        answers[row["approval_id"]].append(_answer(row))
+    for row in await connection.fetch(
+        "SELECT * FROM orchestrator.approval_edits WHERE approval_id = ANY($1) ORDER BY time, action_digest", ids
+    ):
+        edits[row["approval_id"]].append(_edit(row))
+    return [_approval(row, tuple(answers[row["id"]]), tuple(edits[row["id"]])) for row in rows]
+
+
+def _answer(row: asyncpg.Record) -> Answer:
+    return Answer(
+        approver=row["approver"],
+        issuer=row["issuer"],
+        approved=row["approved"],
+        reason=row["reason"],
+        time=utc(row["time"]),
+        groups=tuple(row["groups"]),
+        action_digest=row["action_digest"],
+        rendering_digest=row["rendering_digest"],
     )
-    for row in found:
-        answers[row["approval_id"]].append(
-            Answer(row["approver"], row["approved"], row["reason"], utc(row["time"]), tuple(row["groups"]))
-        )
-    return [_approval(row, tuple(answers[row["id"]])) for row in rows]
 
 
-def _approval(row: asyncpg.Record, answers: tuple[Answer, ...]) -> Approval:
+def _edit(row: asyncpg.Record) -> Edit:
+    return Edit(
+        action_digest=row["action_digest"],
+        arguments_json=row["arguments_json"],
+        editor=row["editor"],
+        issuer=row["issuer"],
+        time=utc(row["time"]),
+        reasons=_reasons(row),
+        requirement=Requirement.from_dict(row["requirement"]),
+    )
+
+
+def _edit_values(edit: Edit) -> list[Any]:
+    return [
+        edit.action_digest,
+        edit.arguments_json,
+        edit.editor,
+        edit.issuer,
+        edit.time,
+        [reason.to_dict() for reason in edit.reasons],
+        edit.requirement.to_dict(),
+    ]
+
+
+def _reasons(row: asyncpg.Record) -> tuple[Reason, ...]:
+    return tuple(Reason(reason["code"], reason["message"]) for reason in row["reasons"])
+
+
+def _approval(row: asyncpg.Record, answers: tuple[Answer, ...] = (), edits: tuple[Edit, ...] = ()) -> Approval:
     names = ("id", "tenant", "run_id", "workflow_id", "step", "requester", "role", "purpose", "tool")
     texts = {name: row[name] for name in (*names, "arguments_json", "action_digest", "bundle")}
     return Approval(
         **texts,
         kind=ApprovalKind(row["kind"]),
         state=ApprovalState(row["state"]),
-        reasons=tuple(Reason(reason["code"], reason["message"]) for reason in row["reasons"]),
+        reasons=_reasons(row),
         requirement=Requirement.from_dict(row["requirement"]),
         requested_at=utc(row["requested_at"]),
         expires_at=utc(row["expires_at"]),
+        proposer=Proposer.from_dict(row["proposer"]),
         answers=answers,
+        edits=edits,
     )
 
 
@@ -214,4 +282,5 @@ def _values(approval: Approval) -> list[Any]:
         opening.requirement.to_dict(),
         opening.requested_at,
         opening.expires_at,
+        opening.proposer.to_dict(),
     ]

@@ -15,7 +15,7 @@ from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.conversation import ToolInfo
 from amas_orchestrator.domain.model import Json
-from amas_orchestrator.ports import Actor, Enforced, Grant
+from amas_orchestrator.ports import Actor, Decision, Enforced, Grant
 
 from .bundle_push import Content, with_bundle
 from .wire import decision_of, label_message, label_of, principal_message
@@ -69,6 +69,18 @@ class PolicyClient:
             self._tools.clear()
         self._tools[key] = (now + TOOLS_KEPT_SECONDS, tools)
         return tools
+
+    async def decide(self, actor: Actor, tool: str, arguments: Json) -> Decision:
+        """See Enforcer."""
+        request = policy_pb2.DecideRequest(
+            context=_context(actor),
+            tool=policy_pb2.ToolAction(tool=tool, arguments_json=canonical_json(arguments).decode()),
+        )
+        response = await with_bundle(
+            lambda: self._client.stub.Decide(request, timeout=DECIDE_SECONDS),
+            lambda: self._load(actor.principal.tenant, actor.bundle),
+        )
+        return decision_of(response.decision)
 
     async def enforce(self, actor: Actor, tool: str, arguments: Json, key: str, grant: Grant | None = None) -> Enforced:
         """See Enforcer."""

@@ -1,25 +1,20 @@
-"""Approvals: what a human is asked, and the rules by which an answer counts (invariant I3).
-
-Pure: the store locks the row, asks these rules, and writes what they say in the same transaction.
-"""
+"""Approvals: what a human is asked, and what was answered (invariant I3). The rules are in answering.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.labels import Label
 from amas_governance.resources import ApprovalRequirement
 
-from .errors import refused
-from .model import Json, Principal, Reason
+from .model import Json, Reason
 
 ADMINISTRATORS = "platform-admins"
 """Group that answers where no contract names one: unknown outcomes and bounds. The role `platform-admin` is in it."""
-ADMINISTRATOR_ROLE = "platform-admin"
 
 
 class ApprovalState(StrEnum):
@@ -73,14 +68,87 @@ class Requirement:
 
 
 @dataclass(frozen=True)
+class Proposer:
+    """Who proposed an action: through which application and roles, in which turn, after seeing what."""
+
+    application: str = ""
+    orchestration: str = ""
+    delegated_by: tuple[str, ...] = ()
+    turn: int = 0
+    label: Label = field(default_factory=Label)
+
+    def to_dict(self) -> Json:
+        """Plain JSON form."""
+        return {
+            "application": self.application,
+            "orchestration": self.orchestration,
+            "delegated_by": list(self.delegated_by),
+            "turn": self.turn,
+            "label": self.label.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Proposer:
+        """The proposer of `to_dict`."""
+        return cls(
+            application=value["application"],
+            orchestration=value["orchestration"],
+            delegated_by=tuple(value["delegated_by"]),
+            turn=int(value["turn"]),
+            label=Label.from_dict(value["label"]),
+        )
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One human's answer. `groups` are those that made it count."""
+    """One human's answer. `groups` are those of the token that made it count; the digests name what was answered."""
 
     approver: str
+    issuer: str
     approved: bool
     reason: str
     time: datetime
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...]
+    action_digest: str
+    rendering_digest: str
+
+    def to_dict(self) -> Json:
+        """Plain JSON form, for the record."""
+        return {
+            "approver": self.approver,
+            "issuer": self.issuer,
+            "approved": self.approved,
+            "reason": self.reason,
+            "time": self.time.isoformat(),
+            "groups": list(self.groups),
+            "action_digest": self.action_digest,
+            "rendering_digest": self.rendering_digest,
+        }
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An action that an approver put in place of the proposed one: other arguments, its own digest and requirement."""
+
+    action_digest: str
+    arguments_json: str
+    editor: str
+    issuer: str
+    time: datetime
+    reasons: tuple[Reason, ...]
+    requirement: Requirement
+
+
+@dataclass(frozen=True)
+class Question:
+    """One action that people are asked about: the proposed one, or what an approver made of it."""
+
+    action_digest: str
+    arguments_json: str
+    reasons: tuple[Reason, ...]
+    requirement: Requirement
+    expires_at: datetime
+    editor: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,57 +173,44 @@ class Approval:
     requirement: Requirement
     requested_at: datetime
     expires_at: datetime
+    proposer: Proposer = field(default_factory=Proposer)
     answers: tuple[Answer, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     @property
-    def approvers(self) -> tuple[str, ...]:
-        """Names of those who agreed."""
-        return tuple(answer.approver for answer in self.answers if answer.approved)
+    def proposed(self) -> Question:
+        """The action as it was proposed."""
+        return Question(self.action_digest, self.arguments_json, self.reasons, self.requirement, self.expires_at)
 
+    def edited(self, edit: Edit) -> Question:
+        """The action of an edit, which is asked about no longer than the proposed one."""
+        until = min(self.expires_at, self.requested_at + timedelta(seconds=edit.requirement.expires_in))
+        return Question(
+            edit.action_digest, edit.arguments_json, edit.reasons, edit.requirement, until, editor=edit.editor
+        )
 
-def decide(
-    approval: Approval, principal: Principal, *, approve: bool, reason: str, shown_digest: str, now: datetime
-) -> Approval:
-    """The approval with the answer taken in; raises AmasError when the answer does not count.
+    def question(self, action_digest: str) -> Question | None:
+        """The action with this digest, if people are asked about it."""
+        for question in (self.proposed, *map(self.edited, self.edits)):
+            if question.action_digest == action_digest:
+                return question
+        return None
 
-    One rejection rejects; approvals approve when there are as many as the quorum.
-    """
-    if approval.state is ApprovalState.OPENING:
-        raise refused("APPROVAL_NOT_READY", "the approval's request is not on the record yet; ask again")
-    if approval.state is ApprovalState.EXPIRED or (
-        approval.state is ApprovalState.PENDING and now >= approval.expires_at
-    ):
-        raise refused("APPROVAL_EXPIRED", "the approval expired, which is a denial")
-    if approval.state is ApprovalState.CANCELLED:
-        raise refused("APPROVAL_CANCELLED", "the run was cancelled")
-    if approval.state is not ApprovalState.PENDING:
-        raise refused("APPROVAL_ALREADY_DECIDED", f"the approval is {approval.state} already")
-    if shown_digest != approval.action_digest:
-        raise refused("ACTION_DIGEST_MISMATCH", "the action that was shown is not the one that is asked about")
-    counted = eligible_groups(approval.requirement, principal)
-    if not counted:
-        raise _denied("APPROVER_NOT_ELIGIBLE", "the approver is in none of the groups that may answer")
-    if approve and approval.requirement.four_eyes and principal.subject == approval.requester:
-        raise _denied("FOUR_EYES_REQUIRED", "who asked for the run cannot approve its actions")
-    if any(answer.approver == principal.subject for answer in approval.answers):
-        raise refused("APPROVAL_ALREADY_ANSWERED", "the approver has answered already")
-    answers = (*approval.answers, Answer(principal.subject, approve, reason, now, counted))
-    agreed = sum(answer.approved for answer in answers)
-    state = ApprovalState.PENDING
-    if not approve:
-        state = ApprovalState.REJECTED
-    elif agreed >= approval.requirement.quorum:
-        state = ApprovalState.APPROVED
-    return replace(approval, answers=answers, state=state)
+    @property
+    def approved_answers(self) -> tuple[Answer, ...]:
+        """The answers that approved the action, all of them about the same one; empty unless it is approved."""
+        if self.state is not ApprovalState.APPROVED:
+            return ()
+        decided = self.answers[-1].action_digest
+        return tuple(given for given in self.answers if given.approved and given.action_digest == decided)
 
+    @property
+    def approved_question(self) -> Question | None:
+        """The action that was approved, once one is."""
+        answers = self.approved_answers
+        return self.question(answers[-1].action_digest) if answers else None
 
-def eligible_groups(requirement: Requirement, principal: Principal) -> tuple[str, ...]:
-    """The groups that let the principal answer; empty when it may not."""
-    groups = set(principal.groups)
-    if ADMINISTRATOR_ROLE in principal.roles:
-        groups.add(ADMINISTRATORS)
-    return tuple(group for group in requirement.groups if group in groups)
-
-
-def _denied(reason: str, message: str) -> AmasError:
-    return AmasError(ErrorKind.PERMISSION_DENIED, reason, message)
+    @property
+    def requesters(self) -> frozenset[str]:
+        """Names that four eyes exclude: who is responsible for the run, and the application that was used for it."""
+        return frozenset({self.requester, self.proposer.application} - {""})

@@ -198,6 +198,12 @@ def error_text(reason: Reason) -> str:
     return json.dumps({"error": {"code": reason.code, "message": reason.message}}, ensure_ascii=False)
 
 
+def edited_text(arguments: Json, result: str) -> str:
+    """What a model is told when a human let it be done with other arguments; the result cannot pass for this note."""
+    note = "a person changed the arguments before approving; this is what was done"
+    return json.dumps({"edited": {"note": note, "arguments": arguments}, "result": result}, ensure_ascii=False)
+
+
 def _function(name: str, description: str, schema: Json) -> Json:
     return {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
 

@@ -8,11 +8,12 @@ from amas_governance.canonical import canonical_json, digest
 from amas_governance.problems import Problem
 from amas_governance.resources import Resource
 
-from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Edit
 from amas_orchestrator.domain.model import Principal
+from amas_orchestrator.domain.rendering import rendering_digest
 from amas_orchestrator.ports import BundleInfo
 
-from .run_wire import reason_message, requirement_message, timestamp
+from .run_wire import label_message, reason_message, requirement_message, timestamp
 
 _STATES: dict[ApprovalState, approval_pb2.ApprovalState.ValueType] = {
     state: approval_pb2.ApprovalState.Value(f"APPROVAL_STATE_{state.name}")
@@ -70,9 +71,36 @@ def approval_message(approval: Approval) -> approval_pb2.Approval:
                 approved=answer.approved,
                 reason=answer.reason,
                 time=timestamp(answer.time),
+                issuer=answer.issuer,
+                groups=answer.groups,
+                action_digest=answer.action_digest,
+                rendering_digest=answer.rendering_digest,
             )
             for answer in approval.answers
         ],
+        application=approval.proposer.application,
+        orchestration=approval.proposer.orchestration,
+        delegated_by=approval.proposer.delegated_by,
+        label=label_message(approval.proposer.label.to_dict()),
+        rendering_digest=rendering_digest(approval),
+        edits=[edit_message(approval, edit) for edit in approval.edits],
+        approved_digest=approval.approved_question.action_digest if approval.approved_question else "",
+    )
+
+
+def edit_message(approval: Approval, edit: Edit) -> approval_pb2.ApprovalEdit:
+    """An edited action of an approval, as it is asked about."""
+    question = approval.edited(edit)
+    return approval_pb2.ApprovalEdit(
+        action_digest=edit.action_digest,
+        arguments_json=edit.arguments_json,
+        editor=edit.editor,
+        issuer=edit.issuer,
+        time=timestamp(edit.time),
+        reasons=[message for reason in edit.reasons if (message := reason_message(reason))],
+        requirement=requirement_message(edit.requirement.to_dict()),
+        expires_at=timestamp(question.expires_at),
+        rendering_digest=rendering_digest(approval, question),
     )
 
 

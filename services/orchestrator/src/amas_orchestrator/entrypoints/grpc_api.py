@@ -13,9 +13,11 @@ from amas_chassis import telemetry
 from amas_governance.canonical import canonical_json
 from amas_governance.loader import SourceFile
 
+from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.usecases.apply_resources import ApplyResources, Change
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
+from amas_orchestrator.usecases.edit_action import EditAction
 from amas_orchestrator.usecases.read_approvals import ReadApprovals
 from amas_orchestrator.usecases.read_resources import ReadResources
 from amas_orchestrator.usecases.read_runs import ReadRuns
@@ -26,11 +28,12 @@ from .approval_wire import (
     approval_message,
     approval_state_of,
     bundle_message,
+    edit_message,
     principal_of,
     problem_message,
     resource_message,
 )
-from .run_wire import event_message, run_message, run_state_of
+from .run_wire import decision_message, event_message, run_message, run_state_of
 
 SERVICE = "amas.orchestrator.v1.OrchestratorService"
 _METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["OrchestratorService"].methods]
@@ -46,6 +49,7 @@ class UseCases:
     watch_run: WatchRun
     cancel_run: CancelRun
     decide_approval: DecideApproval
+    edit_action: EditAction
     read_approvals: ReadApprovals
     apply_resources: ApplyResources
     read_resources: ReadResources
@@ -119,11 +123,19 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         approval = await self._use.decide_approval(
             principal_of(request.principal),
             request.approval_id,
-            approve=request.approve,
-            reason=request.reason,
-            shown_digest=request.action_digest,
+            Verdict(request.approve, request.reason, request.action_digest, request.rendering_digest),
+            request.edited_arguments_json,
         )
         return pb.DecideApprovalResponse(approval=approval_message(approval))
+
+    async def PreviewEdit(self, request: pb.PreviewEditRequest, context: Any) -> pb.PreviewEditResponse:  # noqa: N802 - named by the contract
+        """Says what would become of an edited action."""
+        preview = await self._use.edit_action.preview(
+            principal_of(request.principal), request.approval_id, request.arguments_json
+        )
+        return pb.PreviewEditResponse(
+            edit=edit_message(preview.approval, preview.edit), decision=decision_message(preview.decision.to_dict())
+        )
 
     async def ApplyResources(self, request: pb.ApplyResourcesRequest, context: Any) -> pb.ApplyResourcesResponse:  # noqa: N802 - named by the contract
         """Applies resources."""

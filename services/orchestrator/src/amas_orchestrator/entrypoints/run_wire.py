@@ -114,7 +114,8 @@ def _reasons(values: list[Json]) -> list[decision_pb2.Reason]:
     return [decision_pb2.Reason(code=value["code"], message=value["message"]) for value in values]
 
 
-def _decision(value: Json) -> decision_pb2.Decision:
+def decision_message(value: Json) -> decision_pb2.Decision:
+    """A decision in the form that events carry."""
     return decision_pb2.Decision(
         id=value["id"],
         effect=decision_pb2.Effect.Value(f"EFFECT_{value['effect'].upper()}"),
@@ -126,7 +127,8 @@ def _decision(value: Json) -> decision_pb2.Decision:
     )
 
 
-def _label(value: Json | None) -> label_pb2.Label | None:
+def label_message(value: Json | None) -> label_pb2.Label | None:
+    """A label; None stays unset."""
     if value is None:
         return None
     label = Label.from_dict(value)
@@ -167,7 +169,7 @@ def _model_called(message: run_pb2.RunEvent, payload: Json) -> None:
 
 
 def _tool_called(message: run_pb2.RunEvent, payload: Json) -> None:
-    decision, label = _decision(payload["decision"]), _label(payload["label"])
+    decision, label = decision_message(payload["decision"]), label_message(payload["label"])
     message.tool_called.CopyFrom(run_pb2.ToolCalled(**{**payload, "decision": decision, "label": label}))
 
 

@@ -117,6 +117,10 @@ class Enforcer(Protocol):
         """What the role may call."""
         ...
 
+    async def decide(self, actor: Actor, tool: str, arguments: Json) -> Decision:
+        """What enforcement would decide now; does nothing."""
+        ...
+
     async def enforce(self, actor: Actor, tool: str, arguments: Json, key: str, grant: Grant | None = None) -> Enforced:
         """Decides and, if allowed, calls. The same key is the same attempt."""
         ...

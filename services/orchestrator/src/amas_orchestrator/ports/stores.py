@@ -81,7 +81,10 @@ class ApprovalStore(Protocol):
         rule: Callable[[Approval], Approval],
         event: Callable[[Approval], NewEvent],
     ) -> Approval | None:
-        """Applies a rule to the locked row and stores what it says, with its event, at once; None if there is none."""
+        """Applies a rule to the locked row and stores the answer and the edit that it adds, with its event, at once.
+
+        None if there is no such approval.
+        """
         ...
 
     async def settle(self, approval_id: str, now: datetime) -> Approval:

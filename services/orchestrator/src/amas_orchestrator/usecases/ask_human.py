@@ -13,13 +13,14 @@ from amas_governance.actions import action_digest
 from amas_governance.canonical import canonical_json
 
 from amas_orchestrator.domain import ids
-from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Requirement
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Proposer, Requirement
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, run_state_changed, step_state_changed
-from amas_orchestrator.domain.model import Json, Principal, Reason, RunState, StepState
+from amas_orchestrator.domain.model import Json, Reason, RunState, StepState
+from amas_orchestrator.domain.rendering import rendering_digest
 from amas_orchestrator.ports import ApprovalStore, Grant
 
 from .patience import Patience
-from .step_job import StepJob, Workplace
+from .step_job import StepJob, StepProgress, Workplace
 from .write_record import Recorder
 
 
@@ -34,7 +35,7 @@ class AskHuman:
 
     async def open(
         self,
-        job: StepJob,
+        progress: StepProgress,
         place: Workplace,
         kind: ApprovalKind,
         where: tuple[str | int, ...],
@@ -45,7 +46,7 @@ class AskHuman:
         requirement: Requirement,
     ) -> Approval:
         """Asks, once for each place (`where`); answers the approval as it stands."""
-        now = self._clock.now()
+        job, now = progress.job, self._clock.now()
         wanted = Approval(
             id=ids.approval_id(job.run.id, job.path, *where),
             tenant=job.run.tenant,
@@ -65,6 +66,13 @@ class AskHuman:
             requirement=requirement,
             requested_at=now,
             expires_at=now + timedelta(seconds=requirement.expires_in),
+            proposer=Proposer(
+                application=job.run.principal.client_id,
+                orchestration=job.run.orchestration,
+                delegated_by=job.delegated_by,
+                turn=progress.turn,
+                label=progress.label,
+            ),
         )
         approval = await self._patience.record("database", lambda: self._approvals.open(wanted))
         if approval.state is not ApprovalState.OPENING:
@@ -96,14 +104,15 @@ class AskHuman:
 
 
 def grant_of(approval: Approval) -> Grant:
-    """What the policy-sidecar is shown of an approved approval."""
+    """What the policy-sidecar is shown of an approved approval: the one action, and the answers about that one."""
+    question = approval.approved_question or approval.proposed
     return Grant(
         approval_id=approval.id,
-        action_digest=approval.action_digest,
+        action_digest=question.action_digest,
         bundle=approval.bundle,
         requester=approval.requester,
-        answers=tuple(answer for answer in approval.answers if answer.approved),
-        expires_at=approval.expires_at,
+        answers=approval.approved_answers,
+        expires_at=question.expires_at,
         repeats_unknown_outcome=approval.kind is ApprovalKind.UNKNOWN_OUTCOME,
     )
 
@@ -146,6 +155,10 @@ def _requested(job: StepJob, approval: Approval) -> AuditRecord:
         "requirement": approval.requirement.to_dict(),
         "reasons": [reason.to_dict() for reason in approval.reasons],
         "requester": approval.requester,
+        "application": approval.proposer.application,
+        "delegated_by": list(approval.proposer.delegated_by),
+        "label": approval.proposer.label.to_dict(),
+        "rendering_digest": rendering_digest(approval),
         "expires_at": approval.expires_at.isoformat(),
     }
     return AuditRecord(
@@ -165,10 +178,9 @@ def _decided(job: StepJob, approval: Approval) -> AuditRecord:
         "approval_id": approval.id,
         "state": approval.state.value,
         "action_digest": approval.action_digest,
-        "answers": [
-            {"approver": a.approver, "approved": a.approved, "reason": a.reason, "time": a.time.isoformat()}
-            for a in approval.answers
-        ],
+        "edited_digests": [edit.action_digest for edit in approval.edits],
+        "approved_digest": approval.approved_question.action_digest if approval.approved_question else "",
+        "answers": [answer.to_dict() for answer in approval.answers],
     }
     return AuditRecord(
         f"approval-decided:{approval.id}",
@@ -202,21 +214,31 @@ def _going_on(job: StepJob, approval: Approval, at: datetime, others: bool) -> l
     key = f"approval/{approval.id}"
     events = [step_state_changed(job.path, f"{key}/running", at, StepState.RUNNING, job.role.metadata.name)]
     if approval.state is ApprovalState.EXPIRED:
-        payload = {"approval_id": approval.id, "approved": False, "approver": "", "reason": "nobody answered in time"}
+        payload = {
+            "approval_id": approval.id,
+            "approved": False,
+            "approver": "",
+            "reason": "nobody answered in time",
+            "action_digest": approval.action_digest,
+            "edited": False,
+        }
         events.insert(0, NewEvent(f"{key}/expired", "approval_decided", at, payload, job.path))
     if not others:
         events.append(run_state_changed(f"{key}/running", at, RunState.RUNNING))
     return events
 
 
-def answer_event(approval: Approval, principal: Principal) -> NewEvent:
-    """The event of one human's answer; the store writes it together with the answer."""
-    answer = next(answer for answer in approval.answers if answer.approver == principal.subject)
+def answer_event(approval: Approval) -> NewEvent:
+    """The event of the newest answer; the store writes it together with the answer."""
+    answer = approval.answers[-1]
     payload = {
         "approval_id": approval.id,
         "approved": answer.approved,
         "approver": answer.approver,
         "reason": answer.reason,
+        "action_digest": answer.action_digest,
+        "edited": answer.action_digest != approval.action_digest,
     }
-    key = f"approval/{approval.id}/answer/{answer.approver}"
+    # One person may answer about the proposed action and about an edited one.
+    key = f"approval/{approval.id}/answer/{answer.approver}/{answer.action_digest}"
     return NewEvent(key, "approval_decided", answer.time, payload, approval.step)

@@ -6,17 +6,18 @@ other way, and never repeat a call under another key unless a human said so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
-from amas_governance.canonical import canonical_json
+from amas_governance.canonical import canonical_json, parse_json
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import ids
-from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Requirement
-from amas_orchestrator.domain.conversation import Call, error_text
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Question, Requirement
+from amas_orchestrator.domain.conversation import Call, edited_text, error_text
 from amas_orchestrator.domain.events import NewEvent, preview
 from amas_orchestrator.domain.model import Json, Reason
 from amas_orchestrator.ports import Actor, Decision, Enforced, Enforcer, Grant, Metrics
@@ -58,7 +59,7 @@ class ActionRunner:
         *,
         label: Label,
         trusted: TrustedValues,
-        grant: Grant | None = None,
+        approved: Approval | None = None,
         waited: timedelta = timedelta(),
     ) -> tuple[Json, list[NewEvent]]:
         """Hands one call to the enforcer; what came of it, and the events that say so.
@@ -70,8 +71,9 @@ class ActionRunner:
             raise Cancelled
         job, turn = progress.job, progress.turn
         where: tuple[str | int, ...] = (turn, call.index)
-        if grant is not None:
-            where = (*where, f"approved-{grant.approval_id}")
+        grant = None
+        if approved is not None:
+            where, grant = (*where, f"approved-{approved.id}"), grant_of(approved)
         key = ids.place_key(job.run.id, job.path, *where)
         enforced = await self._enforce(
             progress, place, call, progress.job.actor(turn, label, trusted), key, grant, waited
@@ -79,9 +81,11 @@ class ActionRunner:
         self._metrics.tool_called(enforced.decision.effect)
         event = _tool_called(job, call, where, enforced, self._clock)
         if enforced.decision.effect == "escalate":
-            return await self._escalate(job, place, call, where, enforced.decision, event)
+            return await self._escalate(progress, place, call, where, enforced.decision, event)
         if enforced.outcome == "unknown":
-            return await self._unknown(job, place, call, where, event)
+            question = approved.approved_question if approved is not None else None
+            requirement = question.requirement if question is not None else _requirement_for(job, call.tool)
+            return await self._unknown(progress, place, call, where, requirement, event)
         denied = enforced.decision.effect != "allow"
         reply = error_text(_first(enforced.decision)) if denied else enforced.text
         result: Json = {"status": "done", "reply": reply, "bytes_in": len(reply.encode())}
@@ -107,18 +111,23 @@ class ActionRunner:
             result = {"status": "cancelled"}
         elif approval.state is not ApprovalState.APPROVED:
             result = _not_approved(approval)
+            if call is not None:
+                result = _told(result, call, _with_arguments(call, approval.proposed))
         elif call is None:
             result = {"status": "extended"}
         else:
+            question = approval.approved_question or approval.proposed
+            call, asked = _with_arguments(call, question), call
             result, events = await self.attempt(
                 progress,
                 place,
                 call,
                 label=progress.label,
                 trusted=progress.trusted,
-                grant=grant_of(approval),
+                approved=approval,
                 waited=waited,
             )
+            result = _told(result, asked, call)
         await self._recorder.events(progress.job.run, events, place.cancel)
         return {**result, "at": self._clock.now().isoformat(), "waited": waited.total_seconds()}
 
@@ -126,7 +135,7 @@ class ActionRunner:
         """The body of a durable step that asks whether a step may go on beyond its bounds."""
         job = progress.job
         approval = await self._human.open(
-            job,
+            progress,
             place,
             ApprovalKind.BOUND,
             ("bound", progress.spent.allowance),
@@ -170,41 +179,60 @@ class ActionRunner:
 
     async def _escalate(
         self,
-        job: StepJob,
+        progress: StepProgress,
         place: Workplace,
         call: Call,
         where: tuple[str | int, ...],
         decision: Decision,
         event: NewEvent,
     ) -> tuple[Json, list[NewEvent]]:
-        await self._recorder.events(job.run, [event], place.cancel)
+        await self._recorder.events(progress.job.run, [event], place.cancel)
         approval = await self._human.open(
-            job,
+            progress,
             place,
             ApprovalKind.ACTION,
             where,
             tool=call.tool,
             arguments=call.arguments,
             reasons=decision.reasons,
-            requirement=decision.requirement or Requirement.of(job.escalation),
+            requirement=decision.requirement or Requirement.of(progress.job.escalation),
         )
         return _open_result("escalated", approval, self._clock), []
 
     async def _unknown(
-        self, job: StepJob, place: Workplace, call: Call, where: tuple[str | int, ...], event: NewEvent
+        self,
+        progress: StepProgress,
+        place: Workplace,
+        call: Call,
+        where: tuple[str | int, ...],
+        requirement: Requirement,
+        event: NewEvent,
     ) -> tuple[Json, list[NewEvent]]:
-        await self._recorder.events(job.run, [event], place.cancel)
+        await self._recorder.events(progress.job.run, [event], place.cancel)
         approval = await self._human.open(
-            job,
+            progress,
             place,
             ApprovalKind.UNKNOWN_OUTCOME,
             (*where, "unknown"),
             tool=call.tool,
             arguments=call.arguments,
             reasons=(UNKNOWN,),
-            requirement=_requirement_for(job, call.tool),
+            requirement=requirement,
         )
         return _open_result("unknown", approval, self._clock), []
+
+
+def _with_arguments(call: Call, question: Question) -> Call:
+    """The call with the arguments that people were asked about, which may be others than the model proposed."""
+    return replace(call, arguments=parse_json(question.arguments_json))
+
+
+def _told(result: Json, asked: Call, done: Call) -> Json:
+    """The result as the model is told it: what was really done, where people changed what it had asked for."""
+    if result["status"] != "done" or asked.arguments == done.arguments:
+        return result
+    reply = edited_text(done.arguments, result["reply"])
+    return {**result, "reply": reply, "bytes_in": len(reply.encode())}
 
 
 def _requirement_for(job: StepJob, tool: str) -> Requirement:

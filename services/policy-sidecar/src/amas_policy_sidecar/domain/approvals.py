@@ -33,7 +33,8 @@ def verify_approval(
     if requirement is None:
         return
     if requirement.four_eyes:
-        approvers -= {grant.requester, context.principal.subject}
+        # The run's own principal, whatever the grant says, and the application that acted for it.
+        approvers -= {grant.requester, context.principal.subject, context.principal.client_id}
         if not approvers:
             raise Denied("APPROVAL_BY_REQUESTER", "the requester's own approval does not count")
     if requirement.groups:

@@ -41,6 +41,8 @@ class Principal:
     tenant: str
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    # The application that the token was given to; empty if it named none.
+    client_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def read_context(message: policy_pb2.ActionContext) -> ActionContext:
             tenant=principal.tenant,
             roles=tuple(principal.roles),
             groups=tuple(principal.groups),
+            client_id=principal.client_id,
         ),
         bundle=message.bundle,
         label=read_label(message.context_label),

@@ -23,22 +23,25 @@ _sym_db = _symbol_database.Default()
 
 
 from amas.common.v1 import decision_pb2 as amas_dot_common_dot_v1_dot_decision__pb2
+from amas.common.v1 import label_pb2 as amas_dot_common_dot_v1_dot_label__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/approval.proto\x12\x0e\x61mas.common.v1\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"n\n\x0e\x41pprovalAnswer\x12\x10\n\x08\x61pprover\x18\x01 \x01(\t\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x04\n\x08\x41pproval\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.amas.common.v1.ApprovalKind\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x11\n\trequester\x18\x07 \x01(\t\x12\x0c\n\x04role\x18\x08 \x01(\t\x12\x0f\n\x07purpose\x18\t \x01(\t\x12\x0c\n\x04tool\x18\n \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x0b \x01(\t\x12\x15\n\raction_digest\x18\x0c \x01(\t\x12\x0e\n\x06\x62undle\x18\r \x01(\t\x12\'\n\x07reasons\x18\x0e \x03(\x0b\x32\x16.amas.common.v1.Reason\x12\x38\n\x0brequirement\x18\x0f \x01(\x0b\x32#.amas.common.v1.ApprovalRequirement\x12\x30\n\x0crequested_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x61nswers\x18\x12 \x03(\x0b\x32\x1e.amas.common.v1.ApprovalAnswer*\xbf\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1c\n\x18\x41PPROVAL_STATE_CANCELLED\x10\x05*\x83\x01\n\x0c\x41pprovalKind\x12\x1d\n\x19\x41PPROVAL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PPROVAL_KIND_ACTION\x10\x01\x12!\n\x1d\x41PPROVAL_KIND_UNKNOWN_OUTCOME\x10\x02\x12\x17\n\x13\x41PPROVAL_KIND_BOUND\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/approval.proto\x12\x0e\x61mas.common.v1\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1a\x61mas/common/v1/label.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x01\n\x0e\x41pprovalAnswer\x12\x10\n\x08\x61pprover\x18\x01 \x01(\t\x12\x10\n\x08\x61pproved\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06issuer\x18\x05 \x01(\t\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x15\n\raction_digest\x18\x07 \x01(\t\x12\x18\n\x10rendering_digest\x18\x08 \x01(\t\"\xb4\x02\n\x0c\x41pprovalEdit\x12\x15\n\raction_digest\x18\x01 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x02 \x01(\t\x12\x0e\n\x06\x65\x64itor\x18\x03 \x01(\t\x12\x0e\n\x06issuer\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07reasons\x18\x06 \x03(\x0b\x32\x16.amas.common.v1.Reason\x12\x38\n\x0brequirement\x18\x07 \x01(\x0b\x32#.amas.common.v1.ApprovalRequirement\x12.\n\nexpires_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10rendering_digest\x18\t \x01(\t\"\xdb\x05\n\x08\x41pproval\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06run_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.amas.common.v1.ApprovalKind\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x11\n\trequester\x18\x07 \x01(\t\x12\x0c\n\x04role\x18\x08 \x01(\t\x12\x0f\n\x07purpose\x18\t \x01(\t\x12\x0c\n\x04tool\x18\n \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x0b \x01(\t\x12\x15\n\raction_digest\x18\x0c \x01(\t\x12\x0e\n\x06\x62undle\x18\r \x01(\t\x12\'\n\x07reasons\x18\x0e \x03(\x0b\x32\x16.amas.common.v1.Reason\x12\x38\n\x0brequirement\x18\x0f \x01(\x0b\x32#.amas.common.v1.ApprovalRequirement\x12\x30\n\x0crequested_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x61nswers\x18\x12 \x03(\x0b\x32\x1e.amas.common.v1.ApprovalAnswer\x12\x13\n\x0b\x61pplication\x18\x13 \x01(\t\x12\x15\n\rorchestration\x18\x14 \x01(\t\x12\x14\n\x0c\x64\x65legated_by\x18\x15 \x03(\t\x12$\n\x05label\x18\x16 \x01(\x0b\x32\x15.amas.common.v1.Label\x12\x18\n\x10rendering_digest\x18\x17 \x01(\t\x12+\n\x05\x65\x64its\x18\x18 \x03(\x0b\x32\x1c.amas.common.v1.ApprovalEdit\x12\x17\n\x0f\x61pproved_digest\x18\x19 \x01(\t*\xbf\x01\n\rApprovalState\x12\x1e\n\x1a\x41PPROVAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41PPROVAL_STATE_PENDING\x10\x01\x12\x1b\n\x17\x41PPROVAL_STATE_APPROVED\x10\x02\x12\x1b\n\x17\x41PPROVAL_STATE_REJECTED\x10\x03\x12\x1a\n\x16\x41PPROVAL_STATE_EXPIRED\x10\x04\x12\x1c\n\x18\x41PPROVAL_STATE_CANCELLED\x10\x05*\x83\x01\n\x0c\x41pprovalKind\x12\x1d\n\x19\x41PPROVAL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PPROVAL_KIND_ACTION\x10\x01\x12!\n\x1d\x41PPROVAL_KIND_UNKNOWN_OUTCOME\x10\x02\x12\x17\n\x13\x41PPROVAL_KIND_BOUND\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'amas.common.v1.approval_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPROVALSTATE']._serialized_start=760
-  _globals['_APPROVALSTATE']._serialized_end=951
-  _globals['_APPROVALKIND']._serialized_start=954
-  _globals['_APPROVALKIND']._serialized_end=1085
-  _globals['_APPROVALANSWER']._serialized_start=113
-  _globals['_APPROVALANSWER']._serialized_end=223
-  _globals['_APPROVAL']._serialized_start=226
-  _globals['_APPROVAL']._serialized_end=757
+  _globals['_APPROVALSTATE']._serialized_start=1381
+  _globals['_APPROVALSTATE']._serialized_end=1572
+  _globals['_APPROVALKIND']._serialized_start=1575
+  _globals['_APPROVALKIND']._serialized_end=1706
+  _globals['_APPROVALANSWER']._serialized_start=142
+  _globals['_APPROVALANSWER']._serialized_end=333
+  _globals['_APPROVALEDIT']._serialized_start=336
+  _globals['_APPROVALEDIT']._serialized_end=644
+  _globals['_APPROVAL']._serialized_start=647
+  _globals['_APPROVAL']._serialized_end=1378
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 A human's answer to an escalation (invariant I3)."""
 
 from amas.common.v1 import decision_pb2 as _decision_pb2
+from amas.common.v1 import label_pb2 as _label_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -82,11 +83,25 @@ class ApprovalAnswer(_message.Message):
     APPROVED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    ACTION_DIGEST_FIELD_NUMBER: _builtins.int
+    RENDERING_DIGEST_FIELD_NUMBER: _builtins.int
     approver: _builtins.str
     approved: _builtins.bool
     reason: _builtins.str
+    issuer: _builtins.str
+    """Issuer of the approver's token."""
+    action_digest: _builtins.str
+    """Digest of the action that was answered."""
+    rendering_digest: _builtins.str
+    """Digest of all that the approver was shown, as `Approval.rendering_digest` was."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The approver's groups, as the token named them, that let the answer count."""
+
     def __init__(
         self,
         *,
@@ -94,14 +109,72 @@ class ApprovalAnswer(_message.Message):
         approved: _builtins.bool = ...,
         reason: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        issuer: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        action_digest: _builtins.str = ...,
+        rendering_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "approver", b"approver", "reason", b"reason", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "approved", b"approved", "approver", b"approver", "groups", b"groups", "issuer", b"issuer", "reason", b"reason", "rendering_digest", b"rendering_digest", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalAnswer: _TypeAlias = ApprovalAnswer  # noqa: Y015
+
+@_typing.final
+class ApprovalEdit(_message.Message):
+    """ApprovalEdit is an action that an approver put in place of the proposed one: the same tool with other arguments. It has
+    its own digest and its own decision, and who must answer is what policy asks of it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_DIGEST_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    EDITOR_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    REQUIREMENT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RENDERING_DIGEST_FIELD_NUMBER: _builtins.int
+    action_digest: _builtins.str
+    arguments_json: _builtins.str
+    editor: _builtins.str
+    issuer: _builtins.str
+    """Issuer of the editor's token."""
+    rendering_digest: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Reason]:
+        """Why policy asks for an approval of it."""
+
+    @_builtins.property
+    def requirement(self) -> _decision_pb2.ApprovalRequirement: ...
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        action_digest: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        editor: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        reasons: _abc.Iterable[_decision_pb2.Reason] | None = ...,
+        requirement: _decision_pb2.ApprovalRequirement | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        rendering_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "requirement", b"requirement", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "arguments_json", b"arguments_json", "editor", b"editor", "expires_at", b"expires_at", "issuer", b"issuer", "reasons", b"reasons", "rendering_digest", b"rendering_digest", "requirement", b"requirement", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalEdit: _TypeAlias = ApprovalEdit  # noqa: Y015
 
 @_typing.final
 class Approval(_message.Message):
@@ -125,6 +198,13 @@ class Approval(_message.Message):
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    ORCHESTRATION_FIELD_NUMBER: _builtins.int
+    DELEGATED_BY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    RENDERING_DIGEST_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    APPROVED_DIGEST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     tenant: _builtins.str
     run_id: _builtins.str
@@ -132,6 +212,7 @@ class Approval(_message.Message):
     kind: Global___ApprovalKind.ValueType
     state: Global___ApprovalState.ValueType
     requester: _builtins.str
+    """Who is responsible: the person or workload that started the run, whatever roles stand between."""
     role: _builtins.str
     purpose: _builtins.str
     """What the role is for, in its contract's words."""
@@ -139,6 +220,15 @@ class Approval(_message.Message):
     arguments_json: _builtins.str
     action_digest: _builtins.str
     bundle: _builtins.str
+    application: _builtins.str
+    """The application that the requester used; with four eyes it cannot approve either."""
+    orchestration: _builtins.str
+    rendering_digest: _builtins.str
+    """`sha256:<hex>` over the canonical JSON of all that an approver is shown: action, arguments, purpose, reasons,
+    label, chain of delegation, requirement and expiry (docs/approvals.md).
+    """
+    approved_digest: _builtins.str
+    """Digest of the action that was approved, once one is."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Reason]: ...
     @_builtins.property
@@ -149,6 +239,18 @@ class Approval(_message.Message):
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalAnswer]: ...
+    @_builtins.property
+    def delegated_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the roles that delegated, outermost first; `role` is the one that acts."""
+
+    @_builtins.property
+    def label(self) -> _label_pb2.Label:
+        """Join of the labels of all that the acting model had seen."""
+
+    @_builtins.property
+    def edits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalEdit]:
+        """An answer names the digest of the proposed action or of one of these; a quorum counts answers to the same one."""
+
     def __init__(
         self,
         *,
@@ -170,10 +272,17 @@ class Approval(_message.Message):
         requested_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         answers: _abc.Iterable[Global___ApprovalAnswer] | None = ...,
+        application: _builtins.str = ...,
+        orchestration: _builtins.str = ...,
+        delegated_by: _abc.Iterable[_builtins.str] | None = ...,
+        label: _label_pb2.Label | None = ...,
+        rendering_digest: _builtins.str = ...,
+        edits: _abc.Iterable[Global___ApprovalEdit] | None = ...,
+        approved_digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "requested_at", b"requested_at", "requirement", b"requirement"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "label", b"label", "requested_at", b"requested_at", "requirement", b"requirement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "answers", b"answers", "arguments_json", b"arguments_json", "bundle", b"bundle", "expires_at", b"expires_at", "id", b"id", "kind", b"kind", "purpose", b"purpose", "reasons", b"reasons", "requested_at", b"requested_at", "requester", b"requester", "requirement", b"requirement", "role", b"role", "run_id", b"run_id", "state", b"state", "step", b"step", "tenant", b"tenant", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "answers", b"answers", "application", b"application", "approved_digest", b"approved_digest", "arguments_json", b"arguments_json", "bundle", b"bundle", "delegated_by", b"delegated_by", "edits", b"edits", "expires_at", b"expires_at", "id", b"id", "kind", b"kind", "label", b"label", "orchestration", b"orchestration", "purpose", b"purpose", "reasons", b"reasons", "rendering_digest", b"rendering_digest", "requested_at", b"requested_at", "requester", b"requester", "requirement", b"requirement", "role", b"role", "run_id", b"run_id", "state", b"state", "step", b"step", "tenant", b"tenant", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

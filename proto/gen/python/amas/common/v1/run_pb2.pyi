@@ -451,10 +451,16 @@ class ApprovalDecided(_message.Message):
     APPROVED_FIELD_NUMBER: _builtins.int
     APPROVER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ACTION_DIGEST_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     approved: _builtins.bool
     approver: _builtins.str
     reason: _builtins.str
+    action_digest: _builtins.str
+    """Digest of the action that was answered."""
+    edited: _builtins.bool
+    """The approver changed the arguments: the action is not the one that was proposed."""
     def __init__(
         self,
         *,
@@ -462,10 +468,12 @@ class ApprovalDecided(_message.Message):
         approved: _builtins.bool = ...,
         approver: _builtins.str = ...,
         reason: _builtins.str = ...,
+        action_digest: _builtins.str = ...,
+        edited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "approved", b"approved", "approver", b"approver", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "approval_id", b"approval_id", "approved", b"approved", "approver", b"approver", "edited", b"edited", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

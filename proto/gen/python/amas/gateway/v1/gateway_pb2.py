@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from amas.common.v1 import approval_pb2 as amas_dot_common_dot_v1_dot_approval__pb2
+from amas.common.v1 import decision_pb2 as amas_dot_common_dot_v1_dot_decision__pb2
 from amas.common.v1 import resource_pb2 as amas_dot_common_dot_v1_dot_resource__pb2
 from amas.common.v1 import run_pb2 as amas_dot_common_dot_v1_dot_run__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/gateway/v1/gateway.proto\x12\x0f\x61mas.gateway.v1\x1a\x1d\x61mas/common/v1/approval.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x18\x61mas/common/v1/run.proto\x1a\x1b\x62uf/validate/validate.proto\"U\n\x0fStartRunRequest\x12 \n\rorchestration\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12 \n\ninput_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\"E\n\x10StartRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"*\n\rGetRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\x84\x01\n\x0fListRunsRequest\x12\x15\n\rorchestration\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.amas.common.v1.RunState\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"N\n\x10ListRunsResponse\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.amas.common.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"5\n\x11\x43\x61ncelRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"M\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"4\n\x12GetApprovalRequest\x12\x1e\n\x0b\x61pproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"A\n\x13GetApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\x87\x01\n\x14ListApprovalsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"]\n\x15ListApprovalsResponse\x12+\n\tapprovals\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x97\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x1e\n\x0b\x61pproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x0f\n\x07\x61pprove\x18\x02 \x01(\x08\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x33\n\raction_digest\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\"D\n\x16\x44\x65\x63ideApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\x98\x01\n\x15\x41pplyResourcesRequest\x12\x36\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1c.amas.common.v1.ResourceFileB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x36\n\x06\x64\x65lete\x18\x02 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"\xd7\x01\n\x16\x41pplyResourcesResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.amas.common.v1.ResourceChange\x12\x31\n\x08problems\x18\x03 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\"e\n\x14ListResourcesRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x85\x01\n\x15ListResourcesResponse\x12+\n\tresources\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12&\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x16.amas.common.v1.Bundle2\x98\x03\n\x0bRunsService\x12O\n\x08StartRun\x12 .amas.gateway.v1.StartRunRequest\x1a!.amas.gateway.v1.StartRunResponse\x12I\n\x06GetRun\x12\x1e.amas.gateway.v1.GetRunRequest\x1a\x1f.amas.gateway.v1.GetRunResponse\x12O\n\x08ListRuns\x12 .amas.gateway.v1.ListRunsRequest\x1a!.amas.gateway.v1.ListRunsResponse\x12R\n\tCancelRun\x12!.amas.gateway.v1.CancelRunRequest\x1a\".amas.gateway.v1.CancelRunResponse\x12H\n\x08WatchRun\x12 .amas.gateway.v1.WatchRunRequest\x1a\x18.amas.common.v1.RunEvent0\x01\x32\xaf\x02\n\x10\x41pprovalsService\x12X\n\x0bGetApproval\x12#.amas.gateway.v1.GetApprovalRequest\x1a$.amas.gateway.v1.GetApprovalResponse\x12^\n\rListApprovals\x12%.amas.gateway.v1.ListApprovalsRequest\x1a&.amas.gateway.v1.ListApprovalsResponse\x12\x61\n\x0e\x44\x65\x63ideApproval\x12&.amas.gateway.v1.DecideApprovalRequest\x1a\'.amas.gateway.v1.DecideApprovalResponse2\xd5\x01\n\x10ResourcesService\x12\x61\n\x0e\x41pplyResources\x12&.amas.gateway.v1.ApplyResourcesRequest\x1a\'.amas.gateway.v1.ApplyResourcesResponse\x12^\n\rListResources\x12%.amas.gateway.v1.ListResourcesRequest\x1a&.amas.gateway.v1.ListResourcesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/gateway/v1/gateway.proto\x12\x0f\x61mas.gateway.v1\x1a\x1d\x61mas/common/v1/approval.proto\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x18\x61mas/common/v1/run.proto\x1a\x1b\x62uf/validate/validate.proto\"U\n\x0fStartRunRequest\x12 \n\rorchestration\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12 \n\ninput_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\"E\n\x10StartRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"*\n\rGetRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\x84\x01\n\x0fListRunsRequest\x12\x15\n\rorchestration\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.amas.common.v1.RunState\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"N\n\x10ListRunsResponse\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.amas.common.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x10\x43\x61ncelRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"5\n\x11\x43\x61ncelRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"M\n\x0fWatchRunRequest\x12\x19\n\x06run_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"4\n\x12GetApprovalRequest\x12\x1e\n\x0b\x61pproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"A\n\x13GetApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\x87\x01\n\x14ListApprovalsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"]\n\x15ListApprovalsResponse\x12+\n\tapprovals\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfc\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x1e\n\x0b\x61pproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x0f\n\x07\x61pprove\x18\x02 \x01(\x08\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x33\n\raction_digest\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x39\n\x10rendering_digest\x18\x05 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^(sha256:[0-9a-f]{64})?$\x12(\n\x15\x65\x64ited_arguments_json\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\"Y\n\x12PreviewEditRequest\x12\x1e\n\x0b\x61pproval_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12#\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x10\x02(\x80\x80\x10\"m\n\x13PreviewEditResponse\x12*\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x1c.amas.common.v1.ApprovalEdit\x12*\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x18.amas.common.v1.Decision\"D\n\x16\x44\x65\x63ideApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\x98\x01\n\x15\x41pplyResourcesRequest\x12\x36\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1c.amas.common.v1.ResourceFileB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x36\n\x06\x64\x65lete\x18\x02 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"\xd7\x01\n\x16\x41pplyResourcesResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.amas.common.v1.ResourceChange\x12\x31\n\x08problems\x18\x03 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\"e\n\x14ListResourcesRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x04 \x01(\t\"\x85\x01\n\x15ListResourcesResponse\x12+\n\tresources\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12&\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x16.amas.common.v1.Bundle2\x98\x03\n\x0bRunsService\x12O\n\x08StartRun\x12 .amas.gateway.v1.StartRunRequest\x1a!.amas.gateway.v1.StartRunResponse\x12I\n\x06GetRun\x12\x1e.amas.gateway.v1.GetRunRequest\x1a\x1f.amas.gateway.v1.GetRunResponse\x12O\n\x08ListRuns\x12 .amas.gateway.v1.ListRunsRequest\x1a!.amas.gateway.v1.ListRunsResponse\x12R\n\tCancelRun\x12!.amas.gateway.v1.CancelRunRequest\x1a\".amas.gateway.v1.CancelRunResponse\x12H\n\x08WatchRun\x12 .amas.gateway.v1.WatchRunRequest\x1a\x18.amas.common.v1.RunEvent0\x01\x32\x89\x03\n\x10\x41pprovalsService\x12X\n\x0bGetApproval\x12#.amas.gateway.v1.GetApprovalRequest\x1a$.amas.gateway.v1.GetApprovalResponse\x12^\n\rListApprovals\x12%.amas.gateway.v1.ListApprovalsRequest\x1a&.amas.gateway.v1.ListApprovalsResponse\x12\x61\n\x0e\x44\x65\x63ideApproval\x12&.amas.gateway.v1.DecideApprovalRequest\x1a\'.amas.gateway.v1.DecideApprovalResponse\x12X\n\x0bPreviewEdit\x12#.amas.gateway.v1.PreviewEditRequest\x1a$.amas.gateway.v1.PreviewEditResponse2\xd5\x01\n\x10ResourcesService\x12\x61\n\x0e\x41pplyResources\x12&.amas.gateway.v1.ApplyResourcesRequest\x1a\'.amas.gateway.v1.ApplyResourcesResponse\x12^\n\rListResources\x12%.amas.gateway.v1.ListResourcesRequest\x1a&.amas.gateway.v1.ListResourcesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,54 +62,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['action_digest']._loaded_options = None
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['action_digest']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['rendering_digest']._loaded_options = None
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['rendering_digest']._serialized_options = b'\272H\034r\0322\030^(sha256:[0-9a-f]{64})?$'
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['edited_arguments_json']._loaded_options = None
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['edited_arguments_json']._serialized_options = b'\272H\006r\004(\200\200\020'
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['approval_id']._loaded_options = None
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['approval_id']._serialized_options = b'\272H\006r\004\020\001\030\177'
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['arguments_json']._loaded_options = None
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['arguments_json']._serialized_options = b'\272H\010r\006\020\002(\200\200\020'
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['files']._loaded_options = None
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['files']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['delete']._loaded_options = None
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['delete']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
-  _globals['_STARTRUNREQUEST']._serialized_start=167
-  _globals['_STARTRUNREQUEST']._serialized_end=252
-  _globals['_STARTRUNRESPONSE']._serialized_start=254
-  _globals['_STARTRUNRESPONSE']._serialized_end=323
-  _globals['_GETRUNREQUEST']._serialized_start=325
-  _globals['_GETRUNREQUEST']._serialized_end=367
-  _globals['_GETRUNRESPONSE']._serialized_start=369
-  _globals['_GETRUNRESPONSE']._serialized_end=419
-  _globals['_LISTRUNSREQUEST']._serialized_start=422
-  _globals['_LISTRUNSREQUEST']._serialized_end=554
-  _globals['_LISTRUNSRESPONSE']._serialized_start=556
-  _globals['_LISTRUNSRESPONSE']._serialized_end=634
-  _globals['_CANCELRUNREQUEST']._serialized_start=636
-  _globals['_CANCELRUNREQUEST']._serialized_end=707
-  _globals['_CANCELRUNRESPONSE']._serialized_start=709
-  _globals['_CANCELRUNRESPONSE']._serialized_end=762
-  _globals['_WATCHRUNREQUEST']._serialized_start=764
-  _globals['_WATCHRUNREQUEST']._serialized_end=841
-  _globals['_GETAPPROVALREQUEST']._serialized_start=843
-  _globals['_GETAPPROVALREQUEST']._serialized_end=895
-  _globals['_GETAPPROVALRESPONSE']._serialized_start=897
-  _globals['_GETAPPROVALRESPONSE']._serialized_end=962
-  _globals['_LISTAPPROVALSREQUEST']._serialized_start=965
-  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1100
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1102
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1195
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1198
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1349
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=1351
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=1419
-  _globals['_APPLYRESOURCESREQUEST']._serialized_start=1422
-  _globals['_APPLYRESOURCESREQUEST']._serialized_end=1574
-  _globals['_APPLYRESOURCESRESPONSE']._serialized_start=1577
-  _globals['_APPLYRESOURCESRESPONSE']._serialized_end=1792
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=1794
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=1895
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=1898
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=2031
-  _globals['_RUNSSERVICE']._serialized_start=2034
-  _globals['_RUNSSERVICE']._serialized_end=2442
-  _globals['_APPROVALSSERVICE']._serialized_start=2445
-  _globals['_APPROVALSSERVICE']._serialized_end=2748
-  _globals['_RESOURCESSERVICE']._serialized_start=2751
-  _globals['_RESOURCESSERVICE']._serialized_end=2964
+  _globals['_STARTRUNREQUEST']._serialized_start=198
+  _globals['_STARTRUNREQUEST']._serialized_end=283
+  _globals['_STARTRUNRESPONSE']._serialized_start=285
+  _globals['_STARTRUNRESPONSE']._serialized_end=354
+  _globals['_GETRUNREQUEST']._serialized_start=356
+  _globals['_GETRUNREQUEST']._serialized_end=398
+  _globals['_GETRUNRESPONSE']._serialized_start=400
+  _globals['_GETRUNRESPONSE']._serialized_end=450
+  _globals['_LISTRUNSREQUEST']._serialized_start=453
+  _globals['_LISTRUNSREQUEST']._serialized_end=585
+  _globals['_LISTRUNSRESPONSE']._serialized_start=587
+  _globals['_LISTRUNSRESPONSE']._serialized_end=665
+  _globals['_CANCELRUNREQUEST']._serialized_start=667
+  _globals['_CANCELRUNREQUEST']._serialized_end=738
+  _globals['_CANCELRUNRESPONSE']._serialized_start=740
+  _globals['_CANCELRUNRESPONSE']._serialized_end=793
+  _globals['_WATCHRUNREQUEST']._serialized_start=795
+  _globals['_WATCHRUNREQUEST']._serialized_end=872
+  _globals['_GETAPPROVALREQUEST']._serialized_start=874
+  _globals['_GETAPPROVALREQUEST']._serialized_end=926
+  _globals['_GETAPPROVALRESPONSE']._serialized_start=928
+  _globals['_GETAPPROVALRESPONSE']._serialized_end=993
+  _globals['_LISTAPPROVALSREQUEST']._serialized_start=996
+  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1131
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1133
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1226
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1229
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1481
+  _globals['_PREVIEWEDITREQUEST']._serialized_start=1483
+  _globals['_PREVIEWEDITREQUEST']._serialized_end=1572
+  _globals['_PREVIEWEDITRESPONSE']._serialized_start=1574
+  _globals['_PREVIEWEDITRESPONSE']._serialized_end=1683
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=1685
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=1753
+  _globals['_APPLYRESOURCESREQUEST']._serialized_start=1756
+  _globals['_APPLYRESOURCESREQUEST']._serialized_end=1908
+  _globals['_APPLYRESOURCESRESPONSE']._serialized_start=1911
+  _globals['_APPLYRESOURCESRESPONSE']._serialized_end=2126
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=2128
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=2229
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=2232
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=2365
+  _globals['_RUNSSERVICE']._serialized_start=2368
+  _globals['_RUNSSERVICE']._serialized_end=2776
+  _globals['_APPROVALSSERVICE']._serialized_start=2779
+  _globals['_APPROVALSSERVICE']._serialized_end=3172
+  _globals['_RESOURCESSERVICE']._serialized_start=3175
+  _globals['_RESOURCESSERVICE']._serialized_end=3388
 # @@protoc_insertion_point(module_scope)

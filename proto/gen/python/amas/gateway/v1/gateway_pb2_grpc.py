@@ -296,6 +296,11 @@ class ApprovalsServiceStub:
                 request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalRequest.SerializeToString,
                 response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalResponse.FromString,
                 _registered_method=True)
+        self.PreviewEdit = channel.unary_unary(
+                '/amas.gateway.v1.ApprovalsService/PreviewEdit',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditResponse.FromString,
+                _registered_method=True)
 
 
 class ApprovalsServiceServicer:
@@ -319,6 +324,13 @@ class ApprovalsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewEdit(self, request, context):
+        """PreviewEdit says what would become of an action with other arguments, and changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ApprovalsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -336,6 +348,11 @@ def add_ApprovalsServiceServicer_to_server(servicer, server):
                     servicer.DecideApproval,
                     request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalRequest.FromString,
                     response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalResponse.SerializeToString,
+            ),
+            'PreviewEdit': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewEdit,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -419,6 +436,33 @@ class ApprovalsService:
             '/amas.gateway.v1.ApprovalsService/DecideApproval',
             amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalRequest.SerializeToString,
             amas_dot_gateway_dot_v1_dot_gateway__pb2.DecideApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewEdit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.ApprovalsService/PreviewEdit',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.PreviewEditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -99,6 +99,8 @@ class ApprovalsServiceStub:
     GetApproval: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetApprovalRequest, _gateway_pb2.GetApprovalResponse]
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListApprovalsRequest, _gateway_pb2.ListApprovalsResponse]
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.DecideApprovalRequest, _gateway_pb2.DecideApprovalResponse]
+    PreviewEdit: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.PreviewEditRequest, _gateway_pb2.PreviewEditResponse]
+    """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
 
 @_typing.type_check_only
 class ApprovalsServiceAsyncStub(ApprovalsServiceStub):
@@ -106,6 +108,8 @@ class ApprovalsServiceAsyncStub(ApprovalsServiceStub):
     GetApproval: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetApprovalRequest, _gateway_pb2.GetApprovalResponse]  # type: ignore[assignment]
     ListApprovals: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListApprovalsRequest, _gateway_pb2.ListApprovalsResponse]  # type: ignore[assignment]
     DecideApproval: _aio.UnaryUnaryMultiCallable[_gateway_pb2.DecideApprovalRequest, _gateway_pb2.DecideApprovalResponse]  # type: ignore[assignment]
+    PreviewEdit: _aio.UnaryUnaryMultiCallable[_gateway_pb2.PreviewEditRequest, _gateway_pb2.PreviewEditResponse]  # type: ignore[assignment]
+    """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
 
 class ApprovalsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -128,6 +132,14 @@ class ApprovalsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_pb2.DecideApprovalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.DecideApprovalResponse, _abc.Awaitable[_gateway_pb2.DecideApprovalResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PreviewEdit(
+        self,
+        request: _gateway_pb2.PreviewEditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.PreviewEditResponse, _abc.Awaitable[_gateway_pb2.PreviewEditResponse]]:
+        """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
 
 def add_ApprovalsServiceServicer_to_server(servicer: ApprovalsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from amas.common.v1 import approval_pb2 as amas_dot_common_dot_v1_dot_approval__pb2
+from amas.common.v1 import decision_pb2 as amas_dot_common_dot_v1_dot_decision__pb2
 from amas.common.v1 import identity_pb2 as amas_dot_common_dot_v1_dot_identity__pb2
 from amas.common.v1 import resource_pb2 as amas_dot_common_dot_v1_dot_resource__pb2
 from amas.common.v1 import run_pb2 as amas_dot_common_dot_v1_dot_run__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'amas/orchestrator/v1/orchestrator.proto\x12\x14\x61mas.orchestrator.v1\x1a\x1d\x61mas/common/v1/approval.proto\x1a\x1d\x61mas/common/v1/identity.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x18\x61mas/common/v1/run.proto\x1a\x1b\x62uf/validate/validate.proto\"\xae\x01\n\x0fStartRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rorchestration\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12 \n\ninput_json\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"E\n\x10StartRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"`\n\rGetRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\xba\x01\n\x0fListRunsRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\rorchestration\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.amas.common.v1.RunState\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"N\n\x10ListRunsResponse\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.amas.common.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x10\x43\x61ncelRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"5\n\x11\x43\x61ncelRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\x83\x01\n\x0fWatchRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"j\n\x12GetApprovalRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x61pproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"A\n\x13GetApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\xbd\x01\n\x14ListApprovalsRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"]\n\x15ListApprovalsResponse\x12+\n\tapprovals\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcd\x01\n\x15\x44\x65\x63ideApprovalRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x61pproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x0f\n\x07\x61pprove\x18\x03 \x01(\x08\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x33\n\raction_digest\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\"D\n\x16\x44\x65\x63ideApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\xce\x01\n\x15\x41pplyResourcesRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1c.amas.common.v1.ResourceFileB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x36\n\x06\x64\x65lete\x18\x03 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"\xd7\x01\n\x16\x41pplyResourcesResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.amas.common.v1.ResourceChange\x12\x31\n\x08problems\x18\x03 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\"\x9b\x01\n\x14ListResourcesRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x85\x01\n\x15ListResourcesResponse\x12+\n\tresources\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12&\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x16.amas.common.v1.Bundle\"=\n\x10GetBundleRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"L\n\x11GetBundleResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"l\n\x19\x44\x65scribeToolServerRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06server\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"u\n\x1a\x44\x65scribeToolServerResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32%.amas.orchestrator.v1.ToolDescription\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65pted_pin\x18\x03 \x01(\t\"S\n\x0fToolDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1d\n\x15\x61rguments_schema_json\x18\x03 \x01(\t2\xb6\t\n\x13OrchestratorService\x12Y\n\x08StartRun\x12%.amas.orchestrator.v1.StartRunRequest\x1a&.amas.orchestrator.v1.StartRunResponse\x12S\n\x06GetRun\x12#.amas.orchestrator.v1.GetRunRequest\x1a$.amas.orchestrator.v1.GetRunResponse\x12Y\n\x08ListRuns\x12%.amas.orchestrator.v1.ListRunsRequest\x1a&.amas.orchestrator.v1.ListRunsResponse\x12\\\n\tCancelRun\x12&.amas.orchestrator.v1.CancelRunRequest\x1a\'.amas.orchestrator.v1.CancelRunResponse\x12M\n\x08WatchRun\x12%.amas.orchestrator.v1.WatchRunRequest\x1a\x18.amas.common.v1.RunEvent0\x01\x12\x62\n\x0bGetApproval\x12(.amas.orchestrator.v1.GetApprovalRequest\x1a).amas.orchestrator.v1.GetApprovalResponse\x12h\n\rListApprovals\x12*.amas.orchestrator.v1.ListApprovalsRequest\x1a+.amas.orchestrator.v1.ListApprovalsResponse\x12k\n\x0e\x44\x65\x63ideApproval\x12+.amas.orchestrator.v1.DecideApprovalRequest\x1a,.amas.orchestrator.v1.DecideApprovalResponse\x12k\n\x0e\x41pplyResources\x12+.amas.orchestrator.v1.ApplyResourcesRequest\x1a,.amas.orchestrator.v1.ApplyResourcesResponse\x12h\n\rListResources\x12*.amas.orchestrator.v1.ListResourcesRequest\x1a+.amas.orchestrator.v1.ListResourcesResponse\x12\\\n\tGetBundle\x12&.amas.orchestrator.v1.GetBundleRequest\x1a\'.amas.orchestrator.v1.GetBundleResponse\x12w\n\x12\x44\x65scribeToolServer\x12/.amas.orchestrator.v1.DescribeToolServerRequest\x1a\x30.amas.orchestrator.v1.DescribeToolServerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'amas/orchestrator/v1/orchestrator.proto\x12\x14\x61mas.orchestrator.v1\x1a\x1d\x61mas/common/v1/approval.proto\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1d\x61mas/common/v1/identity.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x18\x61mas/common/v1/run.proto\x1a\x1b\x62uf/validate/validate.proto\"\xae\x01\n\x0fStartRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rorchestration\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12 \n\ninput_json\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"E\n\x10StartRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"`\n\rGetRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"2\n\x0eGetRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\xba\x01\n\x0fListRunsRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\rorchestration\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.amas.common.v1.RunState\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"N\n\x10ListRunsResponse\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.amas.common.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x10\x43\x61ncelRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"5\n\x11\x43\x61ncelRunResponse\x12 \n\x03run\x18\x01 \x01(\x0b\x32\x13.amas.common.v1.Run\"\x83\x01\n\x0fWatchRunRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"j\n\x12GetApprovalRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x61pproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"A\n\x13GetApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\xbd\x01\n\x14ListApprovalsRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.amas.common.v1.ApprovalState\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"]\n\x15ListApprovalsResponse\x12+\n\tapprovals\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Approval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb2\x02\n\x15\x44\x65\x63ideApprovalRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x61pproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12\x0f\n\x07\x61pprove\x18\x03 \x01(\x08\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x33\n\raction_digest\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x39\n\x10rendering_digest\x18\x06 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^(sha256:[0-9a-f]{64})?$\x12(\n\x15\x65\x64ited_arguments_json\x18\x07 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\"\x8f\x01\n\x12PreviewEditRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x61pproval_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12#\n\x0e\x61rguments_json\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x02(\x80\x80\x10\"m\n\x13PreviewEditResponse\x12*\n\x04\x65\x64it\x18\x01 \x01(\x0b\x32\x1c.amas.common.v1.ApprovalEdit\x12*\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x18.amas.common.v1.Decision\"D\n\x16\x44\x65\x63ideApprovalResponse\x12*\n\x08\x61pproval\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Approval\"\xce\x01\n\x15\x41pplyResourcesRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1c.amas.common.v1.ResourceFileB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x36\n\x06\x64\x65lete\x18\x03 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"\xd7\x01\n\x16\x41pplyResourcesResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12/\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1e.amas.common.v1.ResourceChange\x12\x31\n\x08problems\x18\x03 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\x12\x31\n\x08warnings\x18\x04 \x03(\x0b\x32\x1f.amas.common.v1.ResourceProblem\"\x9b\x01\n\x14ListResourcesRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1d\n\tpage_size\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x85\x01\n\x15ListResourcesResponse\x12+\n\tresources\x18\x01 \x03(\x0b\x32\x18.amas.common.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12&\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x16.amas.common.v1.Bundle\"=\n\x10GetBundleRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"L\n\x11GetBundleResponse\x12&\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x16.amas.common.v1.Bundle\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"l\n\x19\x44\x65scribeToolServerRequest\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06server\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"u\n\x1a\x44\x65scribeToolServerResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32%.amas.orchestrator.v1.ToolDescription\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65pted_pin\x18\x03 \x01(\t\"S\n\x0fToolDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1d\n\x15\x61rguments_schema_json\x18\x03 \x01(\t2\x9a\n\n\x13OrchestratorService\x12Y\n\x08StartRun\x12%.amas.orchestrator.v1.StartRunRequest\x1a&.amas.orchestrator.v1.StartRunResponse\x12S\n\x06GetRun\x12#.amas.orchestrator.v1.GetRunRequest\x1a$.amas.orchestrator.v1.GetRunResponse\x12Y\n\x08ListRuns\x12%.amas.orchestrator.v1.ListRunsRequest\x1a&.amas.orchestrator.v1.ListRunsResponse\x12\\\n\tCancelRun\x12&.amas.orchestrator.v1.CancelRunRequest\x1a\'.amas.orchestrator.v1.CancelRunResponse\x12M\n\x08WatchRun\x12%.amas.orchestrator.v1.WatchRunRequest\x1a\x18.amas.common.v1.RunEvent0\x01\x12\x62\n\x0bGetApproval\x12(.amas.orchestrator.v1.GetApprovalRequest\x1a).amas.orchestrator.v1.GetApprovalResponse\x12h\n\rListApprovals\x12*.amas.orchestrator.v1.ListApprovalsRequest\x1a+.amas.orchestrator.v1.ListApprovalsResponse\x12k\n\x0e\x44\x65\x63ideApproval\x12+.amas.orchestrator.v1.DecideApprovalRequest\x1a,.amas.orchestrator.v1.DecideApprovalResponse\x12\x62\n\x0bPreviewEdit\x12(.amas.orchestrator.v1.PreviewEditRequest\x1a).amas.orchestrator.v1.PreviewEditResponse\x12k\n\x0e\x41pplyResources\x12+.amas.orchestrator.v1.ApplyResourcesRequest\x1a,.amas.orchestrator.v1.ApplyResourcesResponse\x12h\n\rListResources\x12*.amas.orchestrator.v1.ListResourcesRequest\x1a+.amas.orchestrator.v1.ListResourcesResponse\x12\\\n\tGetBundle\x12&.amas.orchestrator.v1.GetBundleRequest\x1a\'.amas.orchestrator.v1.GetBundleResponse\x12w\n\x12\x44\x65scribeToolServer\x12/.amas.orchestrator.v1.DescribeToolServerRequest\x1a\x30.amas.orchestrator.v1.DescribeToolServerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -80,6 +81,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['action_digest']._loaded_options = None
   _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['action_digest']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['rendering_digest']._loaded_options = None
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['rendering_digest']._serialized_options = b'\272H\034r\0322\030^(sha256:[0-9a-f]{64})?$'
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['edited_arguments_json']._loaded_options = None
+  _globals['_DECIDEAPPROVALREQUEST'].fields_by_name['edited_arguments_json']._serialized_options = b'\272H\006r\004(\200\200\020'
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['principal']._loaded_options = None
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['approval_id']._loaded_options = None
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['approval_id']._serialized_options = b'\272H\006r\004\020\001\030\177'
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['arguments_json']._loaded_options = None
+  _globals['_PREVIEWEDITREQUEST'].fields_by_name['arguments_json']._serialized_options = b'\272H\010r\006\020\002(\200\200\020'
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['principal']._loaded_options = None
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_APPLYRESOURCESREQUEST'].fields_by_name['files']._loaded_options = None
@@ -96,54 +107,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['principal']._serialized_options = b'\272H\003\310\001\001'
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['server']._serialized_options = b'\272H\006r\004\020\001\030\177'
-  _globals['_STARTRUNREQUEST']._serialized_start=214
-  _globals['_STARTRUNREQUEST']._serialized_end=388
-  _globals['_STARTRUNRESPONSE']._serialized_start=390
-  _globals['_STARTRUNRESPONSE']._serialized_end=459
-  _globals['_GETRUNREQUEST']._serialized_start=461
-  _globals['_GETRUNREQUEST']._serialized_end=557
-  _globals['_GETRUNRESPONSE']._serialized_start=559
-  _globals['_GETRUNRESPONSE']._serialized_end=609
-  _globals['_LISTRUNSREQUEST']._serialized_start=612
-  _globals['_LISTRUNSREQUEST']._serialized_end=798
-  _globals['_LISTRUNSRESPONSE']._serialized_start=800
-  _globals['_LISTRUNSRESPONSE']._serialized_end=878
-  _globals['_CANCELRUNREQUEST']._serialized_start=880
-  _globals['_CANCELRUNREQUEST']._serialized_end=1005
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1007
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1060
-  _globals['_WATCHRUNREQUEST']._serialized_start=1063
-  _globals['_WATCHRUNREQUEST']._serialized_end=1194
-  _globals['_GETAPPROVALREQUEST']._serialized_start=1196
-  _globals['_GETAPPROVALREQUEST']._serialized_end=1302
-  _globals['_GETAPPROVALRESPONSE']._serialized_start=1304
-  _globals['_GETAPPROVALRESPONSE']._serialized_end=1369
-  _globals['_LISTAPPROVALSREQUEST']._serialized_start=1372
-  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1561
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1563
-  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1656
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1659
-  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1864
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=1866
-  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=1934
-  _globals['_APPLYRESOURCESREQUEST']._serialized_start=1937
-  _globals['_APPLYRESOURCESREQUEST']._serialized_end=2143
-  _globals['_APPLYRESOURCESRESPONSE']._serialized_start=2146
-  _globals['_APPLYRESOURCESRESPONSE']._serialized_end=2361
-  _globals['_LISTRESOURCESREQUEST']._serialized_start=2364
-  _globals['_LISTRESOURCESREQUEST']._serialized_end=2519
-  _globals['_LISTRESOURCESRESPONSE']._serialized_start=2522
-  _globals['_LISTRESOURCESRESPONSE']._serialized_end=2655
-  _globals['_GETBUNDLEREQUEST']._serialized_start=2657
-  _globals['_GETBUNDLEREQUEST']._serialized_end=2718
-  _globals['_GETBUNDLERESPONSE']._serialized_start=2720
-  _globals['_GETBUNDLERESPONSE']._serialized_end=2796
-  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_start=2798
-  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_end=2906
-  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_start=2908
-  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_end=3025
-  _globals['_TOOLDESCRIPTION']._serialized_start=3027
-  _globals['_TOOLDESCRIPTION']._serialized_end=3110
-  _globals['_ORCHESTRATORSERVICE']._serialized_start=3113
-  _globals['_ORCHESTRATORSERVICE']._serialized_end=4319
+  _globals['_STARTRUNREQUEST']._serialized_start=245
+  _globals['_STARTRUNREQUEST']._serialized_end=419
+  _globals['_STARTRUNRESPONSE']._serialized_start=421
+  _globals['_STARTRUNRESPONSE']._serialized_end=490
+  _globals['_GETRUNREQUEST']._serialized_start=492
+  _globals['_GETRUNREQUEST']._serialized_end=588
+  _globals['_GETRUNRESPONSE']._serialized_start=590
+  _globals['_GETRUNRESPONSE']._serialized_end=640
+  _globals['_LISTRUNSREQUEST']._serialized_start=643
+  _globals['_LISTRUNSREQUEST']._serialized_end=829
+  _globals['_LISTRUNSRESPONSE']._serialized_start=831
+  _globals['_LISTRUNSRESPONSE']._serialized_end=909
+  _globals['_CANCELRUNREQUEST']._serialized_start=911
+  _globals['_CANCELRUNREQUEST']._serialized_end=1036
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1038
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1091
+  _globals['_WATCHRUNREQUEST']._serialized_start=1094
+  _globals['_WATCHRUNREQUEST']._serialized_end=1225
+  _globals['_GETAPPROVALREQUEST']._serialized_start=1227
+  _globals['_GETAPPROVALREQUEST']._serialized_end=1333
+  _globals['_GETAPPROVALRESPONSE']._serialized_start=1335
+  _globals['_GETAPPROVALRESPONSE']._serialized_end=1400
+  _globals['_LISTAPPROVALSREQUEST']._serialized_start=1403
+  _globals['_LISTAPPROVALSREQUEST']._serialized_end=1592
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_start=1594
+  _globals['_LISTAPPROVALSRESPONSE']._serialized_end=1687
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_start=1690
+  _globals['_DECIDEAPPROVALREQUEST']._serialized_end=1996
+  _globals['_PREVIEWEDITREQUEST']._serialized_start=1999
+  _globals['_PREVIEWEDITREQUEST']._serialized_end=2142
+  _globals['_PREVIEWEDITRESPONSE']._serialized_start=2144
+  _globals['_PREVIEWEDITRESPONSE']._serialized_end=2253
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_start=2255
+  _globals['_DECIDEAPPROVALRESPONSE']._serialized_end=2323
+  _globals['_APPLYRESOURCESREQUEST']._serialized_start=2326
+  _globals['_APPLYRESOURCESREQUEST']._serialized_end=2532
+  _globals['_APPLYRESOURCESRESPONSE']._serialized_start=2535
+  _globals['_APPLYRESOURCESRESPONSE']._serialized_end=2750
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=2753
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=2908
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=2911
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=3044
+  _globals['_GETBUNDLEREQUEST']._serialized_start=3046
+  _globals['_GETBUNDLEREQUEST']._serialized_end=3107
+  _globals['_GETBUNDLERESPONSE']._serialized_start=3109
+  _globals['_GETBUNDLERESPONSE']._serialized_end=3185
+  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_start=3187
+  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_end=3295
+  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_start=3297
+  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_end=3414
+  _globals['_TOOLDESCRIPTION']._serialized_start=3416
+  _globals['_TOOLDESCRIPTION']._serialized_end=3499
+  _globals['_ORCHESTRATORSERVICE']._serialized_start=3502
+  _globals['_ORCHESTRATORSERVICE']._serialized_end=4808
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 Runs, approvals and resources, for the gateway alone."""
 
 from amas.common.v1 import approval_pb2 as _approval_pb2
+from amas.common.v1 import decision_pb2 as _decision_pb2
 from amas.common.v1 import identity_pb2 as _identity_pb2
 from amas.common.v1 import resource_pb2 as _resource_pb2
 from amas.common.v1 import run_pb2 as _run_pb2
@@ -352,11 +353,19 @@ class DecideApprovalRequest(_message.Message):
     APPROVE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTION_DIGEST_FIELD_NUMBER: _builtins.int
+    RENDERING_DIGEST_FIELD_NUMBER: _builtins.int
+    EDITED_ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     approve: _builtins.bool
     reason: _builtins.str
     action_digest: _builtins.str
     """Digest of the action that the approver was shown; another one is refused."""
+    rendering_digest: _builtins.str
+    """`rendering_digest` of the approval as it was shown; another one is refused. Empty: the client does not say."""
+    edited_arguments_json: _builtins.str
+    """Other arguments than the proposed ones (JSON object text), to be approved in their place; `action_digest` is then
+    that of the edited action, as PreviewEdit answered it. Empty: nothing is edited.
+    """
     @_builtins.property
     def principal(self) -> _identity_pb2.Principal: ...
     def __init__(
@@ -367,14 +376,70 @@ class DecideApprovalRequest(_message.Message):
         approve: _builtins.bool = ...,
         reason: _builtins.str = ...,
         action_digest: _builtins.str = ...,
+        rendering_digest: _builtins.str = ...,
+        edited_arguments_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "approval_id", b"approval_id", "approve", b"approve", "principal", b"principal", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "approval_id", b"approval_id", "approve", b"approve", "edited_arguments_json", b"edited_arguments_json", "principal", b"principal", "reason", b"reason", "rendering_digest", b"rendering_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideApprovalRequest: _TypeAlias = DecideApprovalRequest  # noqa: Y015
+
+@_typing.final
+class PreviewEditRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    approval_id: _builtins.str
+    arguments_json: _builtins.str
+    @_builtins.property
+    def principal(self) -> _identity_pb2.Principal: ...
+    def __init__(
+        self,
+        *,
+        principal: _identity_pb2.Principal | None = ...,
+        approval_id: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "arguments_json", b"arguments_json", "principal", b"principal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewEditRequest: _TypeAlias = PreviewEditRequest  # noqa: Y015
+
+@_typing.final
+class PreviewEditResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def edit(self) -> _approval_pb2.ApprovalEdit:
+        """The edited action as it would be asked about."""
+
+    @_builtins.property
+    def decision(self) -> _decision_pb2.Decision:
+        """What enforcement would decide about it now; a denied one cannot be approved."""
+
+    def __init__(
+        self,
+        *,
+        edit: _approval_pb2.ApprovalEdit | None = ...,
+        decision: _decision_pb2.Decision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "edit", b"edit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "edit", b"edit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewEditResponse: _TypeAlias = PreviewEditResponse  # noqa: Y015
 
 @_typing.final
 class DecideApprovalResponse(_message.Message):

@@ -75,6 +75,11 @@ class OrchestratorServiceStub:
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalRequest.SerializeToString,
                 response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalResponse.FromString,
                 _registered_method=True)
+        self.PreviewEdit = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/PreviewEdit',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditResponse.FromString,
+                _registered_method=True)
         self.ApplyResources = channel.unary_unary(
                 '/amas.orchestrator.v1.OrchestratorService/ApplyResources',
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ApplyResourcesRequest.SerializeToString,
@@ -149,6 +154,13 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewEdit(self, request, context):
+        """PreviewEdit says what would become of an action with other arguments, and changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ApplyResources(self, request, context):
         """ApplyResources makes a new bundle of the tenant's resources with these put in or taken out; all or nothing.
         """
@@ -217,6 +229,11 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.DecideApproval,
                     request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalRequest.FromString,
                     response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalResponse.SerializeToString,
+            ),
+            'PreviewEdit': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewEdit,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditResponse.SerializeToString,
             ),
             'ApplyResources': grpc.unary_unary_rpc_method_handler(
                     servicer.ApplyResources,
@@ -455,6 +472,33 @@ class OrchestratorService:
             '/amas.orchestrator.v1.OrchestratorService/DecideApproval',
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalRequest.SerializeToString,
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DecideApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewEdit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/PreviewEdit',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.PreviewEditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class OrchestratorServiceStub:
     GetApproval: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetApprovalRequest, _orchestrator_pb2.GetApprovalResponse]
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.ListApprovalsRequest, _orchestrator_pb2.ListApprovalsResponse]
     DecideApproval: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.DecideApprovalRequest, _orchestrator_pb2.DecideApprovalResponse]
+    PreviewEdit: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.PreviewEditRequest, _orchestrator_pb2.PreviewEditResponse]
+    """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
     ApplyResources: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.ApplyResourcesRequest, _orchestrator_pb2.ApplyResourcesResponse]
     """ApplyResources makes a new bundle of the tenant's resources with these put in or taken out; all or nothing."""
     ListResources: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.ListResourcesRequest, _orchestrator_pb2.ListResourcesResponse]
@@ -60,6 +62,8 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     GetApproval: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetApprovalRequest, _orchestrator_pb2.GetApprovalResponse]  # type: ignore[assignment]
     ListApprovals: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.ListApprovalsRequest, _orchestrator_pb2.ListApprovalsResponse]  # type: ignore[assignment]
     DecideApproval: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.DecideApprovalRequest, _orchestrator_pb2.DecideApprovalResponse]  # type: ignore[assignment]
+    PreviewEdit: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.PreviewEditRequest, _orchestrator_pb2.PreviewEditResponse]  # type: ignore[assignment]
+    """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
     ApplyResources: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.ApplyResourcesRequest, _orchestrator_pb2.ApplyResourcesResponse]  # type: ignore[assignment]
     """ApplyResources makes a new bundle of the tenant's resources with these put in or taken out; all or nothing."""
     ListResources: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.ListResourcesRequest, _orchestrator_pb2.ListResourcesResponse]  # type: ignore[assignment]
@@ -124,6 +128,14 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_pb2.DecideApprovalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_pb2.DecideApprovalResponse, _abc.Awaitable[_orchestrator_pb2.DecideApprovalResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def PreviewEdit(
+        self,
+        request: _orchestrator_pb2.PreviewEditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.PreviewEditResponse, _abc.Awaitable[_orchestrator_pb2.PreviewEditResponse]]:
+        """PreviewEdit says what would become of an action with other arguments, and changes nothing."""
 
     @_abc_1.abstractmethod
     def ApplyResources(

@@ -26,7 +26,10 @@ from amas_gateway.entrypoints.rest.schemas import page, returns
 from amas_gateway.entrypoints.rest.strict_json import StrictRoute
 from amas_gateway.usecases.catalogue import Catalogue
 
+_PREVIEW = "amas.orchestrator.v1.PreviewEditResponse"
 _APPROVAL = "amas.common.v1.Approval"
+MAX_ARGUMENTS = 262_144
+"""Characters of edited arguments; the policy-sidecar takes no more bytes."""
 
 
 class Answer(Body):
@@ -34,6 +37,27 @@ class Answer(Body):
 
     action_digest: str = Field(pattern="^sha256:[0-9a-f]{64}$")
     reason: str = Field(default="", max_length=1000)
+    rendering_digest: str = Field(
+        default="",
+        pattern="^(sha256:[0-9a-f]{64})?$",
+        description="`renderingDigest` of the approval as it was shown; another one is refused.",
+    )
+
+
+class Approve(Answer):
+    """A yes, also to an action with other arguments than were proposed."""
+
+    edited_arguments_json: str = Field(
+        default="",
+        max_length=MAX_ARGUMENTS,
+        description="Arguments in place of the proposed ones; `actionDigest` is then what `:previewEdit` answered.",
+    )
+
+
+class Arguments(Body):
+    """Arguments as JSON text, so that no number and no key changes on the way."""
+
+    arguments_json: str = Field(min_length=2, max_length=MAX_ARGUMENTS)
 
 
 def router(verbs: Catalogue, access: Access) -> APIRouter:
@@ -61,18 +85,24 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         return respond(await verbs.get_approval(principal, approval_id))
 
     @routes.post("/v1/approvals/{approval_id}:approve", responses=returns(_APPROVAL))
-    async def approve(request: Request, approval_id: ApprovalId, body: Answer) -> Response:
+    async def approve(request: Request, approval_id: ApprovalId, body: Approve) -> Response:
         """Approves the action with this digest, and no other."""
-        return await _decide(request, approval_id, body, approve=True)
+        return await _decide(request, approval_id, body, approve=True, edited=body.edited_arguments_json)
+
+    @routes.post("/v1/approvals/{approval_id}:previewEdit", responses=returns(_PREVIEW))
+    async def preview_edit(request: Request, approval_id: ApprovalId, body: Arguments) -> Response:
+        """Answers what would become of the action with other arguments: its digest and policy's decision."""
+        principal = await access.admit(caller_of(request), Action.APPROVAL_DECIDE)
+        return respond(await verbs.preview_edit(principal, approval_id, body.arguments_json))
 
     @routes.post("/v1/approvals/{approval_id}:reject", responses=returns(_APPROVAL))
     async def reject(request: Request, approval_id: ApprovalId, body: Answer) -> Response:
         """Rejects the action, with a reason that the run shows."""
         return await _decide(request, approval_id, body, approve=False)
 
-    async def _decide(request: Request, approval_id: str, body: Answer, *, approve: bool) -> Response:
+    async def _decide(request: Request, approval_id: str, body: Answer, *, approve: bool, edited: str = "") -> Response:
         principal = await access.admit(caller_of(request), Action.APPROVAL_DECIDE)
-        verdict = Verdict(approval_id, approve, body.action_digest, body.reason)
+        verdict = Verdict(approval_id, approve, body.action_digest, body.reason, body.rendering_digest, edited)
         return respond(await verbs.decide_approval(principal, verdict))
 
     return routes

@@ -7,17 +7,20 @@ from datetime import timedelta
 
 import pytest
 from amas_chassis.errors import AmasError
+from amas_orchestrator.domain import answering
+from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import (
     ADMINISTRATORS,
     Approval,
     ApprovalKind,
     ApprovalState,
+    Proposer,
     Requirement,
-    decide,
 )
 from amas_orchestrator.domain.model import Principal, Reason
+from amas_orchestrator.domain.rendering import rendering_digest
 
-from ..fakes import ADMIN, DEVELOPER, MANAGER, START
+from ..fakes import ADMIN, DEVELOPER, MANAGER, START, UNTRUSTED
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -53,10 +56,11 @@ def answer(
     *,
     approve: bool = True,
     digest: str = DIGEST,
+    shown: str = "",
     after: timedelta = timedelta(minutes=1),
 ) -> Approval:
     """The approval with an answer."""
-    return decide(asked, principal, approve=approve, reason="r", shown_digest=digest, now=START + after)
+    return answering.answer(asked, principal, Verdict(approve, "r", digest, shown), START + after)
 
 
 def manager(name: str) -> Principal:
@@ -65,10 +69,36 @@ def manager(name: str) -> Principal:
 
 
 def test_one_yes_approves_where_one_is_enough() -> None:
-    """The answer is kept with the groups that made it count."""
-    decided = answer(approval())
+    """The answer is kept with who gave it, the groups that made it count, and digests of what was shown."""
+    asked = approval()
+    decided = answer(asked)
     assert decided.state is ApprovalState.APPROVED
-    assert decided.answers[0].groups == ("release-managers",)
+    kept = decided.answers[0]
+    assert (kept.approver, kept.issuer, kept.groups) == ("release-manager", "https://issuer", ("release-managers",))
+    assert (kept.action_digest, kept.rendering_digest) == (DIGEST, rendering_digest(asked))
+    assert (kept.reason, kept.time) == ("r", START + timedelta(minutes=1))
+
+
+def test_what_was_shown_is_part_of_the_answer() -> None:
+    """I3: an answer to another rendering is refused; the digest covers all that people decide by."""
+    asked = approval()
+    assert answer(asked, shown=rendering_digest(asked)).state is ApprovalState.APPROVED
+    tainted = Proposer(label=UNTRUSTED)
+    for changes in (
+        {"purpose": "Publishes more."},
+        {"arguments_json": '{"all":true}'},
+        {"reasons": ()},
+        {"proposer": tainted},
+        {"proposer": Proposer(delegated_by=("writer",))},
+        {"proposer": Proposer(application="portal")},
+        {"requirement": Requirement(("release-managers",), 2, True, 1800.0)},
+        {"expires_at": START + timedelta(days=1)},
+    ):
+        other = approval(**changes)
+        assert rendering_digest(other) != rendering_digest(asked), changes
+        with pytest.raises(AmasError, match="RENDERING_DIGEST_MISMATCH"):
+            answer(asked, shown=rendering_digest(other))
+    assert rendering_digest(answer(asked)) == rendering_digest(asked), "answers come after what was shown"
 
 
 def test_a_quorum_needs_as_many_different_people() -> None:
@@ -122,11 +152,16 @@ def test_only_members_of_the_groups_count(principal: Principal) -> None:
 
 
 def test_four_eyes_are_four() -> None:
-    """Who asked cannot approve, but may say no."""
+    """Neither who asked nor the application that asked for them can approve, but they may say no."""
     requester = replace(MANAGER, subject="developer")
     with pytest.raises(AmasError, match="FOUR_EYES_REQUIRED"):
         answer(approval(), requester)
     assert answer(approval(), requester, approve=False).state is ApprovalState.REJECTED
+    through_portal = approval(proposer=Proposer(application="portal"))
+    with pytest.raises(AmasError, match="FOUR_EYES_REQUIRED"):
+        answer(through_portal, replace(MANAGER, subject="portal"))
+    with pytest.raises(AmasError, match="FOUR_EYES_REQUIRED"):
+        answer(through_portal, requester)
     alone = approval(requirement=Requirement(("release-managers",), 1, False, 1800.0))
     assert answer(alone, requester).state is ApprovalState.APPROVED
 
