@@ -6,6 +6,9 @@
 # entrypoint: true
 package amas.main
 
+import data.amas.administration.access as administration
+import data.amas.delegation.chain
+import data.amas.escalation.risk
 import data.amas.flow.clearance
 import data.amas.flow.integrity
 import data.amas.models.access as model_access
@@ -37,7 +40,7 @@ decision := {"effect": "allow", "reasons": sort(allowances), "obligations": obli
 	escalation_answered
 }
 
-known_kind if input.action.kind in {"tool", "model"}
+known_kind if input.action.kind in {"tool", "model", "delegate", "admin"}
 
 escalation_answered if count(escalations) == 0
 
@@ -46,11 +49,26 @@ escalation_answered if approved
 # The enforcer has held the approval against the action, the bundle, the clock and the approvers before it says valid.
 approved if input.approval.valid == true
 
-denials := ((tool_access.deny | model_access.deny) | clearance.deny) | integrity.deny
+denials contains reason if some reason in (tool_access.deny | model_access.deny)
 
-escalations := approval.escalate | integrity.escalate
+denials contains reason if some reason in (chain.deny | administration.deny)
 
-allowances := ((tool_access.allow | model_access.allow) | integrity.allow) | approved_reason
+denials contains reason if some reason in (risk.deny | integrity.deny)
+
+# Administration moves no data of a run, so it carries no label and nobody's clearance is asked about.
+denials contains reason if {
+	input.action.kind != "admin"
+	some reason in clearance.deny
+}
+
+denials contains {"code": "APPROVERS_CONFLICT", "message": "no group may approve for every policy that asks for an approval"} if {
+	count(escalations) > 0
+	count(requirement.from) == 0
+}
+
+escalations := (approval.escalate | integrity.escalate) | risk.escalate
+
+allowances := ((((tool_access.allow | model_access.allow) | integrity.allow) | chain.allow) | administration.allow) | approved_reason
 
 approved_reason contains {"code": "APPROVED", "message": "the required approval was given"} if {
 	count(escalations) > 0
@@ -59,6 +77,22 @@ approved_reason contains {"code": "APPROVED", "message": "the required approval 
 
 obligations := ["label", "quota", "redact"]
 
-requirement := approval.requirement
+# Whom the contract names answers for all; else one requirement that satisfies every policy that asks.
+requirement := input.grant.approval if contract_requires
 
-requirement := integrity.requirement if not approval.requirement
+requirement := {
+	"from": sort(intersection({{group | some group in asked.from} | some asked in asking})),
+	"quorum": max([asked.quorum | some asked in asking]),
+	"fourEyes": count([asked | some asked in asking; asked.fourEyes]) > 0,
+	"expiresIn": min([asked.expiresIn | some asked in asking]),
+} if {
+	not contract_requires
+}
+
+contract_requires if input.grant.approval != null
+
+asking contains approval.requirement if count(approval.escalate) > 0
+
+asking contains integrity.requirement if count(integrity.escalate) > 0
+
+asking contains risk.requirement if count(risk.escalate) > 0

@@ -44,3 +44,43 @@ test_an_approval_turns_an_escalation_into_an_allowance if {
 	main.decision.effect == "allow" with input as altered
 	{"code": "APPROVED", "message": "the required approval was given"} in main.decision.reasons with input as altered
 }
+
+test_every_kind_has_its_policy if {
+	administering := json.patch(base, [
+		{"op": "replace", "path": "/action", "value": {"kind": "admin", "verb": "apply"}},
+		{"op": "replace", "path": "/principal/roles", "value": ["platform-admin"]},
+		{"op": "replace", "path": "/role", "value": null},
+		{"op": "remove", "path": "/context"},
+	])
+	main.decision.reasons[0].code == "ADMIN_GRANTED" with input as administering
+	handing := json.patch(base, [
+		{"op": "replace", "path": "/action", "value": {"kind": "delegate", "delegate": "helper"}},
+		{"op": "replace", "path": "/role/name", "value": "helper"},
+	])
+	main.decision.effect == "deny" with input as handing
+}
+
+risky := json.patch(base, [
+	{"op": "replace", "path": "/action", "value": {"kind": "tool", "tool": "git/git_log", "effect": "irreversible"}},
+	{"op": "replace", "path": "/context/label/integrity", "value": "untrusted"},
+])
+
+test_one_requirement_satisfies_all_that_ask if {
+	stricter := {"from": ["approvers", "board"], "quorum": 2, "fourEyes": false, "expiresIn": 60}
+	together := {"from": ["approvers"], "quorum": 2, "fourEyes": true, "expiresIn": 60}
+	main.decision.approval == together with input as risky with data.amas.escalation.risk.requirement as stricter
+}
+
+test_nobody_can_answer_for_all if {
+	other := {"from": ["board"], "quorum": 1, "fourEyes": true, "expiresIn": 60}
+	main.decision.reasons[0].code == "APPROVERS_CONFLICT" with input as risky with data.amas.escalation.risk.requirement as other
+}
+
+test_a_risk_too_high_is_denied if {
+	main.decision.reasons[0].code == "RISK_TOO_HIGH" with input as risky with data.amas.escalation.risk.thresholds as {"escalate": 1, "deny": 2}
+}
+
+test_data_above_a_clearance_is_denied if {
+	altered := json.patch(base, [{"op": "replace", "path": "/context/label/confidentiality", "value": "restricted"}])
+	main.decision.reasons[0].code == "CLEARANCE_EXCEEDED" with input as altered
+}
