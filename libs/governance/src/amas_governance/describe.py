@@ -8,7 +8,7 @@ from typing import Any
 from .argument_conditions import conditions
 from .labels import Confidentiality
 from .quantities import format_duration, format_size
-from .resources import AgentRole, ApprovalRequirement, Deprecation, Resource, ToolGrant, ToolServer
+from .resources import AgentRole, AmountBound, ApprovalRequirement, Deprecation, Resource, ToolGrant, ToolServer
 
 _EFFECTS = {
     "read": "reads",
@@ -58,6 +58,7 @@ def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[
         lines.append(describe_approval(grant.approval))
     if grant.limits.calls is not None:
         lines.append(f"at most {_count(grant.limits.calls, 'call')} in a run; further ones are refused")
+    lines += [describe_amount(bound) for bound in grant.amounts]
     if not _reads_only(grant, servers):
         lines.append(
             {
@@ -84,6 +85,16 @@ def describe_deprecation(deprecated: Deprecation) -> str:
     instead = f" Use {deprecated.replaced_by} instead." if deprecated.replaced_by else ""
     end = f" New runs are refused from {deprecated.removal} on." if deprecated.removal else ""
     return f"Deprecated since {deprecated.since}: {deprecated.message.strip().rstrip('.')}.{instead}{end}"
+
+
+def describe_amount(bound: AmountBound) -> str:
+    """What happens to a high amount, in one condition."""
+    steps = []
+    if bound.escalate_above is not None:
+        steps.append(f"asks a human above {bound.escalate_above:g}")
+    if bound.deny_above is not None:
+        steps.append(f"is refused above {bound.deny_above:g}")
+    return f"{bound.argument} {' and '.join(steps)}"
 
 
 def _bounds(role: AgentRole) -> list[str]:

@@ -20,12 +20,15 @@ from .telemetry import Instruments
 from .usecases.attempts import Attempts
 from .usecases.call_tool import CallTool
 from .usecases.decide_action import DecideAction
+from .usecases.decide_administration import DecideAdministration
+from .usecases.decide_delegation import DecideDelegation
 from .usecases.describe_tool_server import DescribeToolServer
 from .usecases.enforce_action import EnforceAction
 from .usecases.judge_action import JudgeAction
 from .usecases.list_tools import ListTools
 from .usecases.load_bundle import LoadBundle
 from .usecases.record_action import RecordAction
+from .usecases.record_decision import RecordDecision
 from .usecases.record_outcome import RecordOutcome
 
 NAME = "policy-sidecar"
@@ -62,7 +65,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     tools = McpToolServers(surroundings, clock, lambda server, well: instruments.started(server, well=well))
     judge = JudgeAction(bundles, tools, engine, clock)
     record, attempts = RecordAction(audit, clock), Attempts()
-    outcomes = RecordOutcome(record)
+    outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
     enforce = EnforceAction(
         judge=judge,
         quota=quota,
@@ -75,6 +78,8 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     servicer = PolicyServicer(
         load_bundle=LoadBundle(bundles, engine),
         decide=DecideAction(bundles=bundles, engine=engine, judge=judge, quota=quota, instruments=instruments),
+        delegation=DecideDelegation(bundles, engine, decisions, instruments),
+        administration=DecideAdministration(bundles, engine, decisions, instruments),
         enforce=enforce,
         list_tools=ListTools(bundles, tools),
         describe=DescribeToolServer(bundles, tools),

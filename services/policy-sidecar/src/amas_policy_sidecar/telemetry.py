@@ -40,7 +40,7 @@ class Instruments:
         )
 
     def decided(self, decision: Decision, asked_by: str) -> None:
-        """One decision; `asked_by` is enforce, decide_tool or decide_model."""
+        """One decision; `asked_by` is enforce, or decide_ with tool, model, delegation or administration."""
         self._decisions.labels(decision.effect.value, asked_by).inc()
 
     def called(self, grant: Grant, result: CallResult) -> None:

@@ -12,6 +12,7 @@ from .agent_role import (
     ToolLimits,
     UntrustedStance,
 )
+from .amounts import AmountBound
 from .budget import Budget, BudgetSpec, BudgetSubject
 from .manifest_fields import API_VERSION, Manifest, Metadata, Money
 from .manifests import KINDS, ManifestError, Resource, parse_manifest
@@ -45,6 +46,7 @@ __all__ = [
     "KINDS",
     "AgentRole",
     "AgentRoleSpec",
+    "AmountBound",
     "ApprovalRequirement",
     "Bounds",
     "Breaker",

@@ -12,6 +12,7 @@ from amas_governance.labels import Confidentiality
 from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, Size
 
+from .amounts import AmountBound
 from .manifest_fields import (
     MAX_ITEMS,
     Categories,
@@ -97,6 +98,8 @@ class ToolGrant(Model):
     untrusted: UntrustedStance = "trustedArguments"
     """What happens when the agent has seen untrusted content and the tool has an effect (invariant I6): with
     `trustedArguments` it is called if every sensitive argument stems from trusted input, else a human is asked."""
+    amounts: Annotated[tuple[AmountBound, ...], Field(max_length=16)] = ()
+    """Amounts among the arguments, and how high they may be."""
 
     @property
     def server(self) -> str:

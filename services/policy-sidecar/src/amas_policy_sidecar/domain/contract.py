@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
 from amas_governance.labels import Confidentiality, Label
-from amas_governance.resources import AgentRole, ApprovalRequirement, ToolGrant, ToolServer, UntrustedStance
+from amas_governance.resources import (
+    AgentRole,
+    AmountBound,
+    ApprovalRequirement,
+    ToolGrant,
+    ToolServer,
+    UntrustedStance,
+)
 
 from .errors import Denied
 from .model import ActionContext, Requirement, ToolAction
@@ -70,6 +77,7 @@ class Grant:
     sensitive: tuple[str, ...] | None
     untrusted: str
     approval: Requirement | None
+    amounts: tuple[AmountBound, ...]
     call_limits: tuple[CallLimit, ...]
     result_label: Label
 
@@ -114,9 +122,22 @@ def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) 
         sensitive=policy.sensitive,
         untrusted=min((grant.untrusted for grant in grants), key=_UNTRUSTED_STRICTNESS.index),
         approval=_strictest([grant.approval for grant in grants if grant.approval is not None]),
+        # Of each role of the chain: the strictest decides.
+        amounts=tuple(bound for grant in grants for bound in grant.amounts),
         call_limits=tuple(CallLimit(role.metadata.name, grant.limits.calls) for role, grant in granted),
         result_label=server.spec.result_label(action.name),
     )
+
+
+def resolve_reach(resources: Resources, contract: Contract) -> tuple[Grant, ...]:
+    """Every tool that the acting role can call as the last of its chain."""
+    reach: list[Grant] = []
+    for tool in sorted(grant.name for grant in contract.acting.spec.tools):
+        try:
+            reach.append(resolve_grant(resources, contract, ToolAction(tool, "{}")))
+        except Denied:
+            continue
+    return tuple(reach)
 
 
 def _strictest(requirements: Sequence[ApprovalRequirement]) -> Requirement | None:

@@ -88,6 +88,23 @@ class ModelAction:
 
 
 @dataclass(frozen=True)
+class DelegateAction:
+    """A sub-task that an agent wants to hand to another role; `arguments_json` is untrusted text."""
+
+    delegate: str
+    arguments_json: str
+    fencing_token: int = 0
+
+
+@dataclass(frozen=True)
+class AdminAction:
+    """An act of administration: a verb, and the resources (kind and name) that it is done to."""
+
+    verb: str
+    resources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Reason:
     """A stable code for machines, a sentence for people (never an argument's value)."""
 

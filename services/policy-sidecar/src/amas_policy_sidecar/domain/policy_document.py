@@ -1,6 +1,8 @@
 """The document that is put to the policy engine, and the strict reading of what it answers.
 
-The contract with the policies is fixed here alone. An answer that is not exactly of the agreed shape is a denial.
+The contract with the policies is fixed here alone. The document says what a decision may depend on, and nothing else:
+no clock, no run, no turn, so that equal documents have equal answers. An answer that is not exactly of the agreed shape
+is a denial.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from amas_governance.sensitive import SensitiveArgument
 
 from .contract import Contract, Grant
 from .errors import Denied
-from .model import ActionContext, Effect, Principal, Reason, Requirement
+from .model import ActionContext, AdminAction, Effect, Principal, Reason, Requirement
 
 _MAX_ENTRIES = 64
 _MAX_TEXT = 2000
@@ -41,6 +43,15 @@ def tool_document(
         "tool": grant.tool,
         "untrusted": grant.untrusted,
         "approval": None if grant.approval is None else requirement_document(grant.approval),
+        "amounts": [
+            {
+                "argument": bound.argument,
+                "size": bound.size(arguments),
+                "escalateAbove": bound.escalate_above,
+                "denyAbove": bound.deny_above,
+            }
+            for bound in grant.amounts
+        ],
     }
     return {**_who(context, contract), "action": action, "grant": held, "approval": approval}
 
@@ -51,6 +62,36 @@ def model_document(
     """Input for one model call; without a contract it is a person's direct call."""
     action = {"kind": "model", "route": route, "routeClearance": dict(route_clearance)}
     return {**_who(context, contract), "action": action, "grant": None, "approval": None}
+
+
+def delegate_document(
+    context: ActionContext, contract: Contract, delegate: str, extended: Contract, reach: Sequence[Grant], task: Any
+) -> dict[str, Any]:
+    """Input for handing a sub-task to `delegate`; `extended` is the chain with it, `reach` what it could call there."""
+    action = {
+        "kind": "delegate",
+        "delegate": delegate,
+        "delegateClearance": _clearance(extended),
+        "arguments": task,
+        "reach": [
+            {"tool": grant.tool, "effect": grant.effect, "approval": grant.approval is not None} for grant in reach
+        ],
+    }
+    return {**_who(context, contract), "action": action, "grant": None, "approval": None}
+
+
+def admin_document(context: ActionContext, action: AdminAction) -> dict[str, Any]:
+    """Input for an act of administration: who, what and on which resources; it carries no data of a run."""
+    resources = [{"kind": kind, "name": name} for kind, name in sorted(action.resources)]
+    return {
+        "principal": _principal(context.principal),
+        "run": None,
+        "role": {"name": context.role} if context.role else None,
+        "context": {"label": None},
+        "action": {"kind": "admin", "verb": action.verb, "resources": resources},
+        "grant": None,
+        "approval": None,
+    }
 
 
 def requirement_document(requirement: Requirement) -> dict[str, Any]:
@@ -66,12 +107,8 @@ def requirement_document(requirement: Requirement) -> dict[str, Any]:
 def _who(context: ActionContext, contract: Contract | None) -> dict[str, Any]:
     return {
         "principal": _principal(context.principal),
-        "run": {
-            "id": context.run_id,
-            "step": context.step,
-            "turn": context.turn,
-            "orchestration": context.orchestration,
-        },
+        # Which node of which graph; not which run, nor which of its turns: events carry those.
+        "run": {"orchestration": context.orchestration, "step": context.step.partition("/")[0]},
         "role": None if contract is None else _role(context, contract),
         "context": {"label": context.label.to_dict()},
     }
@@ -88,14 +125,19 @@ def _principal(principal: Principal) -> dict[str, Any]:
 
 
 def _role(context: ActionContext, contract: Contract) -> dict[str, Any]:
-    level, categories = contract.clearance
     return {
         "name": contract.acting.metadata.name,
         "version": contract.version,
         "route": contract.acting.spec.model.route,
-        "clearance": {"confidentiality": level.label, "categories": sorted(categories)},
+        "clearance": _clearance(contract),
+        "delegates": sorted(contract.acting.spec.delegates),
         "delegatedBy": list(context.delegated_by),
     }
+
+
+def _clearance(contract: Contract) -> dict[str, Any]:
+    level, categories = contract.clearance
+    return {"confidentiality": level.label, "categories": sorted(categories)}
 
 
 class Verdict:

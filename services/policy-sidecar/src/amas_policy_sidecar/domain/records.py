@@ -23,6 +23,8 @@ OUTCOME = "dev.amas.action.outcome"
 DENIED = "dev.amas.action.denied"
 ESCALATED = "dev.amas.action.escalated"
 APPROVAL_USED = "dev.amas.approval.used"
+DELEGATION = "dev.amas.delegation.decided"
+ADMINISTRATION = "dev.amas.administration.decided"
 
 
 def intent_id(key: str) -> str:

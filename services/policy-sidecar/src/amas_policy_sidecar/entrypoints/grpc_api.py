@@ -8,6 +8,8 @@ import grpc
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 
 from amas_policy_sidecar.usecases.decide_action import DecideAction
+from amas_policy_sidecar.usecases.decide_administration import DecideAdministration
+from amas_policy_sidecar.usecases.decide_delegation import DecideDelegation
 from amas_policy_sidecar.usecases.describe_tool_server import DescribeToolServer
 from amas_policy_sidecar.usecases.enforce_action import EnforceAction
 from amas_policy_sidecar.usecases.list_tools import ListTools
@@ -26,12 +28,16 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         *,
         load_bundle: LoadBundle,
         decide: DecideAction,
+        delegation: DecideDelegation,
+        administration: DecideAdministration,
         enforce: EnforceAction,
         list_tools: ListTools,
         describe: DescribeToolServer,
     ) -> None:
         self._load_bundle = load_bundle
         self._decide = decide
+        self._delegation = delegation
+        self._administration = administration
         self._enforce = enforce
         self._list_tools = list_tools
         self._describe = describe
@@ -48,10 +54,15 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     ) -> policy_pb2.DecideResponse:
         """See policy.proto."""
         acting = wire.read_context(request.context)
-        if request.WhichOneof("action") == "model":
-            decision = await self._decide.model(acting, wire.read_model_action(request.model))
-        else:
-            decision = await self._decide.tool(acting, wire.read_tool_action(request.tool))
+        match request.WhichOneof("action"):
+            case "model":
+                decision = await self._decide.model(acting, wire.read_model_action(request.model))
+            case "delegate":
+                decision = await self._delegation(acting, wire.read_delegate_action(request.delegate))
+            case "admin":
+                decision = await self._administration(acting, wire.read_admin_action(request.admin))
+            case _:
+                decision = await self._decide.tool(acting, wire.read_tool_action(request.tool))
         return policy_pb2.DecideResponse(decision=wire.write_decision(decision))
 
     async def Enforce(  # noqa: N802 - the name of the method in the contract

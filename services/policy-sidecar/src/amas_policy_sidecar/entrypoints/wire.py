@@ -16,8 +16,10 @@ from amas_governance.provenance import TrustedValues
 
 from amas_policy_sidecar.domain.model import (
     ActionContext,
+    AdminAction,
     ApprovalGrant,
     Decision,
+    DelegateAction,
     Effect,
     EnforceCommand,
     Enforced,
@@ -92,6 +94,16 @@ def read_tool_action(message: policy_pb2.ToolAction) -> ToolAction:
 
 def read_model_action(message: policy_pb2.ModelAction) -> ModelAction:
     return ModelAction(route=message.route)
+
+
+def read_delegate_action(message: policy_pb2.DelegateAction) -> DelegateAction:
+    return DelegateAction(
+        delegate=message.delegate, arguments_json=message.arguments_json, fencing_token=message.fencing_token
+    )
+
+
+def read_admin_action(message: policy_pb2.AdminAction) -> AdminAction:
+    return AdminAction(verb=message.verb, resources=tuple((ref.kind, ref.name) for ref in message.resources))
 
 
 def read_command(message: policy_pb2.EnforceRequest) -> EnforceCommand:

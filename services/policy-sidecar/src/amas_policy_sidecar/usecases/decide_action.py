@@ -19,6 +19,7 @@ from amas_policy_sidecar.domain.quota import claim_for
 from amas_policy_sidecar.ports import Bundles, PolicyEngine, Quota
 from amas_policy_sidecar.telemetry import Instruments
 
+from .ask_verdict import ask_verdict
 from .judge_action import JudgeAction
 from .take_quota import refuse_used_up
 
@@ -78,14 +79,8 @@ class DecideAction:
             action.route,
             {"confidentiality": clearance.confidentiality.label, "categories": sorted(categories)},
         )
-        # As for tools: the engine may have let go of the policies of a bundle that is still at hand.
-        await self._engine.load(bundle.digest, bundle.policies)
-        verdict = Verdict(await self._engine.decide(context.bundle, document))
-        if verdict.effect is Effect.DENY:
-            raise Denied.of(verdict.reasons)
-        if verdict.effect is Effect.ESCALATE:
-            # Nobody approves single model calls: what is not allowed is refused.
-            raise Denied("MODEL_ESCALATION_UNSUPPORTED", "policy asks for an approval of a model call")
+        # Nobody approves single model calls: what is not allowed is refused.
+        verdict = await ask_verdict(self._engine, bundle, document, unsupported="MODEL_ESCALATION_UNSUPPORTED")
         check_clearance(context.label, clearance.confidentiality, categories, f"model route {action.route}")
         if contract is not None:
             check_clearance(context.label, *contract.clearance, f"role {context.role}")

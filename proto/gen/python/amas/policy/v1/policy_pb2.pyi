@@ -6,6 +6,7 @@ Decision and enforcement: the only way to a tool."""
 from amas.common.v1 import decision_pb2 as _decision_pb2
 from amas.common.v1 import identity_pb2 as _identity_pb2
 from amas.common.v1 import label_pb2 as _label_pb2
+from amas.common.v1 import resource_pb2 as _resource_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -192,30 +193,97 @@ class ModelAction(_message.Message):
 Global___ModelAction: _TypeAlias = ModelAction  # noqa: Y015
 
 @_typing.final
+class DelegateAction(_message.Message):
+    """DelegateAction hands a sub-task to another role. The decision is put on record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELEGATE_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    FENCING_TOKEN_FIELD_NUMBER: _builtins.int
+    delegate: _builtins.str
+    """Name of the AgentRole that would act."""
+    arguments_json: _builtins.str
+    """JSON object text: what the delegate would be given."""
+    fencing_token: _builtins.int
+    def __init__(
+        self,
+        *,
+        delegate: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        fencing_token: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "delegate", b"delegate", "fencing_token", b"fencing_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DelegateAction: _TypeAlias = DelegateAction  # noqa: Y015
+
+@_typing.final
+class AdminAction(_message.Message):
+    """AdminAction is an act of administration by the principal of the context, who acts in no role and in no run. The decision
+    is put on record.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERB_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    verb: _builtins.str
+    """What is done, such as apply, delete, acceptTool or revoke; policy refuses a verb that it does not know."""
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[_resource_pb2.ResourceRef]:
+        """What it is done to."""
+
+    def __init__(
+        self,
+        *,
+        verb: _builtins.str = ...,
+        resources: _abc.Iterable[_resource_pb2.ResourceRef] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdminAction: _TypeAlias = AdminAction  # noqa: Y015
+
+@_typing.final
 class DecideRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTEXT_FIELD_NUMBER: _builtins.int
     TOOL_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    DELEGATE_FIELD_NUMBER: _builtins.int
+    ADMIN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def context(self) -> Global___ActionContext: ...
     @_builtins.property
     def tool(self) -> Global___ToolAction: ...
     @_builtins.property
     def model(self) -> Global___ModelAction: ...
+    @_builtins.property
+    def delegate(self) -> Global___DelegateAction: ...
+    @_builtins.property
+    def admin(self) -> Global___AdminAction: ...
     def __init__(
         self,
         *,
         context: Global___ActionContext | None = ...,
         tool: Global___ToolAction | None = ...,
         model: Global___ModelAction | None = ...,
+        delegate: Global___DelegateAction | None = ...,
+        admin: Global___AdminAction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "model", b"model", "tool", b"tool"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "admin", b"admin", "context", b"context", "delegate", b"delegate", "model", b"model", "tool", b"tool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "model", b"model", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "admin", b"admin", "context", b"context", "delegate", b"delegate", "model", b"model", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["tool", "model"]  # noqa: Y015
+    _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["tool", "model", "delegate", "admin"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_action) -> _WhichOneofReturnType_action | None: ...
 

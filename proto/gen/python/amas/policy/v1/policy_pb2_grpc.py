@@ -72,7 +72,8 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Decide(self, request, context):
-        """Decide answers without doing anything: a dry run for tools, and the decision itself for models.
+        """Decide answers without doing anything: a dry run for tools, and the decision itself for models, for delegations and
+        for administration.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class PolicyServiceStub:
     LoadBundle: _grpc.UnaryUnaryMultiCallable[_policy_pb2.LoadBundleRequest, _policy_pb2.LoadBundleResponse]
     """LoadBundle hands a bundle over by content; the digest is recomputed. Idempotent."""
     Decide: _grpc.UnaryUnaryMultiCallable[_policy_pb2.DecideRequest, _policy_pb2.DecideResponse]
-    """Decide answers without doing anything: a dry run for tools, and the decision itself for models."""
+    """Decide answers without doing anything: a dry run for tools, and the decision itself for models, for delegations and
+    for administration.
+    """
     Enforce: _grpc.UnaryUnaryMultiCallable[_policy_pb2.EnforceRequest, _policy_pb2.EnforceResponse]
     """Enforce decides and, if allowed, calls the tool. FAILED_PRECONDITION with reason BUNDLE_UNKNOWN asks the caller to
     load the bundle and to try again.
@@ -50,7 +52,9 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     LoadBundle: _aio.UnaryUnaryMultiCallable[_policy_pb2.LoadBundleRequest, _policy_pb2.LoadBundleResponse]  # type: ignore[assignment]
     """LoadBundle hands a bundle over by content; the digest is recomputed. Idempotent."""
     Decide: _aio.UnaryUnaryMultiCallable[_policy_pb2.DecideRequest, _policy_pb2.DecideResponse]  # type: ignore[assignment]
-    """Decide answers without doing anything: a dry run for tools, and the decision itself for models."""
+    """Decide answers without doing anything: a dry run for tools, and the decision itself for models, for delegations and
+    for administration.
+    """
     Enforce: _aio.UnaryUnaryMultiCallable[_policy_pb2.EnforceRequest, _policy_pb2.EnforceResponse]  # type: ignore[assignment]
     """Enforce decides and, if allowed, calls the tool. FAILED_PRECONDITION with reason BUNDLE_UNKNOWN asks the caller to
     load the bundle and to try again.
@@ -75,7 +79,9 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.DecideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.DecideResponse, _abc.Awaitable[_policy_pb2.DecideResponse]]:
-        """Decide answers without doing anything: a dry run for tools, and the decision itself for models."""
+        """Decide answers without doing anything: a dry run for tools, and the decision itself for models, for delegations and
+        for administration.
+        """
 
     @_abc_1.abstractmethod
     def Enforce(
