@@ -173,3 +173,13 @@ def test_a_description_says_what_must_be_trusted() -> None:
         sensitive=["repo", "files[].path"]
     )
     assert "says that no argument is sensitive" in words(sensitive=[])
+
+
+def test_bounds_of_amounts_are_described_and_compared() -> None:
+    """Who reads the words knows from which amount on a human is asked, and that a bound that goes is a gain."""
+    free = {"name": "git/git_commit"}
+    bound = {**free, "amounts": [{"argument": "refund.amount", "escalateAbove": 100, "denyAbove": 1000}]}
+    words = "refund.amount asks a human above 100 and is refused above 1000"
+    assert words in describe_role(role(tools=[bound]))
+    assert changes({"tools": [free]}, {"tools": [bound]}) == [f"- git/git_commit: {words}"]
+    assert changes({"tools": [bound]}, {"tools": [free]}) == [f"+ git/git_commit: it holds no more that {words}"]

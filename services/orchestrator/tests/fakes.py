@@ -13,7 +13,7 @@ from typing import Any
 from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.actions import action_digest
-from amas_governance.bundle import PolicySet
+from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_orchestrator.domain.approvals import Requirement
 from amas_orchestrator.domain.conversation import ToolInfo
@@ -76,6 +76,10 @@ class FakeEnforcer:
         self.arguments: list[Json] = []
         self.requirement = Requirement(("release-managers",), 1, True, 1800.0)
         self.denies: set[str] = set()
+        """Tools, `delegate/<role>` and verbs of administration that policy says no to."""
+        self.administered: list[tuple[str, str, tuple[tuple[str, str], ...]]] = []
+        """Bundle, verb and resources of each question about administration."""
+        self.knows_administration = True
         self.unknown_once: set[str] = set()
         self.requests: list[tuple[Actor, str, str, Grant | None]] = []
         self.effects: list[str] = []
@@ -119,6 +123,24 @@ class FakeEnforcer:
         if key not in self.effects:
             self.effects.append(key)
         return Enforced(decide("allow"), "succeeded", f"did {tool}", UNTRUSTED, 3)
+
+    async def may_delegate(self, actor: Actor, delegate: str, task: Json) -> Decision:
+        if self.failures:
+            raise self.failures.pop(0)
+        denied = f"delegate/{delegate}" in self.denies
+        reasons = (Reason("DELEGATION_NOT_GRANTED", "policy says no"),) if denied else ()
+        return Decision("d", "deny" if denied else "allow", reasons, (), actor.bundle, "sha256:sub-task")
+
+    async def may_administer(
+        self, principal: Principal, bundle: Bundle, verb: str, resources: Sequence[tuple[str, str]]
+    ) -> Decision:
+        self.administered.append((bundle.digest, verb, tuple(resources)))
+        reasons: tuple[Reason, ...] = ()
+        if bundle.resources and not self.knows_administration:
+            reasons = (Reason("ACTION_UNKNOWN", "no policy knows this kind of action"),)
+        elif verb in self.denies:
+            reasons = (Reason("ADMIN_ROLE_MISSING", "policy says no"),)
+        return Decision("d", "deny" if reasons else "allow", reasons, (), bundle.digest, "sha256:act")
 
     async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
         return self.tools, "sha256:live", "sha256:accepted"

@@ -10,6 +10,7 @@ from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.model import Json, Principal, Run
 from amas_orchestrator.domain.rendering import rendering_digest
+from amas_orchestrator.usecases.ask_delegation import AskDelegation
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
@@ -81,11 +82,12 @@ class World:
         human = AskHuman(self.approvals, recorder, self.patience, self.clock)
         actions = ActionRunner(self.enforcer, human, recorder, self.patience, self.clock, self.metrics)
         turns = TurnRunner(self.model, self.enforcer, actions, recorder, self.patience, self.clock, self.metrics)
+        delegation = AskDelegation(self.enforcer, recorder, self.patience, self.clock)
         self.orchestrations = RunOrchestration(
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, self.clock, self.metrics),
+            StepRunner(turns, actions, delegation, self.clock, self.metrics),
             recorder,
             self.patience,
             self.cancellations,

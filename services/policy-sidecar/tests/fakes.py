@@ -32,10 +32,13 @@ from amas_policy_sidecar.telemetry import Instruments
 from amas_policy_sidecar.usecases.attempts import Attempts
 from amas_policy_sidecar.usecases.call_tool import CallTool
 from amas_policy_sidecar.usecases.decide_action import DecideAction
+from amas_policy_sidecar.usecases.decide_administration import DecideAdministration
+from amas_policy_sidecar.usecases.decide_delegation import DecideDelegation
 from amas_policy_sidecar.usecases.enforce_action import EnforceAction
 from amas_policy_sidecar.usecases.judge_action import JudgeAction
 from amas_policy_sidecar.usecases.list_tools import ListTools
 from amas_policy_sidecar.usecases.record_action import RecordAction
+from amas_policy_sidecar.usecases.record_decision import RecordDecision
 from amas_policy_sidecar.usecases.record_outcome import RecordOutcome
 from prometheus_client import CollectorRegistry
 
@@ -230,6 +233,9 @@ class World:
         self.decide = DecideAction(
             bundles=bundles, engine=self.engine, judge=judge, quota=self.quota, instruments=instruments
         )
+        decisions = RecordDecision(self.audit, self.clock)
+        self.delegation = DecideDelegation(bundles, self.engine, decisions, instruments)
+        self.administration = DecideAdministration(bundles, self.engine, decisions, instruments)
         self.list_tools = ListTools(bundles, self.tools)
 
     def context(self, **changes: Any) -> ActionContext:

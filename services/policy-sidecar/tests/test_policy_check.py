@@ -9,6 +9,7 @@ from amas_chassis.errors import AmasError
 from amas_policy_sidecar.domain.model import Effect, Outcome
 
 from .fakes import ALLOW, DENY, REQUIREMENT, World, escalating
+from .manifests import bundle, role, tool_server
 
 ESCALATE = {**ALLOW, "effect": "escalate", "approval": REQUIREMENT}
 
@@ -109,18 +110,40 @@ async def test_the_input_is_the_agreed_document() -> None:
                 "roles": ["developer"],
                 "groups": [],
             },
-            "run": {"id": "run-1", "step": "publish", "turn": 1, "orchestration": "release-notes"},
+            "run": {"orchestration": "release-notes", "step": "publish"},
             "role": {
                 "name": "publisher",
                 "version": "1.0.0",
                 "route": "default",
                 "clearance": {"confidentiality": "internal", "categories": []},
+                "delegates": [],
                 "delegatedBy": [],
             },
-            "grant": {"tool": "git/commit", "untrusted": "trustedArguments", "approval": None},
+            "grant": {"tool": "git/commit", "untrusted": "trustedArguments", "approval": None, "amounts": []},
             "context": {"label": {"confidentiality": "internal", "categories": [], "integrity": "trusted"}},
             "approval": None,
         }
+    ]
+
+
+async def test_equal_questions_of_two_runs_are_the_same_document() -> None:
+    """What a decision may not depend on is not in the document: neither the run, nor the turn, nor the time."""
+    world = World()
+    await world.enforce(world.command())
+    world.clock.advance(60)
+    await world.enforce(world.command(key="other", run_id="run-2", step="publish/helper[3.1]", turn=7))
+    assert world.engine.documents[0] == world.engine.documents[1]
+
+
+async def test_amounts_are_read_from_the_arguments() -> None:
+    """The bounds of the whole chain are in the document with the size that the call asks for, or null."""
+    bounds = [{"argument": "message", "escalateAbove": 10}, {"argument": "refund.amount", "denyAbove": 20.5}]
+    tool = {"name": "git/commit", "amounts": bounds}
+    world = World(bundle=bundle(role("publisher", [tool]), tool_server()))
+    await world.enforce(world.command(arguments='{"message":"-12.50"}'))
+    assert world.engine.documents[0]["grant"]["amounts"] == [
+        {"argument": "message", "size": 12.5, "escalateAbove": 10.0, "denyAbove": None},
+        {"argument": "refund.amount", "size": None, "escalateAbove": None, "denyAbove": 20.5},
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from .argument_conditions import Condition, compare, conditions
 from .canonical import canonical_json
-from .describe import describe_approval, describe_deprecation
+from .describe import describe_amount, describe_approval, describe_deprecation
 from .quantities import format_duration, format_size
 from .resources import AgentRole, ToolGrant, UntrustedStance
 
@@ -84,10 +84,20 @@ def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
         more = new.limits.calls is None or (old.limits.calls is not None and new.limits.calls > old.limits.calls)
         shown = f"{_calls(old)} to {_calls(new)}"
         yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a run from {shown}")
+    yield from _amounts(old, new)
     if old.untrusted != new.untrusted:
         more = _UNTRUSTED[new.untrusted] > _UNTRUSTED[old.untrusted]
         text = f"{new.name}: after untrusted content {new.untrusted} instead of {old.untrusted}"
         yield RoleChange("gains" if more else "loses", text)
+
+
+def _amounts(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+    for bound in new.amounts:
+        if bound not in old.amounts:
+            yield RoleChange("loses", f"{new.name}: {describe_amount(bound)}")
+    for bound in old.amounts:
+        if bound not in new.amounts:
+            yield RoleChange("gains", f"{new.name}: it holds no more that {describe_amount(bound)}")
 
 
 def _calls(grant: ToolGrant) -> str:

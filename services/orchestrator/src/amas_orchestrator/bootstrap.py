@@ -31,6 +31,8 @@ from amas_orchestrator.entrypoints.grpc_api import CALLERS, SERVICE, Orchestrato
 from amas_orchestrator.settings import OrchestratorSettings
 from amas_orchestrator.telemetry import OrchestratorTelemetry
 from amas_orchestrator.usecases.apply_resources import ApplyResources
+from amas_orchestrator.usecases.ask_administration import AskAdministration
+from amas_orchestrator.usecases.ask_delegation import AskDelegation
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
@@ -111,11 +113,12 @@ class _Service:
         human = AskHuman(self.approvals, recorder, patience, clock)
         actions = ActionRunner(self.policy, human, recorder, patience, clock, self.telemetry)
         turns = TurnRunner(self.router, self.policy, actions, recorder, patience, clock, self.telemetry)
+        delegation = AskDelegation(self.policy, recorder, patience, clock)
         self.orchestration = RunOrchestration(
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, clock, self.telemetry),
+            StepRunner(turns, actions, delegation, clock, self.telemetry),
             recorder,
             patience,
             self.notifications,
@@ -152,7 +155,9 @@ class _Service:
             decide_approval=DecideApproval(self.approvals, edits, self.audit, self.wakes, clock),
             edit_action=edits,
             read_approvals=ReadApprovals(self.approvals),
-            apply_resources=ApplyResources(self.bundles, policies, self.audit, clock),
+            apply_resources=ApplyResources(
+                self.bundles, policies, AskAdministration(self.policy, policies), self.audit, clock
+            ),
             read_resources=ReadResources(self.bundles, self.policy),
         )
 

@@ -115,8 +115,11 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         return response
 
     async def Decide(self, request: policy_pb2.DecideRequest, context: Any) -> policy_pb2.DecideResponse:  # noqa: N802
-        """What Enforce would decide; the text `never` is denied."""
+        """What Enforce would decide of a tool; the text `never` is denied. All else is allowed."""
         self._fakes.know("policy", request.context.bundle)
+        if request.WhichOneof("action") != "tool":
+            allowed = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_ALLOW, bundle=request.context.bundle)
+            return policy_pb2.DecideResponse(decision=allowed)
         arguments = json.loads(request.tool.arguments_json)
         decision = _escalation(request.context, _digest(request.context, request.tool))
         if arguments.get("text") == "never":

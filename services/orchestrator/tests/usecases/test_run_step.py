@@ -226,6 +226,43 @@ async def test_a_delegate_works_under_both_contracts() -> None:
     assert made.audit.types().count("step.started") == 2
 
 
+async def test_a_delegation_that_policy_denies_does_not_begin() -> None:
+    """I1: the delegate does nothing; the model is told why, and the run's history shows the decision."""
+
+    def say(actor: Actor, messages: list[Json]) -> Json:
+        assert actor.role == "worker"
+        return (
+            says({"text": results(messages)[0]}) if results(messages) else calls(("delegate__helper", {"topic": "a"}))
+        )
+
+    made = world(say, resources.role("worker", delegates="helper"), resources.role("helper"))
+    made.enforcer.denies = {"delegate/helper"}
+    run = await made.run("single")
+    assert run.state is RunState.SUCCEEDED
+    assert "DELEGATION_NOT_GRANTED" in run.output_json
+    assert made.audit.types().count("step.started") == 1
+    history = await made.runs.events("acme", run.id, 0, 100)
+    (shown,) = [event for event in history if event.kind == "tool_called"]
+    assert (shown.payload["tool"], shown.payload["decision"]["effect"]) == ("delegate/helper", "deny")
+
+
+async def test_a_delegation_waits_for_a_policy_that_is_away() -> None:
+    """I2: while nobody can decide, the delegate does not begin; then it does, once."""
+
+    def say(actor: Actor, messages: list[Json]) -> Json:
+        if actor.role == "helper":
+            return says({"text": "helped"})
+        return says({"text": "x"}) if results(messages) else calls(("delegate__helper", {"topic": "a"}))
+
+    made = world(say, resources.role("worker", delegates="helper"), resources.role("helper"))
+    away = AmasError(ErrorKind.UNAVAILABLE, "POLICY_ENGINE_UNAVAILABLE", "away")
+    made.enforcer.failures = [away, away]
+    run = await made.run("single")
+    assert run.state is RunState.SUCCEEDED
+    assert made.enforcer.failures == []
+    assert made.audit.types().count("step.started") == 2
+
+
 async def test_a_delegate_spends_from_the_bounds_of_who_delegated() -> None:
     """Delegating is no way around a bound."""
     made = world(

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.bundle import Bundle
 from amas_governance.loader import SourceFile
 from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import run_state_changed
 from amas_orchestrator.domain.model import RunState
 from amas_orchestrator.usecases.apply_resources import ApplyResources
+from amas_orchestrator.usecases.ask_administration import AskAdministration
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.read_resources import ReadResources
 from amas_orchestrator.usecases.read_runs import ReadRuns
@@ -162,9 +164,15 @@ async def test_a_watcher_is_sent_away_by_a_drain(made: World) -> None:
         await anext(WatchRun(made.runs, wakes)(DEVELOPER, workflow.workflow_id, 0))
 
 
+def applying(made: World) -> ApplyResources:
+    """The use case on the world's fakes."""
+    ask = AskAdministration(made.enforcer, policies())
+    return ApplyResources(made.bundles, policies(), ask, made.audit, made.clock)
+
+
 async def test_applying_is_all_or_nothing(made: World) -> None:
     """One bad file keeps all others from being applied, and says where it is wrong."""
-    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    apply = applying(made)
     before = made.bundles.active_digest["acme"]
     good, bad = SourceFile("good.yaml", resources.role("new")), SourceFile("bad.yaml", "kind: Nothing")
     applied = await apply(DEVELOPER, [good, bad], [], dry_run=False)
@@ -176,7 +184,7 @@ async def test_applying_is_all_or_nothing(made: World) -> None:
 
 async def test_applying_merges_records_and_activates(made: World) -> None:
     """New resources join those that are there; the change is on the record before it holds."""
-    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    apply = applying(made)
     file = SourceFile("new.yaml", resources.role("new"))
     dry = await apply(DEVELOPER, [file], [], dry_run=True)
     assert [(change.name, change.change) for change in dry.changes] == [("new", "created")]
@@ -193,7 +201,7 @@ async def test_applying_merges_records_and_activates(made: World) -> None:
 
 async def test_what_is_needed_cannot_be_deleted(made: World) -> None:
     """A role that an orchestration names stays; so does everything when a name is not there."""
-    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    apply = applying(made)
     for key in (("AgentRole", "worker"), ("AgentRole", "nobody")):
         applied = await apply(DEVELOPER, [], [key], dry_run=False)
         assert applied.problems
@@ -202,12 +210,58 @@ async def test_what_is_needed_cannot_be_deleted(made: World) -> None:
 
 async def test_nothing_is_applied_without_a_record(made: World) -> None:
     """When audit is away, the active bundle stays as it is."""
-    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    apply = applying(made)
     before = made.bundles.active_digest["acme"]
     made.audit.failures = [AmasError(ErrorKind.UNAVAILABLE, "AWAY", "away")]
     with pytest.raises(AmasError, match="AWAY"):
         await apply(DEVELOPER, [SourceFile("n.yaml", resources.role("new"))], [], dry_run=False)
     assert made.bundles.active_digest["acme"] == before
+
+
+@pytest.mark.parametrize("verb", ["apply", "delete"])
+async def test_policy_may_forbid_a_change(made: World, verb: str) -> None:
+    """I1: what the active bundle's policies deny changes nothing; a dry run asks nobody, since it does nothing."""
+    apply = applying(made)
+    await apply(DEVELOPER, [SourceFile("n.yaml", resources.role("new"))], [], dry_run=False)
+    before, records = made.bundles.active_digest["acme"], len(made.audit.records)
+    made.enforcer.denies, made.enforcer.administered = {verb}, []
+    files = [SourceFile("o.yaml", resources.role("other"))] if verb == "apply" else []
+    delete = [("AgentRole", "new")] if verb == "delete" else []
+    assert (await apply(DEVELOPER, files, delete, dry_run=True)).changes
+    assert made.enforcer.administered == []
+    with pytest.raises(AmasError) as caught:
+        await apply(DEVELOPER, files, delete, dry_run=False)
+    assert (caught.value.kind, caught.value.reason) == (ErrorKind.PERMISSION_DENIED, "ADMIN_ROLE_MISSING")
+    assert [(digest, asked) for digest, asked, _ in made.enforcer.administered] == [(before, verb)]
+    assert made.bundles.active_digest["acme"] == before
+    assert len(made.audit.records) == records
+
+
+@pytest.mark.parametrize("active", [False, True])
+async def test_the_shipped_policies_decide_where_no_other_does(made: World, active: bool) -> None:
+    """Without a bundle, or with one that knows nothing of administration, the policies of the process are asked."""
+    made.enforcer.knows_administration = False
+    shipped = Bundle.build([], policies()).digest
+    if not active:
+        made.bundles.active_digest.clear()
+    made.enforcer.denies = {"apply"}
+    server = resources.SHARED.rpartition("---")[2].replace("name: notes", "name: new")
+    with pytest.raises(AmasError, match="ADMIN_ROLE_MISSING"):
+        await applying(made)(DEVELOPER, [SourceFile("new.yaml", server)], [], dry_run=False)
+    assert made.enforcer.administered[-1] == (shipped, "apply", (("ToolServer", "new"),))
+    assert len(made.enforcer.administered) == 1 + active
+
+
+async def test_accepting_tools_is_asked_about_by_itself(made: World) -> None:
+    """A tenant may let somebody change resources and yet not accept what a tool server newly offers."""
+    pinned = resources.SHARED.replace("spec:\n  transport", f"spec:\n  pin: sha256:{'1' * 64}\n  transport")
+    made.enforcer.denies = {"acceptTool"}
+    with pytest.raises(AmasError, match="ADMIN_ROLE_MISSING"):
+        await applying(made)(DEVELOPER, [SourceFile("shared.yaml", pinned)], [], dry_run=False)
+    assert [(verb, named) for _, verb, named in made.enforcer.administered] == [
+        ("apply", (("ToolServer", "notes"),)),
+        ("acceptTool", (("ToolServer", "notes"),)),
+    ]
 
 
 async def test_resources_are_listed_in_pages(made: World) -> None:

@@ -1,20 +1,23 @@
-"""The policy-sidecar: the only way to a tool. Enforcer over gRPC."""
+"""The policy-sidecar: the only way to a tool. Enforcer and Administration over gRPC."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import grpc
 import orjson
+from amas.common.v1 import resource_pb2
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas_chassis.channels import Client
+from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, canonical_json, parse_json
 from amas_governance.labels import Integrity, Label
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.conversation import ToolInfo
-from amas_orchestrator.domain.model import Json
+from amas_orchestrator.domain.model import Json, Principal
 from amas_orchestrator.ports import Actor, Decision, Enforced, Grant
 
 from .bundle_push import Content, with_bundle
@@ -105,6 +108,36 @@ class PolicyClient:
             trusted=_trusted(response) if called else TrustedValues.NONE,
             duration_ms=response.duration_ms,
         )
+
+    async def may_delegate(self, actor: Actor, delegate: str, task: Json) -> Decision:
+        """See Enforcer."""
+        action = policy_pb2.DelegateAction(
+            delegate=delegate,
+            arguments_json=canonical_json(task).decode(),
+            fencing_token=actor.fencing_token,
+        )
+        request = policy_pb2.DecideRequest(context=_context(actor), delegate=action)
+        response = await with_bundle(
+            lambda: self._client.stub.Decide(request, timeout=DECIDE_SECONDS),
+            lambda: self._load(actor.principal.tenant, actor.bundle),
+        )
+        return decision_of(response.decision)
+
+    async def may_administer(
+        self, principal: Principal, bundle: Bundle, verb: str, resources: Sequence[tuple[str, str]]
+    ) -> Decision:
+        """See Administration."""
+        refs = [resource_pb2.ResourceRef(kind=kind, name=name) for kind, name in resources]
+        request = policy_pb2.DecideRequest(
+            context=policy_pb2.ActionContext(principal=principal_message(principal), bundle=bundle.digest),
+            admin=policy_pb2.AdminAction(verb=verb, resources=refs),
+        )
+        load = policy_pb2.LoadBundleRequest(digest=bundle.digest, content=bundle.content)
+        response = await with_bundle(
+            lambda: self._client.stub.Decide(request, timeout=DECIDE_SECONDS),
+            lambda: self._client.stub.LoadBundle(load, timeout=LOAD_SECONDS),
+        )
+        return decision_of(response.decision)
 
     async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
         """See Enforcer."""

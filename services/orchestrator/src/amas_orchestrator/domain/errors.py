@@ -45,6 +45,11 @@ def refused(reason: str, message: str) -> AmasError:
     return AmasError(ErrorKind.FAILED_PRECONDITION, reason, message)
 
 
+def forbidden(reason: str, message: str) -> AmasError:
+    """Policy denies it to this principal."""
+    return AmasError(ErrorKind.PERMISSION_DENIED, reason, message)
+
+
 def invalid(reason: str, message: str, violations: list[FieldViolation]) -> AmasError:
     """The request itself is wrong; each violation says where."""
     return AmasError(ErrorKind.INVALID_ARGUMENT, reason, message, violations=violations)

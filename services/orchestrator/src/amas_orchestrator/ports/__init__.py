@@ -4,11 +4,12 @@ Methods raise AmasError; OwnershipLost goes through everything. Nothing here kno
 """
 
 from .engine import Body, Cancellations, Durable, Engine, EventWakes, Metrics
-from .neighbours import Actor, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
+from .neighbours import Actor, Administration, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
 from .stores import ApprovalStore, BundleInfo, BundleStore, ExecutorStore, RunStore
 
 __all__ = [
     "Actor",
+    "Administration",
     "ApprovalStore",
     "AuditLog",
     "Body",

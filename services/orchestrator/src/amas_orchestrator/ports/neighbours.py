@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from amas_governance.bundle import Bundle
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
@@ -125,8 +126,22 @@ class Enforcer(Protocol):
         """Decides and, if allowed, calls. The same key is the same attempt."""
         ...
 
+    async def may_delegate(self, actor: Actor, delegate: str, task: Json) -> Decision:
+        """Whether the actor may hand a sub-task to another role; the decision is on record when it is answered."""
+        ...
+
     async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
         """What a live tool server offers, the pin of that, and the accepted pin (empty: none)."""
+        ...
+
+
+class Administration(Protocol):
+    """Who may administer a tenant: the policies of a bundle, asked at the policy-sidecar."""
+
+    async def may_administer(
+        self, principal: Principal, bundle: Bundle, verb: str, resources: Sequence[tuple[str, str]]
+    ) -> Decision:
+        """Whether the principal may do this to these resources (kind and name); on record when it is answered."""
         ...
 
 

@@ -13,15 +13,14 @@ from amas_governance import consistency
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.loader import SourceFile, load
 from amas_governance.problems import Problem
-from amas_governance.resources import Resource
+from amas_governance.resources import Resource, ToolServer
 
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.ids import new_run_id
 from amas_orchestrator.domain.model import Json, Principal
 from amas_orchestrator.ports import AuditLog, BundleInfo, BundleStore
 
-Key = tuple[str, str]
-"""Kind and name."""
+from .ask_administration import AskAdministration, Key
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,11 @@ class Applied:
 class ApplyResources:
     """Applies resources under the policies that this process was given."""
 
-    def __init__(self, bundles: BundleStore, policies: PolicySet, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self, bundles: BundleStore, policies: PolicySet, ask: AskAdministration, audit: AuditLog, clock: Clock
+    ) -> None:
         self._bundles = bundles
+        self._ask = ask
         self._policies = policies
         self._audit = audit
         self._clock = clock
@@ -81,6 +83,7 @@ class ApplyResources:
         warnings = consistency.advice(after.values(), before.values(), loaded.positions, today)
         info = active[0] if active else None
         if not (dry_run or (info and info.digest == bundle.digest)):
+            await self._ask(principal, active[1] if active else None, _verbs(changes))
             info = await self._activate(principal, bundle, active, changes)
         return Applied(info, changes, warnings=warnings)
 
@@ -121,6 +124,25 @@ def _changes(before: dict[Key, Resource], after: dict[Key, Resource], named: set
             continue
         changes.append(Change(key[0], key[1], change, before_json, after_json))
     return changes
+
+
+def _verbs(changes: list[Change]) -> dict[str, list[Key]]:
+    """What policy is asked about. Accepting what a tool server offers is an act of its own: it changes a pin."""
+    changed = [change for change in changes if change.change in ("created", "configured")]
+    return {
+        "apply": [(change.kind, change.name) for change in changed],
+        "delete": [(change.kind, change.name) for change in changes if change.change == "deleted"],
+        "acceptTool": [
+            (change.kind, change.name)
+            for change in changed
+            if change.kind == ToolServer.KIND and _pin(change.after) not in (None, _pin(change.before))
+        ],
+    }
+
+
+def _pin(manifest: Json | None) -> str | None:
+    pin: str | None = manifest["spec"].get("pin") if manifest else None
+    return pin
 
 
 def _key(resource: Resource) -> Key:

@@ -20,6 +20,7 @@ from amas_orchestrator.domain.events import step_record, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.ports import Metrics
 
+from .ask_delegation import AskDelegation
 from .patience import Cancelled, OutOfTime
 from .run_action import ActionRunner
 from .run_turn import TurnRunner, over_limit
@@ -42,9 +43,12 @@ class _Ended(Exception):  # noqa: N818 - control flow: the step has come to its 
 class StepRunner:
     """Steps of one process."""
 
-    def __init__(self, turns: TurnRunner, actions: ActionRunner, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, turns: TurnRunner, actions: ActionRunner, delegation: AskDelegation, clock: Clock, metrics: Metrics
+    ) -> None:
         self._turns = turns
         self._actions = actions
+        self._delegation = delegation
         self._clock = clock
         self._metrics = metrics
 
@@ -148,6 +152,14 @@ class StepRunner:
         role = job.bundle.role(call.delegate)
         if role is None:
             return conversation.error_text(Reason("ROLE_UNKNOWN", f"there is no role {call.delegate}"))
+        asked = await self._durable(
+            progress,
+            place,
+            f"{job.path}/{progress.turn}/{call.index}/delegation",
+            lambda: self._delegation(progress, place, call),
+        )
+        if asked.get("refused"):
+            return str(asked["refused"])
         sub = StepJob(
             run=job.run,
             bundle=job.bundle,

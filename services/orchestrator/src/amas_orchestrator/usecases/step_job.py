@@ -149,7 +149,7 @@ class StepProgress:
         self.trusted = self.trusted.union(TrustedValues.bounded(checkpoint.get("trusted", ())))
         self.charge(
             bounds.Spent(
-                steps=1,
+                steps=checkpoint.get("steps", 1),
                 model_calls=checkpoint.get("model_calls", 0),
                 usage=Usage.from_dict(checkpoint["usage"]) if checkpoint.get("usage") else Usage(),
                 bytes_in=checkpoint.get("bytes_in", 0),
