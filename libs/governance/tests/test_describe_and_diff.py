@@ -181,5 +181,5 @@ def test_bounds_of_amounts_are_described_and_compared() -> None:
     bound = {**free, "amounts": [{"argument": "refund.amount", "escalateAbove": 100, "denyAbove": 1000}]}
     words = "refund.amount asks a human above 100 and is refused above 1000"
     assert words in describe_role(role(tools=[bound]))
-    assert changes({"tools": [free]}, {"tools": [bound]}) == [f"- git/git_commit: {words}"]
-    assert changes({"tools": [bound]}, {"tools": [free]}) == [f"+ git/git_commit: it holds no more that {words}"]
+    assert changes({"tools": [free]}, {"tools": [bound]}) == [f"loses: git/git_commit: {words}"]
+    assert changes({"tools": [bound]}, {"tools": [free]}) == [f"gains: git/git_commit: it holds no more that {words}"]
