@@ -81,7 +81,7 @@ async def test_a_removed_role_takes_no_new_runs_and_leaves_those_in_flight(depre
 
 async def test_warnings_stop_nothing(made: World) -> None:
     """A deprecated role in use is told at an apply and at a dry run; the apply holds all the same."""
-    apply = ApplyResources(made.bundles, policies(), made.audit, made.clock)
+    apply = applying(made)
     file = SourceFile("w.yaml", resources.role("worker") + DEPRECATED + "---" + resources.role("other"))
     for dry_run in (True, False):
         applied = await apply(DEVELOPER, [file], [], dry_run=dry_run)
