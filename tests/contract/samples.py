@@ -16,6 +16,7 @@ __all__ = ["breaches", "least"]
 
 # A text that fits each pattern of the contracts; a new pattern needs a line here.
 _FITTING = {
+    "^[a-z][A-Za-z]{0,62}$": "apply",
     "^sha256:[0-9a-f]{64}$": "sha256:" + "0" * 64,
     "^(sha256:[0-9a-f]{64})?$": "",
     "^([0-9a-f]{16})?$": "",
