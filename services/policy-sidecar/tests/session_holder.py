@@ -1,16 +1,17 @@
-"""A process that holds a session with a frozen tool server until it is killed: `session_holder.py FOLDER SERVER`."""
+"""Holds a session with a frozen tool server until it is killed: `-m tests.session_holder FOLDER SERVER`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 import uvloop
 from amas_chassis.clock import SystemClock
 from amas_governance.resources import ToolServer, parse_manifest
-from amas_policy_sidecar.adapters.mcp_tools import McpToolServers, ToolSurroundings
+from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
+
+from .surroundings import surroundings
 
 
 async def hold(folder: Path, script: str) -> None:
@@ -20,15 +21,14 @@ async def hold(folder: Path, script: str) -> None:
             "kind": "ToolServer",
             "metadata": {"name": "odd"},
             "spec": {
-                "transport": {"stdio": {"command": [sys.executable, script]}},
+                "transport": {"stdio": {"command": [sys.executable, script], "sandbox": {"writable": ["."]}}},
                 "tools": {"freeze": {"effect": "read"}},
                 "limits": {"timeout": "5m"},
             },
         }
     )
     assert isinstance(definition, ToolServer)
-    surroundings = ToolSurroundings(folder, {"PATH": os.defpath}, None)
-    tools = McpToolServers(surroundings, SystemClock(), lambda _name, _well: None)
+    tools = McpToolServers(surroundings(folder), SystemClock(), lambda _name, _well: None)
     await asyncio.gather(tools.call("acme", definition, "freeze", {}))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -14,10 +13,11 @@ import pytest
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 from amas_governance.resources import ToolServer, parse_manifest
-from amas_policy_sidecar.adapters.mcp_tools import McpToolServers, ToolSurroundings
+from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.errors import ToolFailed
 
 from .processes import PATIENCE, eventually
+from .surroundings import surroundings
 
 SCRIPT = Path(__file__).with_name("misbehaving_server.py")
 Start = Callable[..., ToolServer]
@@ -77,8 +77,7 @@ def http(tmp_path: Path) -> Iterator[HttpServer]:
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[McpToolServers]:
-    surroundings = ToolSurroundings(tmp_path, {"PATH": os.defpath}, tmp_path)
-    made = McpToolServers(surroundings, SystemClock(), lambda _name, _well: None)
+    made = McpToolServers(surroundings(tmp_path, tmp_path), SystemClock(), lambda _name, _well: None)
     yield made
     await made.close()
 

@@ -56,7 +56,12 @@ GIT = {
     "kind": "ToolServer",
     "metadata": {"name": "git"},
     "spec": {
-        "transport": {"stdio": {"command": ["mcp-server-git", "--repository", "repository"]}},
+        "transport": {
+            "stdio": {
+                "command": ["mcp-server-git", "--repository", "repository"],
+                "sandbox": {"writable": ["repository"]},
+            }
+        },
         "tools": {
             "git_log": {"effect": "read", "idempotent": True},
             "git_add": {"effect": "write", "idempotent": True},

@@ -19,24 +19,27 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 from amas_governance.resources import ToolServer, parse_manifest
 from amas_policy_sidecar.adapters import mcp_session
-from amas_policy_sidecar.adapters.mcp_tools import McpToolServers, ToolSurroundings
+from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.errors import ToolFailed
 
 from .processes import PATIENCE, PAUSE, ends, eventually, make_repository
+from .surroundings import ENVIRONMENT, running, surroundings
 
 SCRIPT = Path(__file__).with_name("misbehaving_server.py")
-ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}", "HOME": "/nowhere", "LANG": "C.UTF-8"}
 
 
 def server(*arguments: str, command: list[str] | None = None, **spec: Any) -> ToolServer:
-    """A definition of the misbehaving server."""
+    """A definition of the misbehaving server, which may write in the working folder."""
+    sandbox = {"writable": ["."]}
     manifest = parse_manifest(
         {
             "apiVersion": "amas.dev/v1alpha1",
             "kind": "ToolServer",
             "metadata": {"name": "odd"},
             "spec": {
-                "transport": {"stdio": {"command": command or [sys.executable, str(SCRIPT), *arguments]}},
+                "transport": {
+                    "stdio": {"command": command or [sys.executable, str(SCRIPT), *arguments], "sandbox": sandbox}
+                },
                 "tools": {"echo": {"effect": "read"}},
                 "limits": {"timeout": "5s"},
                 **spec,
@@ -51,12 +54,13 @@ class Tools:
     """The adapter in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder / "work"
         self.credentials = folder / "credentials"
-        self.credentials.mkdir()
+        for made in (self.folder, self.credentials):
+            made.mkdir()
         self.starts: list[bool] = []
-        surroundings = ToolSurroundings(folder, ENVIRONMENT, self.credentials)
-        self.servers = McpToolServers(surroundings, SystemClock(), lambda _, well: self.starts.append(well))
+        where = surroundings(self.folder, self.credentials)
+        self.servers = McpToolServers(where, SystemClock(), lambda _, well: self.starts.append(well))
 
     async def call(self, definition: ToolServer, tool: str, tenant: str = "acme", **arguments: Any) -> str:
         return (await self.servers.call(tenant, definition, tool, arguments)).text
@@ -78,10 +82,15 @@ class Tools:
             while tool not in {offered.name for offered in await self.servers.list_tools("acme", definition)}:  # noqa: ASYNC110
                 await asyncio.sleep(PAUSE)
 
-    def pids(self) -> list[int]:
+    def begun(self) -> int:
+        """How often the program was started."""
         with contextlib.suppress(FileNotFoundError):
-            return [int(line) for line in (self.folder / "starts").read_text().split()]
-        return []
+            return len((self.folder / "starts").read_text().split())
+        return 0
+
+    def pids(self) -> list[int]:
+        """The tool servers that run now."""
+        return running(SCRIPT.name)
 
 
 @pytest.fixture
@@ -89,8 +98,7 @@ async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
     made = Tools(tmp_path)
     yield made
     await made.servers.close()
-    for pid in made.pids():
-        await ends(pid)
+    await eventually(lambda: not made.pids())
 
 
 @pytest.mark.integration
@@ -114,9 +122,10 @@ class TestSurroundings:
         """I1: nothing of our environment but PATH, HOME and LANG; its own folder, session and process group."""
         monkeypatch.setenv("AMAS_SECRET_OF_OURS", "swordfish")
         seen = await tools.surroundings(server())
-        assert set(seen["environment"]) - {"LC_CTYPE"} == {"PATH", "HOME", "LANG"}
-        assert seen["folder"] == str(tools.folder)
-        assert seen["group"] == seen["pid"] != os.getpgid(0)
+        assert set(seen["environment"]) - {"LC_CTYPE", "PWD"} == {"PATH", "HOME", "LANG"}
+        assert seen["folder"] == "/workspace"
+        (pid,) = tools.pids()
+        assert os.getpgid(pid) != os.getpgid(0)
 
     async def test_credentials_come_from_files_and_never_come_back(self, tools: Tools) -> None:
         """The server gets the credential; whoever reads its answer does not, and a new one needs no restart of ours."""
@@ -125,7 +134,7 @@ class TestSurroundings:
         assert (await tools.surroundings(definition))["environment"]["TOKEN"] == "[redacted:credential]"
         assert await tools.call(definition, "echo", text="is it swordfish-1234?") == "is it [redacted:credential]?"
         (tools.credentials / "token").write_text("marlin-5678\n")
-        await tools.failure(definition, "die", mark=str(tools.folder / "mark"))
+        await tools.failure(definition, "die", mark="mark")
         assert await tools.call(definition, "echo", text="is it marlin-5678?") == "is it [redacted:credential]?"
 
     async def test_a_missing_credential_stops_the_server(self, tools: Tools) -> None:
@@ -133,7 +142,7 @@ class TestSurroundings:
         failure = await tools.failure(server(credentials=[{"file": "token", "env": "TOKEN"}]), "echo", text="x")
         assert (failure.code, failure.sent) == ("TOOL_CREDENTIAL_MISSING", False)
         assert str(tools.folder) not in failure.message
-        assert tools.pids() == []
+        assert tools.begun() == 0
 
     async def test_a_credential_cannot_replace_the_path(self, tools: Tools) -> None:
         """What we set wins over what a bundle names."""
@@ -143,11 +152,9 @@ class TestSurroundings:
 
     async def test_tenants_have_servers_of_their_own(self, tools: Tools) -> None:
         """I8: the same definition for two tenants is two processes."""
-        first = await tools.surroundings(server(), "acme")
-        second = await tools.surroundings(server(), "globex")
-        again = await tools.surroundings(server(), "acme")
-        assert first["pid"] != second["pid"]
-        assert first["pid"] == again["pid"]
+        for tenant in ("acme", "globex", "acme"):
+            await tools.surroundings(server(), tenant)
+        assert len(set(tools.pids())) == tools.begun() == 2
 
 
 class TestFailures:
@@ -156,7 +163,7 @@ class TestFailures:
     async def test_death_in_mid_call_is_said_and_mended(self, tools: Tools) -> None:
         """I4: the request had reached the tool, so its effect may stand: said so; the next call finds a new process."""
         mark = tools.folder / "mark"
-        failure = await tools.failure(server(), "die", mark=str(mark))
+        failure = await tools.failure(server(), "die", mark=mark.name)
         assert (failure.code, failure.sent) == ("TOOL_SERVER_UNAVAILABLE", True)
         assert mark.read_text() == "done"
         assert await tools.call(server(), "echo", text="here") == "here"
@@ -164,31 +171,34 @@ class TestFailures:
 
     async def test_kill_in_mid_call_is_said(self, tools: Tools) -> None:
         """I4: killed from outside while it works: the same."""
-        before = await tools.surroundings(server())
+        await tools.surroundings(server())
+        (pid,) = tools.pids()
         mark = tools.folder / "mark"
-        call = asyncio.create_task(tools.failure(server(), "work", mark=str(mark)))
+        call = asyncio.create_task(tools.failure(server(), "work", mark=mark.name))
         await eventually(mark.exists)
-        os.kill(before["pid"], signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         failure = await call
         assert (failure.code, failure.sent) == ("TOOL_SERVER_UNAVAILABLE", True)
 
     async def test_a_frozen_server_is_restarted(self, tools: Tools) -> None:
         """A call that times out on a server that does not answer a ping either ends that server."""
         definition = server(limits={"timeout": "500ms"})
-        before = await tools.surroundings(definition)
+        await tools.surroundings(definition)
+        (before,) = tools.pids()
         failure = await tools.failure(definition, "freeze")
         assert (failure.code, failure.sent) == ("TOOL_TIMEOUT", True)
-        after = await tools.surroundings(definition)
-        assert after["pid"] != before["pid"]
-        await ends(before["pid"])
+        await tools.surroundings(definition)
+        (after,) = tools.pids()
+        assert after != before
 
     async def test_a_slow_tool_does_not_cost_the_others_their_server(self, tools: Tools) -> None:
         """A call that times out on a server that still answers pings leaves the server running."""
         definition = server(limits={"timeout": "300ms"})
-        before = await tools.surroundings(definition)
+        await tools.surroundings(definition)
         failure = await tools.failure(definition, "dawdle", seconds=30)
         assert failure.code == "TOOL_TIMEOUT"
-        assert (await tools.surroundings(definition))["pid"] == before["pid"]
+        await tools.surroundings(definition)
+        assert tools.begun() == 1
 
     async def test_megabytes_are_taken_up_to_a_bound(self, tools: Tools) -> None:
         """Three megabytes are an answer (cut later); twenty end the session, and the next call works."""
@@ -212,15 +222,17 @@ class TestFailures:
         assert (failure.code, failure.sent) == ("TOOL_SERVER_UNAVAILABLE", False)
         again = await tools.failure(server("dies"), "echo", text="x")
         assert "keeps failing" in again.message
-        assert len(tools.pids()) == 1
+        assert tools.begun() == 1
 
     async def test_a_server_that_says_nothing_is_given_up(self, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
         """The start has a time-out, and leaves no process."""
-        monkeypatch.setattr(mcp_session, "START_TIMEOUT", 1.0)
+        # Isolation is tried before the clock of this server's start runs.
+        await tools.call(server(), "echo", text="x")
+        monkeypatch.setattr(mcp_session, "START_TIMEOUT", 5.0)
         failure = await tools.failure(server("silent"), "echo", text="x")
         assert failure.code == "TOOL_SERVER_UNAVAILABLE"
-        (pid,) = tools.pids()
-        await ends(pid)
+        assert tools.begun() == 2
+        await eventually(lambda: len(tools.pids()) == 1)
 
     async def test_a_program_that_is_not_there(self, tools: Tools) -> None:
         """The error says what is wrong, and comes as UNAVAILABLE where tools are listed."""
@@ -248,11 +260,12 @@ class TestNothingIsLeftBehind:
 
     async def test_closing_ends_the_whole_group(self, tools: Tools) -> None:
         """A child that the tool server started goes with it."""
-        child = int(await tools.call(server(), "breed"))
+        await tools.call(server(), "breed")
+        family = psutil.Process().children(recursive=True)
+        assert "sleep" in {process.name() for process in family}
         await tools.servers.close()
-        await ends(child)
-        for pid in tools.pids():
-            await ends(pid)
+        for process in family:
+            await ends(process.pid)
 
     async def test_after_closing_nothing_starts(self, tools: Tools) -> None:
         """The drain is over: a late call is refused."""
@@ -267,7 +280,7 @@ class TestNothingIsLeftBehind:
         """Also kill -9, with a tool that is frozen and reads no end of file."""
         process = holder(tools.folder)
         await eventually((tools.folder / "frozen").exists)
-        (pid,) = tools.pids()
+        (pid,) = running(SCRIPT.name, within=process.pid)
         assert psutil.pid_exists(pid)
         process.send_signal(number)
         process.wait(timeout=10)
@@ -280,8 +293,8 @@ def holder() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(folder: Path) -> subprocess.Popen[str]:
-        script = Path(__file__).with_name("session_holder.py")
-        process = subprocess.Popen([sys.executable, str(script), str(folder), str(SCRIPT)], text=True)
+        command = [sys.executable, "-m", "tests.session_holder", str(folder), str(SCRIPT)]
+        process = subprocess.Popen(command, text=True, cwd=SCRIPT.parents[1])
         started.append(process)
         return process
 

@@ -14,12 +14,13 @@ import pytest
 from amas_chassis.clock import SystemClock
 from amas_governance.pins import tool_list_pin
 from amas_governance.resources import ToolServer, parse_manifest
-from amas_policy_sidecar.adapters.mcp_tools import McpToolServers, ToolSurroundings
+from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.model import Outcome
 
 from .fakes import World
 from .manifests import bundle, role, tool_server
 from .processes import eventually
+from .surroundings import running, surroundings
 
 pytestmark = pytest.mark.integration
 SCRIPT = Path(__file__).with_name("misbehaving_server.py")
@@ -28,8 +29,7 @@ WORKER = role("publisher", [{"name": "git/work"}, {"name": "git/surroundings"}])
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[McpToolServers]:
-    surroundings = ToolSurroundings(tmp_path, {"PATH": os.defpath}, None)
-    made = McpToolServers(surroundings, SystemClock(), lambda _name, _well: None)
+    made = McpToolServers(surroundings(tmp_path), SystemClock(), lambda _name, _well: None)
     yield made
     await made.close()
 
@@ -47,7 +47,7 @@ async def test_killed_in_mid_call(
 ) -> None:
     """I4: what may do harm twice is not repeated and said to be unknown; what may be repeated is, once."""
     spec = {
-        "transport": {"stdio": {"command": [sys.executable, str(SCRIPT)]}},
+        "transport": {"stdio": {"command": [sys.executable, str(SCRIPT)], "sandbox": {"writable": ["."]}}},
         "tools": {"work": policy, "surroundings": {"effect": "read"}},
         "limits": {"timeout": "30s"},
     }
@@ -60,12 +60,12 @@ async def test_killed_in_mid_call(
     world.restart()
 
     mark = tmp_path / "mark"
-    command = world.command(tool="git/work", arguments=json.dumps({"mark": str(mark)}))
+    command = world.command(tool="git/work", arguments=json.dumps({"mark": mark.name}))
     asked = asyncio.create_task(world.enforce(command))
     for _ in range(calls):
         await eventually(mark.exists)
         mark.unlink()
-        pid = int((tmp_path / "starts").read_text().split()[-1])
+        (pid,) = running(SCRIPT.name)
         os.kill(pid, signal.SIGKILL)
     answer = await asked
     assert answer.result.outcome is outcome

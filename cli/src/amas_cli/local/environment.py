@@ -120,6 +120,8 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
                 "OPA_URL": "",
                 "TOOLS_WORKDIR": str(wiring.workspace),
                 "CREDENTIALS_DIR": str(home.credentials),
+                # Not every laptop can isolate: where it cannot, `amas status` says so.
+                "SANDBOX": "best-effort",
             }
         case "ai-router":
             return {**_database(service, wiring), **redis, **policy, **audit, "KEYS_DIR": str(home.keys)}

@@ -11,8 +11,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adapters.audit_client import AuditClient, make_stub
 from .adapters.bundle_store import BundleStore
-from .adapters.mcp_tools import McpToolServers, ToolSurroundings
+from .adapters.mcp_tools import McpToolServers
 from .adapters.redis_quota import RedisQuota
+from .adapters.sandbox.host import SandboxMode, SandboxSettings
+from .adapters.transports import ToolSurroundings
 from .entrypoints.grpc_api import PolicyServicer
 from .ports import PolicyEngine
 from .settings import Settings
@@ -57,12 +59,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
     engine = _engine(settings)
-    surroundings = ToolSurroundings(
-        workdir=settings.tools_workdir,
-        environment=settings.tool_environment(),
-        credentials_dir=settings.credentials_dir,
-    )
-    tools = McpToolServers(surroundings, clock, lambda server, well: instruments.started(server, well=well))
+    tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
     judge = JudgeAction(bundles, tools, engine, clock)
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
@@ -93,6 +90,21 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         on_drain=[attempts.drain, outcomes.flush],
         # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.
         on_stop=[attempts.drain, outcomes.flush, tools.close, quota.close, channels.close],
+    )
+
+
+def _surroundings(settings: Settings) -> ToolSurroundings:
+    credentials = settings.credentials_dir
+    return ToolSurroundings(
+        environment=settings.tool_environment(),
+        credentials_dir=credentials,
+        sandbox=SandboxSettings(
+            mode=SandboxMode(settings.sandbox),
+            workdir=settings.tools_workdir,
+            programs=settings.program_folders(),
+            hidden=(settings.tls_key_file.parent, *([credentials] if credentials else [])),
+            first_user=settings.sandbox_first_user,
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 from amas_chassis.settings import RedisSettings, ServiceSettings, settings_config
 from pydantic import Field
@@ -13,6 +14,9 @@ from pydantic import Field
 PREFIX = "AMAS_POLICY_SIDECAR_"
 # All that a tool server sees of our own environment.
 _INHERITED = ("HOME", "LANG")
+# Users that tool servers run as, and the last one that a Unix knows.
+USERS = 65_536
+MAX_USER = 2**32 - 2
 
 
 class Settings(RedisSettings, ServiceSettings):
@@ -24,6 +28,17 @@ class Settings(RedisSettings, ServiceSettings):
     opa_url: str = Field(default="", description="URL of an OPA beside the sidecar; empty: the embedded engine")
     tools_workdir: Path = Field(description="working directory of the tool servers that the sidecar starts")
     credentials_dir: Path | None = Field(default=None, description="folder with the files that ToolServers name")
+    sandbox: Literal["required", "best-effort"] = Field(
+        default="required", description="what happens where tool servers cannot be isolated"
+    )
+    sandbox_first_user: Annotated[int, Field(ge=1, le=MAX_USER - USERS)] = Field(
+        default=1_879_048_192, description="first of the 65,536 users of tool servers, if the sidecar is root"
+    )
+    tool_programs: str = Field(default="", description="folders, separated by `:`, that every tool server may read")
+
+    def program_folders(self) -> tuple[Path, ...]:
+        """The folders of `tool_programs`."""
+        return tuple(Path(name) for name in self.tool_programs.split(os.pathsep) if name)
 
     def tool_environment(self) -> Mapping[str, str]:
         """The environment of a tool server before its credentials: PATH, HOME and LANG, nothing else.

@@ -31,10 +31,12 @@ from .model_route import (
     TargetTimeout,
 )
 from .orchestration import Orchestration, OrchestrationSpec, Step
+from .sandbox import Sandbox
 from .tool_server import (
     Credential,
     ResultLabel,
     ServerLimits,
+    StdioTransport,
     ToolPolicy,
     ToolServer,
     ToolServerSpec,
@@ -76,8 +78,10 @@ __all__ = [
     "ResultLabel",
     "Retry",
     "RouteClearance",
+    "Sandbox",
     "SemanticCache",
     "ServerLimits",
+    "StdioTransport",
     "Step",
     "Target",
     "TargetTimeout",

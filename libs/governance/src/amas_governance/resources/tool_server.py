@@ -18,6 +18,7 @@ from .manifest_fields import (
     Manifest,
     Model,
 )
+from .sandbox import Sandbox
 
 ArgumentPath = Annotated[str, Field(pattern=r"^[^.\[\]\s]{1,128}(\[\])*(\.[^.\[\]\s]{1,128}(\[\])*)*$", max_length=256)]
 Argument = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
@@ -33,9 +34,10 @@ def _each_once(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class StdioTransport(Model):
-    """A program that the policy-sidecar starts, in a working directory that the operator chose."""
+    """A program that the policy-sidecar starts, in a working directory that the operator chose, and its sandbox."""
 
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)]
+    sandbox: Sandbox = Field(default_factory=Sandbox)
 
 
 class TlsOptions(Model):

@@ -7,7 +7,7 @@ redirect to another origin or use a proxy from the environment.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 from mcp.shared.message import SessionMessage
+
+from amas_policy_sidecar.domain.errors import ToolFailed
 
 from .mcp_stdio import MAX_MESSAGE
 
@@ -26,30 +28,35 @@ CONNECT_TIMEOUT = 5.0
 
 @asynccontextmanager
 async def http_streams(
-    url: str, headers: Mapping[str, str], *, ca_file: Path | None, read_timeout: float
+    url: str, headers: Callable[[], Mapping[str, str]], *, ca_file: Path | None, read_timeout: float
 ) -> AsyncIterator[Streams]:
-    """A session's streams to the server at `url`; `headers` carry its credentials.
+    """A session's streams to the server at `url`; `headers` is asked at each request and answers its credentials.
 
     `ca_file` replaces the machine's authorities; `read_timeout` (seconds) bounds a silence within an answer.
     """
     timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=read_timeout)
     verify = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else True
-    transport = BoundedTransport(httpx2.AsyncHTTPTransport(verify=verify, trust_env=False))
+    transport = BoundedTransport(httpx2.AsyncHTTPTransport(verify=verify, trust_env=False), headers)
     async with (
-        httpx2.AsyncClient(headers=dict(headers), timeout=timeout, transport=transport, trust_env=False) as client,
+        httpx2.AsyncClient(timeout=timeout, transport=transport, trust_env=False) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=MAX_MESSAGE) as streams,
     ):
         yield streams
 
 
 class BoundedTransport(httpx2.AsyncBaseTransport):
-    """Cuts an answer that is not an event stream at MAX_MESSAGE bytes, with an error."""
+    """Puts the credentials of now on each request; cuts an answer that is no event stream at MAX_MESSAGE bytes."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, headers: Callable[[], Mapping[str, str]]) -> None:
         self._inner = inner
+        self._headers = headers
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Hand the request on and bound what comes back."""
+        try:
+            request.headers.update(self._headers())
+        except ToolFailed as failure:
+            raise httpx2.ConnectError("a credential cannot be read") from failure
         response = await self._inner.handle_async_request(request)
         if response.headers.get("content-type", "").lower().startswith("text/event-stream"):
             return response

@@ -65,6 +65,7 @@ class ToolSession:
         self._not_before = 0.0
         self._tools: tuple[float, Sequence[ToolDescription]] | None = None
         self._in_use = 0
+        self._left = asyncio.Event()
         self.last_used = clock.monotonic()
 
     @property
@@ -96,6 +97,13 @@ class ToolSession:
                 return await live.call(tool, arguments, self._call_timeout)
             finally:
                 self._places.release()
+
+    async def retire(self) -> None:
+        """Let the calls that are under way come to their ends, each within its own time-out, then end the session."""
+        while not self.idle:
+            self._left.clear()
+            await self._left.wait()
+        await self.close()
 
     async def close(self) -> None:
         """End the session and its process, within CLOSE_TIMEOUT seconds."""
@@ -193,6 +201,7 @@ class ToolSession:
         finally:
             self._in_use -= 1
             self.last_used = self._clock.monotonic()
+            self._left.set()
 
 
 async def _unless(broken: asyncio.Event, work: Coroutine[Any, Any, Any]) -> None:

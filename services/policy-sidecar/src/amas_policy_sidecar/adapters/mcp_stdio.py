@@ -11,21 +11,29 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import mcp_types as types
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
+from amas_policy_sidecar.domain.errors import ToolFailed
+from amas_policy_sidecar.domain.visible import visible
+
+from .sandbox.program import EXIT_NO_SANDBOX, launcher_command, sent
+
 _log = logging.getLogger(__name__)
 
 # Longest message that a tool may send, in bytes: beyond it the session ends, since the rest cannot be told apart.
 MAX_MESSAGE = 16 * 1024 * 1024
+# Longest line of stderr that is looked at, in bytes: a piece of one might hold a piece of a credential, which no mask
+# knows.
+MAX_STDERR_LINE = 256 * 1024
 # Longest piece of stderr logged as one line, in characters, and most lines logged in one session.
 MAX_LOG_LINE = 500
 MAX_LOG_LINES = 1000
@@ -33,19 +41,15 @@ _STDERR_CHUNK = 8192
 # Seconds a child has to end by itself after its stdin closed, then after SIGTERM.
 EXIT_GRACE = 1.0
 
-_LAUNCHER = Path(__file__).with_name("tool_launcher.py")
-
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start one tool server. `environment` is all that the child sees; `mask` hides its credentials."""
+    """How to start one tool server. `spec` is what the launcher is told; `mask` hides the server's credentials."""
 
     name: str
-    program: str
-    arguments: tuple[str, ...]
-    environment: Mapping[str, str]
+    spec: Mapping[str, Any]
     workdir: Path
     mask: Callable[[str], str]
 
@@ -54,18 +58,21 @@ class Launch:
 async def stdio_streams(launch: Launch, on_end: Callable[[], None]) -> AsyncIterator[Streams]:
     """The child's messages as the pair of streams that an MCP session takes; `on_end` is called when it stops talking.
 
-    Raises OSError if the child cannot be started. The child's whole process group is gone when the context ends.
+    Raises OSError if the child cannot be started, ToolFailed if its jail cannot be built. The child's whole process
+    group is gone when the context ends, and so is everything in its jail.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), launch.program, *launch.arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(launch.environment),
-        cwd=launch.workdir,
-        start_new_session=True,
-        limit=MAX_MESSAGE,
-    )
+    with sent(launch.spec) as descriptor:
+        process = await asyncio.create_subprocess_exec(
+            *launcher_command(descriptor),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={},
+            cwd=launch.workdir,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+            limit=MAX_MESSAGE,
+        )
     inbound_sender, inbound = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outbound, outbound_receiver = anyio.create_memory_object_stream[SessionMessage](0)
     tasks = [
@@ -82,6 +89,9 @@ async def stdio_streams(launch: Launch, on_end: Callable[[], None]) -> AsyncIter
         await asyncio.gather(*tasks, return_exceptions=True)
         for stream in (inbound_sender, inbound, outbound, outbound_receiver):
             stream.close()
+        if process.returncode == EXIT_NO_SANDBOX:
+            message = f"the sandbox of tool server {launch.name} cannot be built: the policy-sidecar's log says why"
+            raise ToolFailed("TOOL_SANDBOX_UNAVAILABLE", message, sent=False)
 
 
 async def _read(
@@ -122,14 +132,28 @@ async def _write(process: asyncio.subprocess.Process, receiver: MemoryObjectRece
 async def _log_stderr(process: asyncio.subprocess.Process, launch: Launch) -> None:
     assert process.stderr is not None  # noqa: S101 - a pipe was asked for; this is for the type checker
     lines = 0
-    while chunk := await process.stderr.read(_STDERR_CHUNK):
-        # Always read on: a child that blocks on a full stderr hangs.
-        for line in launch.mask(chunk.decode(errors="replace")).splitlines():
-            lines += 1
-            if lines <= MAX_LOG_LINES:
-                _log.info("tool server %s: %s", launch.name, line[:MAX_LOG_LINE])
-            elif lines == MAX_LOG_LINES + 1:
-                _log.warning("tool server %s: further lines of stderr are not logged", launch.name)
+    async for line in _whole_lines(process.stderr):
+        lines += 1
+        if lines <= MAX_LOG_LINES:
+            shown = visible(launch.mask(line.decode(errors="replace")))
+            _log.info("tool server %s: %s", launch.name, shown[:MAX_LOG_LINE])
+        elif lines == MAX_LOG_LINES + 1:
+            _log.warning("tool server %s: further lines of stderr are not logged", launch.name)
+
+
+async def _whole_lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Each line as a whole, or a note in place of one that is too long."""
+    # Always read on: a child that blocks on a full stderr hangs.
+    rest, too_long = b"", False
+    while chunk := await reader.read(_STDERR_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield b"[a line that is too long]" if too_long else line
+            too_long = False
+        if len(rest) > MAX_STDERR_LINE:
+            rest, too_long = b"", True
+    if rest or too_long:
+        yield b"[a line that is too long]" if too_long else rest
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a tool's answer before anyone sees it: redacted, made harmless to a terminal, and cut honestly.
+"""What becomes of a tool's answer before anyone sees it: redacted, cleaned of what acts unseen, and cut honestly.
 
 Redaction always comes before the final cut, so that no secret gets through because it was cut in two (invariant I7).
 """
@@ -6,20 +6,18 @@ Redaction always comes before the final cut, so that no secret gets through beca
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from .data_flow import redact_text, redact_value
 from .model import ToolAnswer
+from .visible import MARK, cleaned, visible
 
 # Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: with escapes and the
 # rest of the event both fit into one audit event (1 MiB).
 MAX_RESULT = 240 * 1024
 # What is scanned beyond a cut, in characters, and thrown away: longer than any secret that the detectors know.
 _MARGIN = 64 * 1024
-# Everything of C0 and C1 but tab and newline: a terminal would obey it.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,13 @@ def _shape_text(text: str, bound: int) -> tuple[str, bool]:
     shown = redact_text(text[: bound + _MARGIN])
     if len(text) > bound + _MARGIN:
         shown = shown[: max(0, len(shown) - _MARGIN)]
-    shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown.replace("\r\n", "\n"))
+    shown, marks = cleaned(shown)
+    note = f"\n[cleaned: {marks} control, invisible or framing marks of the tool shown as {MARK}]" if marks else ""
     raw = shown.encode("utf-8", "replace")
     if total <= bound and len(raw) <= bound:
-        return raw.decode("utf-8"), False
+        return raw.decode("utf-8") + note, False
     kept = raw[:bound].decode("utf-8", "ignore")
-    return f"{kept}\n[truncated: the first {len(kept.encode())} of {total} bytes]", True
+    return f"{kept}\n[truncated: the first {len(kept.encode())} of {total} bytes]{note}", True
 
 
 def _shape_structured(value: Any, bound: int) -> tuple[str | None, bool]:
@@ -62,12 +61,26 @@ def _shape_structured(value: Any, bound: int) -> tuple[str | None, bool]:
         return None, False
     try:
         # Before and after: redaction is not begun on what will not fit, and may itself lengthen.
-        if _size(_dump(value)) <= bound and _size(redacted := _dump(redact_value(value))) <= bound:
-            return redacted, False
+        if _size(_dump(value)) <= bound and _size(shown := _dump(_clean(redact_value(value)))) <= bound:
+            return shown, False
     except (ValueError, RecursionError):
         pass
     # Half a JSON document is none: the text, which is cut, says what there was.
     return None, True
+
+
+def _clean(value: Any) -> Any:
+    """The value with all its strings cleaned; raises ValueError if that makes two names of members the same."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        made = {visible(str(name)): _clean(item) for name, item in value.items()}
+        if len(made) != len(value):
+            raise ValueError("two members have the same visible name")
+        return made
+    return value
 
 
 def _size(text: str) -> int:
