@@ -6,11 +6,12 @@ import json
 
 import pytest
 from amas_governance.labels import Confidentiality, Integrity, Label
-from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
+from amas_governance.pins import tool_list_pin
+from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer, ToolDescription
 from amas_policy_sidecar.domain.results import MAX_RESULT, shape
 
 from .fakes import TRUSTED, World
-from .manifests import PUBLISHER, bundle, role, tool_server
+from .manifests import LOG_SCHEMA, PUBLISHER, bundle, role, tool_server
 
 # Shaped like a real token, and nobody's.
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
@@ -74,6 +75,38 @@ async def test_the_label_of_a_result_is_the_join() -> None:
     world = World(bundle=bundle(reader, server))
     answer = await world.enforce(world.command(tool="git/log", arguments="{}", label=TRUSTED))
     assert answer.result.label == Label(Confidentiality.INTERNAL, frozenset({"pii"}), Integrity.UNTRUSTED)
+
+
+def marked_tool(mark: object) -> ToolDescription:
+    """The tool `log`, with an output schema that marks a field."""
+    schema = {"type": "object", "properties": {"author": {"type": "string", "x-amas-classification": mark}}}
+    definition = {"name": "log", "inputSchema": LOG_SCHEMA, "outputSchema": schema}
+    return ToolDescription("log", "Shows the log.", LOG_SCHEMA, definition)
+
+
+async def test_a_tools_own_marks_raise_the_label_of_its_results() -> None:
+    """I6: a tool that says that it answers personal data is believed in that, and never in less than the contract."""
+    tool = marked_tool({"categories": ["pii"], "confidentiality": "public"})
+    server = tool_server(tools={"log": {"effect": "read"}}, pin=tool_list_pin([tool.definition]))
+    reader = role("publisher", [{"name": "git/log"}], data={"clearance": "internal", "categories": ["pii"]})
+    for contract, expected in ((reader, Effect.ALLOW), (role("publisher", [{"name": "git/log"}]), Effect.DENY)):
+        world = World(bundle=bundle(contract, server))
+        world.tools.offered = (tool,)
+        answer = await world.enforce(world.command(tool="git/log", arguments="{}"))
+        assert answer.decision.effect is expected
+        assert len(world.tools.calls) == (expected is Effect.ALLOW)
+        if expected is Effect.ALLOW:
+            assert answer.result.label == Label(Confidentiality.INTERNAL, frozenset({"pii"}), Integrity.UNTRUSTED)
+
+
+async def test_a_tool_whose_marks_mean_nothing_is_not_called() -> None:
+    """Fail closed: nobody knows what the tool wanted to say of its results."""
+    tool = marked_tool({"categories": ["personal"]})
+    server = tool_server(tools={"log": {"effect": "read"}}, pin=tool_list_pin([tool.definition]))
+    world = World(bundle=bundle(role("publisher", [{"name": "git/log"}]), server))
+    world.tools.offered = (tool,)
+    answer = await world.enforce(world.command(tool="git/log", arguments="{}"))
+    assert answer.decision.reasons[0].code == "TOOL_CLASSIFICATION_INVALID"
 
 
 async def test_secrets_in_results_are_redacted_in_answer_and_record() -> None:

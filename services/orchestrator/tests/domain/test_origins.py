@@ -11,7 +11,7 @@ from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
 from amas_governance.provenance import TrustedValues
 from amas_governance.resources import Step
 from amas_orchestrator.domain.model import StepResult, StepState
-from amas_orchestrator.domain.origins import INPUT_LABEL, Origins
+from amas_orchestrator.domain.origins import INPUT_LABEL, Origins, marked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ def trusted(made: Step, results: dict[str, StepResult], **scope: Any) -> tuple[s
     """The trusted values of the step's input, and the input."""
     steps = {name: {"output": found.output} for name, found in results.items()}
     value = evaluate(made.with_, {"input": RUN_INPUT, "steps": steps, **scope})
-    return set(Origins(RUN_INPUT, results).trusted(made, value).texts), value
+    return set(Origins(RUN_INPUT, {}, results).trusted(made, value).texts), value
 
 
 def test_a_runs_input_and_an_authors_words_are_trusted() -> None:
@@ -98,11 +98,11 @@ def test_labels_never_sink_on_the_way_into_a_step(labels: dict[str, Label], high
     """I6: a step's label is above each source (input, list, condition), and a higher source gives no lower label."""
     made = step({"x": "${steps.a.output}"}, forEach="${steps.b.output}", when="${steps.c.output == 1}")
     results = {name: result(None, label) for name, label in labels.items()}
-    label = Origins(RUN_INPUT, results).step_label(made)
+    label = Origins(RUN_INPUT, {}, results).step_label(made)
     assert all(source.flows_to(label) for source in (INPUT_LABEL, *labels.values()))
     for name in labels:
         raised = {**results, name: result(None, labels[name].join(higher))}
-        assert label.flows_to(Origins(RUN_INPUT, raised).step_label(made))
+        assert label.flows_to(Origins(RUN_INPUT, {}, raised).step_label(made))
 
 
 @given(
@@ -120,3 +120,44 @@ def test_no_template_makes_an_untrusted_text_trusted(texts: dict[str, str], temp
     """I6: whatever the author writes around it, an untrusted text gives no trusted value."""
     results = {name: result(text) for name, text in texts.items()}
     assert trusted(step({"x": template}), results)[0] == set()
+
+
+MARKED = {
+    "type": "object",
+    "properties": {
+        "to": {"type": "string", "x-amas-classification": {"categories": ["pii"]}},
+        "text": {"type": "string", "x-amas-classification": {"integrity": "untrusted"}},
+    },
+}
+TICKET = {"to": "billing@acme.test", "text": "eve@evil.test", "id": "T-1000"}
+
+
+@pytest.mark.parametrize(
+    ("template", "categories", "integrity", "values"),
+    [
+        ("${input.id}", set(), Integrity.TRUSTED, {'"T-1000"'}),
+        ("${input.to}", {"pii"}, Integrity.TRUSTED, {'"billing@acme.test"'}),
+        ("${input.text}", set(), Integrity.UNTRUSTED, set()),
+        ("${input.to + input.id}", {"pii"}, Integrity.UNTRUSTED, set()),
+        ("${input}", {"pii"}, Integrity.UNTRUSTED, {'"billing@acme.test"', '"T-1000"'}),
+    ],
+)
+def test_what_the_inputs_schema_marks_counts_where_it_is_read(
+    template: str, categories: set[str], integrity: Integrity, values: set[str]
+) -> None:
+    """I6: a ticket's text that comes with the run's input taints who reads it, and is never a trusted value."""
+    made = step({"x": template})
+    origins = Origins(TICKET, MARKED, {})
+    label = origins.step_label(made)
+    assert (label.categories, label.integrity) == (categories, integrity)
+    value = evaluate(made.with_, {"input": TICKET})
+    assert set(origins.trusted(made, value).texts) == values
+
+
+def test_what_a_roles_schema_marks_counts_for_what_goes_through_it() -> None:
+    """I6: marks only raise, and what a schema calls untrusted is no trusted value any more."""
+    known = TrustedValues.of(TICKET)
+    label, left = marked(MARKED, TICKET, INPUT_LABEL, known)
+    assert label == Label(Confidentiality.INTERNAL, frozenset({"pii"}), Integrity.UNTRUSTED)
+    assert set(left.texts) == {'"billing@acme.test"', '"T-1000"'}
+    assert marked({"type": "object"}, TICKET, INPUT_LABEL, known) == (INPUT_LABEL, known)

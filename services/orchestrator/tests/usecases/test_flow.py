@@ -70,6 +70,21 @@ def test_labels_never_sink_on_a_walk(labels: list[Label]) -> None:
         assert label.flows_to(seen[-1])
 
 
+async def test_the_record_holds_the_label_of_each_output() -> None:
+    """I6, I10: how high a step's output and the run's stand is on the record; a marked schema raises it."""
+    mark = "{type: string, x-amas-classification: {categories: [pii]}}"
+    role = resources.role("worker").replace("properties: {text: {type: string}", f"properties: {{text: {mark}")
+
+    def say(actor: Actor, messages: list[Json]) -> Json:
+        return says({"text": "done"}) if results(messages) else calls(("notes__read", {}))
+
+    made = world(say, LabellingEnforcer([UNTRUSTED]), role, resources.SINGLE)
+    assert (await made.run("single")).state is RunState.SUCCEEDED
+    ended = {record.type: record.data["label"] for record in made.audit.records if record.type.endswith(".ended")}
+    expected = {"confidentiality": "internal", "categories": ["pii"], "integrity": "untrusted"}
+    assert ended == {"dev.amas.step.ended": expected, "dev.amas.run.ended": expected}
+
+
 async def test_a_map_joins_the_labels_and_origins_of_its_items() -> None:
     """I6: what is made of all items carries what each carried."""
     after = resources.orchestration(

@@ -22,6 +22,7 @@ from amas_governance.json_schemas import SchemaRefused, check_schema
 from amas_governance.labels import Confidentiality, Integrity
 from amas_governance.problems import FieldPath
 from amas_governance.quantities import Amount
+from amas_governance.schema_labels import check_marks
 
 API_VERSION = "amas.dev/v1alpha1"
 MAX_TEXT = 65_536
@@ -88,6 +89,7 @@ def checked_schema(value: dict[str, Any]) -> dict[str, Any]:
     """The schema itself, for use as a validator; raises an error with the place inside it unless it is usable."""
     try:
         check_schema(value)
+        check_marks(value)
     except SchemaRefused as refused:
         raise error_within(refused.path, f"not a usable JSON Schema: {refused}") from refused
     return value

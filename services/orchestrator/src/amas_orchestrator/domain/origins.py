@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amas_governance.expressions import names
+from amas_governance.expressions import names, selection
 from amas_governance.expressions import sources as expressions
 from amas_governance.labels import Confidentiality, Integrity, Label, join_all
 from amas_governance.provenance import TrustedValues
 from amas_governance.resources import Step
+from amas_governance.schema_labels import value_label
 
 from .model import StepResult
 
@@ -25,16 +26,21 @@ _INPUT = re.compile(r"(?<![\w.])input\b")
 
 
 class Origins:
-    """The sources that the expressions of one orchestration can name: the run's input, and the results so far."""
+    """The sources that the expressions of one orchestration can name: the run's input, and the results so far.
 
-    def __init__(self, run_input: Any, results: Mapping[str, StepResult]) -> None:
+    `schema` is that of the input: what it marks (`x-amas-classification`) counts where an expression reads it.
+    """
+
+    def __init__(self, run_input: Any, schema: Mapping[str, Any], results: Mapping[str, StepResult]) -> None:
         self._input = run_input
+        self._schema = schema
         self._results = results
 
     def label(self, *templates: Any) -> Label:
         """Join of the labels of all that the templates refer to."""
-        steps = set().union(*(names(template) for template in templates))
-        return INPUT_LABEL.join(join_all(self._label(name) for name in sorted(steps)))
+        steps = names(list(templates))
+        labels = [INPUT_LABEL, self._input_label(list(templates)), *(self._label(name) for name in sorted(steps))]
+        return join_all(labels)
 
     def step_label(self, step: Step) -> Label:
         """What a step's input carries: its own sources, and what decided that it runs, and over which items."""
@@ -60,16 +66,56 @@ class Origins:
             yield self._part([template, items], value)
 
     def _part(self, template: Any, value: Any) -> TrustedValues:
-        steps = names(template)
-        if all(self._label(name).integrity is Integrity.TRUSTED for name in steps):
+        if self.label(template).integrity is Integrity.TRUSTED:
             return TrustedValues.of(value)
         uses_input = any(_INPUT.search(source) for _, source in expressions(template))
-        known = TrustedValues.of(self._input) if uses_input else TrustedValues.NONE
-        for name in sorted(steps):
+        known = trusted_part(self._schema, self._input) if uses_input else TrustedValues.NONE
+        for name in sorted(names(template)):
             if name in self._results:
                 known = known.union(self._results[name].trusted)
         return known.within(value)
 
+    def _input_label(self, template: Any) -> Label:
+        """What the schema marks of that part of the input which the expressions read."""
+        label = Label.LOWEST
+        for _, source in expressions(template):
+            if _INPUT.search(source):
+                label = label.join(value_label(self._schema, _only(self._input, selection(source))))
+        return label
+
     def _label(self, name: str) -> Label:
         result = self._results.get(name)
         return Label.from_dict(result.label) if result is not None and result.label else Label.LOWEST
+
+
+def marked(schema: Mapping[str, Any], value: Any, label: Label, trusted: TrustedValues) -> tuple[Label, TrustedValues]:
+    """Label and trusted values of something that goes through a schema whose marks count: they only raise."""
+    marks = value_label(schema, value)
+    if marks.integrity is Integrity.UNTRUSTED:
+        trusted = TrustedValues.bounded(text for text in trusted_part(schema, value).texts if text in trusted.texts)
+    return label.join(marks), trusted
+
+
+def trusted_part(schema: Mapping[str, Any], value: Any) -> TrustedValues:
+    """The values of an object but for those of its fields in which the schema marks something as untrusted."""
+    fields = value if isinstance(value, Mapping) else {}
+    kept = [part for name, part in fields.items() if _trusted(schema, {name: part})]
+    return TrustedValues.of(kept)
+
+
+def _trusted(schema: Mapping[str, Any], value: Any) -> bool:
+    return value_label(schema, value).integrity is Integrity.TRUSTED
+
+
+def _only(value: Any, path: list[str] | None) -> Any:
+    """The value with nothing in it but what a chain of fields (`input.a.b`) leads to; all of it without a chain."""
+    if path is None or path[0] != "input":
+        return value
+    part = value
+    for name in path[1:]:
+        if not isinstance(part, Mapping) or name not in part:
+            return None
+        part = part[name]
+    for name in reversed(path[1:]):
+        part = {name: part}
+    return part

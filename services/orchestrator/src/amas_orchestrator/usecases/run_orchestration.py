@@ -122,7 +122,9 @@ class RunOrchestration:
             output = evaluate(orchestration.spec.output, walk.scope(results))
         except ExpressionError as error:
             return _Outcome(RunState.FAILED, at, Reason("OUTPUT_EXPRESSION_FAILED", str(error)), usage=usage)
-        return _Outcome(RunState.SUCCEEDED, at, output=json.dumps(output, ensure_ascii=False), usage=usage)
+        label = walk.origins(results).label(orchestration.spec.output).to_dict()
+        shown = json.dumps(output, ensure_ascii=False)
+        return _Outcome(RunState.SUCCEEDED, at, output=shown, label=label, usage=usage)
 
     async def _stop_siblings(self, run: Run, place: Workplace) -> None:
         """Stops what runs beside a step that ended the run; those that wait for humans are woken by the reminder."""
@@ -139,6 +141,7 @@ class RunOrchestration:
             "reason": reason.to_dict() if reason else None,
             "usage": outcome.usage.to_dict(),
             "orchestration": run.orchestration,
+            "label": outcome.label,
         }
         pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
         pending.events.append(
@@ -162,10 +165,11 @@ class _Outcome:
         reason: Reason | None = None,
         *,
         output: str = "",
+        label: Json | None = None,
         usage: Usage | None = None,
     ) -> None:
         self.state, self.at, self.reason = state, at, reason
-        self.output, self.usage = output, usage or Usage()
+        self.output, self.label, self.usage = output, label, usage or Usage()
 
 
 def _stopped(orchestration: Orchestration, name: str, result: StepResult) -> tuple[RunState, Reason | None]:

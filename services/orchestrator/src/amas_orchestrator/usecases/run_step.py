@@ -18,6 +18,7 @@ from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.conversation import Call
 from amas_orchestrator.domain.events import step_record, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
+from amas_orchestrator.domain.origins import marked
 from amas_orchestrator.ports import Metrics
 
 from .ask_delegation import AskDelegation
@@ -56,9 +57,9 @@ class StepRunner:
         self, job: StepJob, place: Workplace, pending: Pending, parent: StepProgress | None = None
     ) -> StepResult:
         """Works until the step has ended. What the end says about itself is left in `pending`."""
-        progress = StepProgress(
-            job, job.started_at, job.label, job.trusted, conversation.opening(job.role, job.input), pending, parent
-        )
+        label, trusted = marked(job.role.spec.input.schema_, job.input, job.label, job.trusted)
+        messages = conversation.opening(job.role, job.input)
+        progress = StepProgress(job, job.started_at, label, trusted, messages, pending, parent)
         name = job.role.metadata.name
         started = {"orchestration": job.run.orchestration, "input_bytes": len(progress.messages[1]["content"])}
         pending.take_in(
@@ -239,20 +240,17 @@ class StepRunner:
 
     def _end(self, progress: StepProgress, end: _Ended) -> StepResult:
         job = progress.job
+        schema = job.role.spec.output.schema_
+        label, trusted = marked(schema, end.output, progress.label, progress.origins_of(end.output))
         result = StepResult(
-            end.state,
-            progress.at,
-            end.output,
-            end.reason,
-            progress.spent.usage,
-            progress.label.to_dict(),
-            progress.origins_of(end.output),
+            end.state, progress.at, end.output, end.reason, progress.spent.usage, label.to_dict(), trusted
         )
         data = {
             "state": end.state.value,
             "reason": end.reason.to_dict() if end.reason else None,
             "usage": result.usage.to_dict(),
             "turns": progress.turn + 1,
+            "label": result.label,
         }
         output = json.dumps(end.output, ensure_ascii=False) if end.state is StepState.SUCCEEDED else ""
         progress.pending.take_in(

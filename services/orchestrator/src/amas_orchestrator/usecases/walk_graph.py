@@ -99,6 +99,10 @@ class Walk:
             },
         }
 
+    def origins(self, results: dict[str, StepResult]) -> Origins:
+        """What the expressions' sources are made of."""
+        return Origins(self._input, self._orchestration.spec.input.schema_, results)
+
     def _stops(self, name: str, result: StepResult) -> bool:
         if result.state in GOES_ON:
             return False
@@ -136,18 +140,22 @@ class Walk:
             try:
                 taken = evaluate(step.when, self.scope(results))
             except ExpressionError as error:
-                return self._not_run(step, at, StepState.FAILED, Reason("EXPRESSION_FAILED", str(error)))
+                return self._not_run(step, results, at, StepState.FAILED, Reason("EXPRESSION_FAILED", str(error)))
             if taken is not True:
-                return self._not_run(step, at, StepState.SKIPPED, Reason("BRANCH_NOT_TAKEN", "its condition is false"))
+                return self._not_run(
+                    step, results, at, StepState.SKIPPED, Reason("BRANCH_NOT_TAKEN", "its condition is false")
+                )
             return None
         wanted = names(step.with_) | names(step.for_each)
         absent = sorted(name for name in wanted if name in results and results[name].state is not StepState.SUCCEEDED)
         if absent:
             reason = Reason("INPUT_NOT_THERE", f"it refers to {absent[0]}, which was not done")
-            return self._not_run(step, at, StepState.SKIPPED, reason)
+            return self._not_run(step, results, at, StepState.SKIPPED, reason)
         return None
 
-    def _not_run(self, step: Step, at: datetime, state: StepState, reason: Reason) -> StepResult:
+    def _not_run(
+        self, step: Step, results: dict[str, StepResult], at: datetime, state: StepState, reason: Reason
+    ) -> StepResult:
         role = self._bundle.role(step.role)
         version = role.spec.version if role else ""
         data = {"state": state.value, "reason": reason.to_dict()}
@@ -155,13 +163,15 @@ class Walk:
             step_record(self._run, "ended", step.name, at, (step.role, version), data),
             step_state_changed(step.name, "ended", at, state, step.role, reason=reason),
         )
-        return StepResult(state, at, reason=reason)
+        # That a step did not run tells something of what decided it.
+        label = self.origins(results).step_label(step)
+        return StepResult(state, at, reason=reason, label=label.to_dict())
 
     async def _here(self, step: Step, results: dict[str, StepResult], at: datetime) -> StepResult:
         try:
             value = evaluate(step.with_, self.scope(results))
         except ExpressionError as error:
-            return self._not_run(step, at, StepState.FAILED, Reason("EXPRESSION_FAILED", str(error)))
+            return self._not_run(step, results, at, StepState.FAILED, Reason("EXPRESSION_FAILED", str(error)))
         arguments = self._arguments(step, step.name, value, results, at)
         job = spawned_job(self._run, self._bundle, self._orchestration, arguments)
         return await self._steps.run(job, self._place, self._pending)
@@ -192,7 +202,7 @@ class Walk:
 
     def _arguments(self, step: Step, path: str, value: Any, results: dict[str, StepResult], at: datetime) -> Json:
         """What a step's own workflow is started with; plain JSON, kept by the engine."""
-        origins = Origins(self._input, results)
+        origins = self.origins(results)
         return {
             "run_id": self._run.id,
             "step": step.name,

@@ -12,8 +12,10 @@ from typing import Any
 
 from amas_governance import dlp
 from amas_governance.labels import Confidentiality, Label
+from amas_governance.schema_labels import schema_label
 
 from .errors import Denied
+from .model import ToolDescription
 
 SECRET = "secret"  # noqa: S105 - a category of data, no password
 
@@ -25,6 +27,17 @@ def check_clearance(label: Label, level: Confidentiality, categories: frozenset[
     missing = label.categories - categories
     if missing:
         raise Denied("CATEGORY_NOT_CLEARED", f"{what} may not see data of {', '.join(sorted(missing))}")
+
+
+def described_label(tool: ToolDescription) -> Label:
+    """What a tool's own schema of its results marks, at most: it raises what the contract says, and never lowers it.
+
+    All of the schema counts, before the call: what the role may not see is not asked for.
+    """
+    try:
+        return schema_label(tool.definition.get("outputSchema"))
+    except ValueError as error:
+        raise Denied("TOOL_CLASSIFICATION_INVALID", f"the tool's schema of its results is unusable: {error}") from error
 
 
 def scan_arguments(arguments: Mapping[str, Any]) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused
@@ -9,6 +11,7 @@ from amas_governance.canonical import JsonRefused
 from amas_policy_sidecar.domain.arguments import check_arguments, parse_arguments
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.contract import resolve_contract, resolve_grant
+from amas_policy_sidecar.domain.data_flow import described_label
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.ports import ToolServers
 
@@ -38,4 +41,5 @@ async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None
     if tool is None:
         raise Denied("TOOL_NOT_OFFERED", f"the tool server does not offer {action.tool}")
     case.schema = tool.input_schema
+    case.granted = replace(case.granted, result_label=case.granted.result_label.join(described_label(tool)))
     check_arguments(arguments, tool.input_schema, case.granted.narrowings)
