@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from amas_governance.extraction import MAX_BITS, check_constrained
 from amas_governance.labels import Integrity
 from amas_governance.schema_labels import check_marks, value_label
 from ruamel.yaml import YAML
@@ -27,8 +28,12 @@ def test_the_python_of_the_page_runs_from_top_to_bottom() -> None:
 
 def test_the_schema_of_the_page_marks_what_it_says() -> None:
     """The field that the page calls tainting taints, and the other does not."""
-    (text,) = blocks("yaml")
-    schema: Any = YAML(typ="safe").load(text)["input"]["schema"]
+    schema: Any = YAML(typ="safe").load(blocks("yaml")[0])["input"]["schema"]
     check_marks(schema)
     assert value_label(schema, {"message": "hi"}).integrity is Integrity.UNTRUSTED
     assert value_label(schema, {"customer": "ann"}).integrity is Integrity.TRUSTED
+
+
+def test_the_extraction_of_the_page_is_one() -> None:
+    """The output schema that the page calls constrained is accepted as such."""
+    assert check_constrained(YAML(typ="safe").load(blocks("yaml")[1])["output"]["schema"]) < MAX_BITS

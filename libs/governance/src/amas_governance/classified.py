@@ -50,11 +50,14 @@ class classified:  # noqa: N801 - a decorator
         self._clearance = clearance
         self._categories = frozenset(categories)
 
+    # A class and a coroutine function are callables too; the first signature that fits is the one that is meant.
     @overload
-    def __call__(self, target: type[_M]) -> type[_M]: ...
+    def __call__(self, target: type[_M]) -> type[_M]: ...  # type: ignore[overload-overlap]
 
     @overload
-    def __call__(self, target: Callable[..., Awaitable[_T]]) -> Callable[..., Awaitable[Labelled[_T]]]: ...
+    def __call__(  # type: ignore[overload-overlap]
+        self, target: Callable[..., Awaitable[_T]]
+    ) -> Callable[..., Awaitable[Labelled[_T]]]: ...
 
     @overload
     def __call__(self, target: Callable[..., _T]) -> Callable[..., Labelled[_T]]: ...

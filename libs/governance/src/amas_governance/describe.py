@@ -112,7 +112,13 @@ def _bounds(role: AgentRole) -> list[str]:
         f"{format_size(bounds.bytes_out)} of arguments and output, with the same end; "
         f"a malformed output may be repaired {_count(bounds.repairs, 'time')}."
     )
-    return [ends, sizes, f"It may see {ceiling}, and of special categories: {seen}."]
+    sight = f"It may see {ceiling}, and of special categories: {seen}."
+    if data.extraction is None:
+        return [ends, sizes, sight]
+    extracts = (
+        "What it answers counts as trusted whatever it read: nothing but enumerations, bounded numbers, dates and "
+    )
+    return [ends, sizes, sight, extracts + "identifiers from trusted input."]
 
 
 def _effect(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:

@@ -168,9 +168,13 @@ def _bounds(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
 
 def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
     old, new = before.spec.data, after.spec.data
+    kind: Kind
     if old.clearance != new.clearance:
-        kind: Kind = "gains" if new.clearance > old.clearance else "loses"
+        kind = "gains" if new.clearance > old.clearance else "loses"
         yield RoleChange(kind, f"clearance from {old.clearance.label} to {new.clearance.label}")
+    if old.extraction != new.extraction:
+        kind = "gains" if new.extraction else "loses"
+        yield RoleChange(kind, "its output counts as trusted whatever it read (constrained extraction)")
     for category in sorted(set(new.categories) - set(old.categories)):
         yield RoleChange("gains", f"may see {category}")
     for category in sorted(set(old.categories) - set(new.categories)):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance.extraction import FROM_TRUSTED, NotConstrained, check_constrained, uses_keyword
 from amas_governance.labels import Confidentiality
 from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, Size
@@ -130,6 +131,10 @@ class DataAccess(Model):
 
     clearance: ConfidentialityLevel = Confidentiality.INTERNAL
     categories: Categories = ()
+    extraction: Literal["constrained"] | None = None
+    """With `constrained` the output is trusted although the role read untrusted content: its schema has nothing but
+    enumerations, bounded whole numbers, booleans, dates, and identifiers from trusted input, of at most 256 bits.
+    """
 
 
 class Deprecation(Model):
@@ -177,6 +182,20 @@ class AgentRoleSpec(Model):
                 if name in names[:index]:
                     field = (what, index, "name") if what == "tools" else (what, index)
                     raise error_within(field, f"{name} appears twice in {what}")
+        return self
+
+    @model_validator(mode="after")
+    def _constrained(self) -> Self:
+        schema = self.output.schema_
+        if self.data.extraction is None:
+            if uses_keyword(schema):
+                raise error_within(("data",), f"{FROM_TRUSTED} in the output needs data.extraction: constrained")
+            return self
+        try:
+            check_constrained(schema)
+        except NotConstrained as refused:
+            path: FieldPath = ("output", "schema", *refused.path)
+            raise error_within(path, f"the output is no constrained extraction: {refused}") from refused
         return self
 
     def grant(self, tool: str) -> ToolGrant | None:

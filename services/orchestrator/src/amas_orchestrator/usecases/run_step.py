@@ -13,10 +13,13 @@ from datetime import datetime, timedelta
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 from amas_governance import json_schemas
+from amas_governance.canonical import canonical_json
+from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.conversation import Call
 from amas_orchestrator.domain.events import step_record, step_state_changed
+from amas_orchestrator.domain.extraction import lowered, lowered_record, lowers
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.domain.origins import marked
 from amas_orchestrator.ports import Metrics
@@ -179,7 +182,8 @@ class StepRunner:
             progress.label = progress.label.join(type(progress.label).from_dict(result.label))
         progress.trusted = progress.trusted.union(result.trusted)
         if result.state is StepState.SUCCEEDED:
-            return json.dumps(result.output, ensure_ascii=False)
+            # Canonical, so that the order of keys says nothing that the schema does not allow.
+            return canonical_json(result.output).decode()
         if result.state in (StepState.REJECTED, StepState.CANCELLED):
             raise _Ended(result.state, result.reason)
         return conversation.error_text(result.reason or Reason("DELEGATE_FAILED", "the delegate failed"))
@@ -241,7 +245,11 @@ class StepRunner:
     def _end(self, progress: StepProgress, end: _Ended) -> StepResult:
         job = progress.job
         schema = job.role.spec.output.schema_
-        label, trusted = marked(schema, end.output, progress.label, progress.origins_of(end.output))
+        label, trusted = progress.label, progress.origins_of(end.output)
+        if end.state is StepState.SUCCEEDED and lowers(job.role, label):
+            progress.pending.records.append(lowered_record(job.run, job.role, job.path, progress.at, label, end.output))
+            label, trusted = lowered(label), TrustedValues.of(end.output)
+        label, trusted = marked(schema, end.output, label, trusted)
         result = StepResult(
             end.state, progress.at, end.output, end.reason, progress.spent.usage, label.to_dict(), trusted
         )

@@ -16,6 +16,7 @@ from amas_governance.provenance import TrustedValues
 from amas_orchestrator.domain import bounds, conversation, ids
 from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCall, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, preview
+from amas_orchestrator.domain.extraction import not_extracted
 from amas_orchestrator.domain.model import Json, Reason
 from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply
 
@@ -123,6 +124,7 @@ class TurnRunner:
         self, progress: StepProgress, place: Workplace, turn: _Turn, answer: conversation.Answer, spent: Json
     ) -> Json:
         output, problem = conversation.parse_output(progress.job.role, answer.content)
+        problem = problem or not_extracted(progress.job.role, output, progress.label, progress.trusted)
         if problem:
             self._note_repair(progress, turn, problem)
             await self._write(progress, place, turn)
