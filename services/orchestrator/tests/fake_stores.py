@@ -12,6 +12,7 @@ from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.errors import OwnershipLost, approval_not_found
 from amas_orchestrator.domain.events import NewEvent, StoredEvent
 from amas_orchestrator.domain.model import Principal, Reason, Run, RunState
+from amas_orchestrator.domain.notices import Notice, planned
 from amas_orchestrator.ports import BundleInfo
 
 from .fakes import START
@@ -113,6 +114,8 @@ class FakeApprovals:
     def __init__(self, runs: FakeRuns) -> None:
         self.stored: dict[str, Approval] = {}
         self.wakes: set[str] = set()
+        self.notices: dict[str, tuple[Notice, ...]] = {}
+        self.noticed_ids: list[str] = []
         self._runs = runs
         runs.approvals = self
 
@@ -122,6 +125,7 @@ class FakeApprovals:
     async def publish(self, approval: Approval, fencing_token: int, events: Sequence[NewEvent]) -> bool:
         if self.stored[approval.id].state is ApprovalState.OPENING:
             self.stored[approval.id] = replace(self.stored[approval.id], state=ApprovalState.PENDING)
+            self.notices[approval.id] = planned(approval)
         return await self._runs.record(approval.run_id, fencing_token, events)
 
     async def get(self, tenant: str, approval_id: str) -> Approval | None:
@@ -152,6 +156,19 @@ class FakeApprovals:
             self.wakes.add(approval_id)
         await self._runs.record(found.run_id, 0, [event(decided)])
         return decided
+
+    async def due_notices(self, now: datetime, limit: int) -> list[tuple[Approval, Notice]]:
+        waiting = [found for found in self.stored.values() if found.state is ApprovalState.PENDING]
+        due = [
+            (found, notice) for found in waiting for notice in self.notices.get(found.id, ()) if notice.due_at <= now
+        ]
+        due = [pair for pair in due if pair[1].id not in self.noticed_ids and pair[0].expires_at > now]
+        return sorted(due, key=lambda pair: pair[1].due_at)[:limit]
+
+    async def noticed(self, notice: Notice, event: NewEvent, run_id: str) -> None:
+        if notice.id not in self.noticed_ids:
+            self.noticed_ids.append(notice.id)
+            await self._runs.record(run_id, 0, [event])
 
     async def settle(self, approval_id: str, now: datetime) -> Approval:
         if approval_id not in self.stored:

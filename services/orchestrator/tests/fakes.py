@@ -15,10 +15,10 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
-from amas_orchestrator.domain.approvals import Requirement
 from amas_orchestrator.domain.conversation import ToolInfo
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
+from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.domain.signals import CancelSignal
 from amas_orchestrator.ports import Actor, Body, Decision, Enforced, Grant, ModelReply
 

@@ -19,6 +19,7 @@ from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
 from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
+from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
@@ -95,6 +96,7 @@ class World:
             self.metrics,
         )
         self.wakes = SendWakes(self.approvals, self.engine)
+        self.notices = SendNotices(self.approvals, self.runs, self.audit, self.clock)
         self.edits = EditAction(self.approvals, self.runs, self.enforcer, self.clock)
         self.decide_approval = DecideApproval(self.approvals, self.edits, self.audit, self.wakes, self.clock)
         self.start_run = StartRun(self.runs, self.bundles, self.engine, self.clock)

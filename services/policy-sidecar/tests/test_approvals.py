@@ -188,3 +188,55 @@ async def test_a_group_with_a_colon_never_matches() -> None:
     approval = grant(asked, approvers=("a",), approver_groups=frozenset({"a:b:c"}))
     answer = await world.enforce(world.command(key="do", approval=approval))
     assert answer.decision.reasons[0].code == "APPROVAL_WRONG_GROUP"
+
+
+def escalating_to_directors(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Asks release managers, and after 15 minutes directors too."""
+    answer = escalating(document)
+    later = {"remindAfter": 600, "escalate": [{"after": 900, "to": ["directors"]}]}
+    return {**answer, "approval": answer["approval"] and {**answer["approval"], **later}}
+
+
+@pytest.mark.parametrize(
+    ("waited", "code"), [(None, "APPROVAL_WRONG_GROUP"), (899, "APPROVAL_WRONG_GROUP"), (900, ""), (1000, "")]
+)
+async def test_a_group_counts_from_the_time_on_that_policy_lets_it_answer(waited: int | None, code: str) -> None:
+    """I3: an answer of a group that was not reached yet, or that nobody says the time of, does not count."""
+    world = World()
+    world.engine.answer = escalating_to_directors
+    asked = await world.enforce(world.command(key="ask"))
+    times = {} if waited is None else {"answered_at": (NOW + timedelta(seconds=waited),)}
+    approval = grant(
+        asked,
+        approvers=("director",),
+        approver_groups=frozenset({"director:directors"}),
+        requested_at=NOW,
+        **times,
+    )
+    answer = await world.enforce(world.command(key="do", approval=approval))
+    assert (answer.decision.reasons[0].code if code else "") == code
+    assert len(world.tools.calls) == (0 if code else 1)
+
+
+async def test_a_group_that_policy_does_not_name_never_counts_however_long_it_waited() -> None:
+    """I3: the stages are those that policy states now, not those that the approval brings along."""
+    world = World()
+    asked = await escalated(world)
+    approval = grant(
+        asked,
+        approvers=("director",),
+        approver_groups=frozenset({"director:directors"}),
+        requested_at=NOW,
+        answered_at=(NOW + timedelta(hours=1),),
+    )
+    answer = await world.enforce(world.command(key="do", approval=approval))
+    assert answer.decision.reasons[0].code == "APPROVAL_WRONG_GROUP"
+
+
+async def test_an_expiry_is_no_longer_than_policy_gives() -> None:
+    """I3: a grant that claims more time than policy gives such an approval is over when policy's time is."""
+    world = World()
+    asked = await escalated(world)
+    approval = grant(asked, requested_at=NOW - timedelta(hours=2), expires_at=NOW + timedelta(days=365))
+    answer = await world.enforce(world.command(key="do", approval=approval))
+    assert answer.decision.reasons[0].code == "APPROVAL_EXPIRED"

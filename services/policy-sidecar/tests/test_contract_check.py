@@ -134,10 +134,45 @@ class TestDelegation:
         assert document["grant"] == {
             "tool": "git/commit",
             "untrusted": "deny",
-            "approval": {"from": ["release-managers"], "quorum": 2, "fourEyes": True, "expiresIn": 600.0},
+            "approval": {
+                "from": ["release-managers"],
+                "quorum": 2,
+                "fourEyes": True,
+                "expiresIn": 600.0,
+                "remindAfter": None,
+                "escalate": [],
+            },
+            "amounts": [],
         }
         assert document["role"]["clearance"] == {"confidentiality": "internal", "categories": ["pii"]}
         assert document["role"]["delegatedBy"] == ["outer"]
+
+    async def test_a_group_may_answer_when_every_role_of_the_chain_lets_it(self) -> None:
+        """I3: escalations of a chain meet: whoever one role reaches later, or not at all, is reached later, or not."""
+        outer_asks = {
+            "from": ["leads", "staff"],
+            "expiresIn": "1h",
+            "remindAfter": "20m",
+            "escalate": [{"after": "10m", "to": ["directors"]}, {"after": "40m", "to": ["board"]}],
+        }
+        inner_asks = {
+            "from": ["leads", "board"],
+            "expiresIn": "30m",
+            "escalate": [{"after": "15m", "to": ["directors", "staff"]}],
+        }
+        outer = role("outer", [{**COMMIT, "approval": outer_asks}], delegates=["publisher"])
+        inner = role("publisher", [{**COMMIT, "approval": inner_asks}])
+        world = World(bundle=bundle(outer, inner, tool_server()))
+        await world.enforce(world.command(delegated_by=("outer",)))
+        assert world.engine.documents[0]["grant"]["approval"] == {
+            "from": ["leads"],
+            "quorum": 1,
+            "fourEyes": True,
+            "expiresIn": 1800.0,
+            "remindAfter": 1200.0,
+            # The board would be reached after the approval has expired.
+            "escalate": [{"after": 900.0, "to": ["directors", "staff"]}],
+        }
 
 
 async def test_lists_only_what_the_chain_grants_with_the_narrowing() -> None:

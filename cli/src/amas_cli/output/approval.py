@@ -67,7 +67,17 @@ def asked_of(approval: dict[str, Any]) -> str:
     """Who must answer: `2 of finance, not by the requester`."""
     requirement = approval.get("requirement") or {}
     eyes = ", not by the requester" if requirement.get("four_eyes") else ""
-    return f"{requirement.get('quorum') or 1} of {', '.join(requirement.get('from') or ['any approver'])}{eyes}"
+    later = "".join(
+        f"; {', '.join(rule.get('to') or [])} too after {_span(rule.get('after'))}"
+        for rule in requirement.get("escalate") or []
+    )
+    return f"{requirement.get('quorum') or 1} of {', '.join(requirement.get('from') or ['any approver'])}{later}{eyes}"
+
+
+def _span(duration: Any) -> str:
+    """A duration of the protobuf JSON mapping, `900s`, in its largest unit."""
+    text = str(duration or "0s").removesuffix("s")
+    return span(float(text)) if text.replace(".", "", 1).isdigit() else str(duration)
 
 
 def agreed(approval: dict[str, Any]) -> str:

@@ -37,6 +37,8 @@ class FollowView:
             ("tool_called", self._tool),
             ("approval_requested", self._requested),
             ("approval_decided", self._decided),
+            ("approval_reminded", self._reminded),
+            ("approval_escalated", self._escalated),
             ("output_repaired", self._repaired),
             ("run_taken_over", self._taken_over),
         ):
@@ -101,9 +103,18 @@ class FollowView:
 
     def _decided(self, event: dict[str, Any], payload: dict[str, Any]) -> list[Shown]:
         word = "approved" if payload.get("approved") else "rejected"
+        edited = ", with other arguments" if payload.get("edited") else ""
         who = f" by {payload['approver']}" if payload.get("approver") else ""
         why = f": {payload['reason']}" if payload.get("reason") else ""
-        return [_line(str(event.get("step", "")), "approval", f"{word}{who}{why}", style_of(word))]
+        return [_line(str(event.get("step", "")), "approval", f"{word}{who}{edited}{why}", style_of(word))]
+
+    def _reminded(self, event: dict[str, Any], payload: dict[str, Any]) -> list[Shown]:
+        text = f"nobody has answered yet; reminded {', '.join(payload.get('groups') or [])}"
+        return [_line(str(event.get("step", "")), "approval", text, "wait")]
+
+    def _escalated(self, event: dict[str, Any], payload: dict[str, Any]) -> list[Shown]:
+        text = f"escalated: {', '.join(payload.get('groups') or [])} may answer too"
+        return [_line(str(event.get("step", "")), "approval", text, "wait")]
 
     def _repaired(self, event: dict[str, Any], payload: dict[str, Any]) -> list[Shown]:
         text = f"attempt {payload.get('attempt', '')}: {payload.get('error', '')}"

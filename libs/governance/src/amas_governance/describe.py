@@ -77,7 +77,11 @@ def describe_approval(approval: ApprovalRequirement) -> str:
     people = f"{approval.quorum} of" if approval.quorum > 1 else "one of"
     eyes = ", other than whoever asked" if approval.four_eyes else ""
     expiry = format_duration(approval.expires_in)
-    return f"only after {people} {', '.join(approval.from_)} agrees{eyes}, within {expiry}"
+    later = "".join(
+        f"; after {format_duration(rule.after)} {', '.join(rule.to)} may answer too" for rule in approval.escalate
+    )
+    reminded = f"; reminded after {format_duration(approval.remind_after)}" if approval.remind_after else ""
+    return f"only after {people} {', '.join(approval.from_)} agrees{eyes}, within {expiry}{reminded}{later}"
 
 
 def describe_deprecation(deprecated: Deprecation) -> str:

@@ -45,6 +45,7 @@ from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
 from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
+from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.take_over import TakeOver
@@ -53,7 +54,8 @@ from amas_orchestrator.usecases.write_record import Recorder
 
 NAME = "orchestrator"
 # Seconds between looks at what may have been forgotten, and between readings of the queue for its metrics.
-REMIND_SECONDS = 1.0
+WAKE_SECONDS = 1.0
+NOTICE_SECONDS = 1.0
 QUEUE_METRICS_SECONDS = 5.0
 ORPHANS_SECONDS = 20.0
 # A run that has been queued for longer than this may have no queue entry (seconds); so many are looked after at once.
@@ -126,6 +128,7 @@ class _Service:
             self.telemetry,
         )
         self.wakes = SendWakes(self.approvals, self.engine)
+        self.notices = SendNotices(self.approvals, self.runs, self.audit, clock)
         self.sweep = TakeOver(self.executors, self.runs, self.audit, self.engine, patience, clock, self.telemetry)
         self.api = OrchestratorApi(self._use_cases(policies))
 
@@ -184,7 +187,8 @@ class _Service:
                 self.lease.keep,
                 take_over,
                 listen,
-                lambda: repeat("wakes", REMIND_SECONDS, self.wakes),
+                lambda: repeat("wakes", WAKE_SECONDS, self.wakes),
+                lambda: repeat("notices", NOTICE_SECONDS, self.notices),
                 lambda: repeat("forgotten runs", FORGOTTEN_SECONDS, self._remember),
                 lambda: repeat("orphans", ORPHANS_SECONDS, lambda: self.sweep.orphans(self.lease.executor_id)),
                 lambda: repeat("queue metrics", QUEUE_METRICS_SECONDS, self._measure_queue),

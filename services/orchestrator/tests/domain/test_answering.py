@@ -10,15 +10,14 @@ from amas_chassis.errors import AmasError
 from amas_orchestrator.domain import answering
 from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import (
-    ADMINISTRATORS,
     Approval,
     ApprovalKind,
     ApprovalState,
     Proposer,
-    Requirement,
 )
 from amas_orchestrator.domain.model import Principal, Reason
 from amas_orchestrator.domain.rendering import rendering_digest
+from amas_orchestrator.domain.requirement import ADMINISTRATORS, EscalationRule, Requirement
 
 from ..fakes import ADMIN, DEVELOPER, MANAGER, START, UNTRUSTED
 
@@ -184,3 +183,17 @@ def test_groups_count_as_of_the_answer() -> None:
     decided = answer(first, manager("other"))
     assert decided.state is ApprovalState.APPROVED
     assert [a.groups for a in decided.answers] == [("release-managers",), ("release-managers",)]
+
+
+def test_more_groups_may_answer_once_the_approval_has_waited() -> None:
+    """I3: a group that was not reached yet does not count; from its time on it does, and the first ones still do."""
+    later = EscalationRule(900.0, ("directors",))
+    asked = approval(requirement=Requirement(("release-managers",), 1, True, 1800.0, escalate=(later,)))
+    director = replace(MANAGER, subject="director", groups=("directors",))
+    for after in (timedelta(), timedelta(seconds=899)):
+        with pytest.raises(AmasError, match="APPROVER_NOT_ELIGIBLE"):
+            answer(asked, director, after=after)
+    assert answer(asked, director, after=timedelta(seconds=900)).answers[0].groups == ("directors",)
+    assert answer(asked, after=timedelta(seconds=900)).answers[0].groups == ("release-managers",)
+    with pytest.raises(AmasError, match="APPROVAL_EXPIRED"):
+        answer(asked, director, after=timedelta(seconds=1800))

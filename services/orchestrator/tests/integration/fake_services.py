@@ -46,6 +46,8 @@ class Fakes:
     """The three services and all that they saw."""
 
     brain: Brain = echo
+    escalate_after: tuple[float, float] | None = None
+    """Seconds after which writes remind, and after which auditors may answer too; None: neither."""
     events: list[audit_pb2.AuditEvent] = field(default_factory=list)
     fences: dict[str, int] = field(default_factory=dict)
     model_calls: list[str] = field(default_factory=list)
@@ -121,7 +123,7 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
             allowed = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_ALLOW, bundle=request.context.bundle)
             return policy_pb2.DecideResponse(decision=allowed)
         arguments = json.loads(request.tool.arguments_json)
-        decision = _escalation(request.context, _digest(request.context, request.tool))
+        decision = self._escalation(request.context, _digest(request.context, request.tool))
         if arguments.get("text") == "never":
             decision = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_DENY)
             decision.reasons.add(code="ARGUMENTS_INVALID", message="never")
@@ -138,7 +140,7 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
             id="d", effect=decision_pb2.EFFECT_ALLOW, bundle=actor.bundle, action_digest=digest
         )
         if request.action.tool == "notes/write" and not request.HasField("approval"):
-            decision = _escalation(actor, digest)
+            decision = self._escalation(actor, digest)
             return policy_pb2.EnforceResponse(decision=decision, outcome=policy_pb2.OUTCOME_NOT_CALLED)
         if fakes.tool_delay is not None:
             await fakes.tool_delay(request)
@@ -158,6 +160,20 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
             effect="write" if request.action.tool == "notes/write" else "read",
         )
 
+    def _escalation(self, actor: policy_pb2.ActionContext, digest: str) -> decision_pb2.Decision:
+        decision = decision_pb2.Decision(
+            id="d", effect=decision_pb2.EFFECT_ESCALATE, bundle=actor.bundle, action_digest=digest
+        )
+        decision.reasons.add(code="APPROVAL_REQUIRED", message="a write needs a human")
+        decision.approval.quorum, decision.approval.four_eyes = 1, True
+        getattr(decision.approval, "from").append("release-managers")
+        decision.approval.expires_in.FromSeconds(1800)
+        if self._fakes.escalate_after is not None:
+            remind, escalate = self._fakes.escalate_after
+            decision.approval.remind_after.FromMilliseconds(round(remind * 1000))
+            decision.approval.escalate.add(to=["auditors"]).after.FromMilliseconds(round(escalate * 1000))
+        return decision
+
 
 def _digest(actor: policy_pb2.ActionContext, action: policy_pb2.ToolAction) -> str:
     return action_digest(
@@ -168,17 +184,6 @@ def _digest(actor: policy_pb2.ActionContext, action: policy_pb2.ToolAction) -> s
         tool=action.tool,
         arguments=json.loads(action.arguments_json),
     )
-
-
-def _escalation(actor: policy_pb2.ActionContext, digest: str) -> decision_pb2.Decision:
-    decision = decision_pb2.Decision(
-        id="d", effect=decision_pb2.EFFECT_ESCALATE, bundle=actor.bundle, action_digest=digest
-    )
-    decision.reasons.add(code="APPROVAL_REQUIRED", message="a write needs a human")
-    decision.approval.quorum, decision.approval.four_eyes = 1, True
-    getattr(decision.approval, "from").append("release-managers")
-    decision.approval.expires_in.FromSeconds(1800)
-    return decision
 
 
 class FakeRouter(router_pb2_grpc.RouterServiceServicer):

@@ -8,7 +8,8 @@ import signal
 from typing import Any
 
 import pytest
-from amas.common.v1 import run_pb2
+from amas.common.v1 import identity_pb2, run_pb2
+from amas.orchestrator.v1 import orchestrator_pb2 as pb
 from amas.policy.v1 import policy_pb2
 
 from .fake_services import calls, echo, says
@@ -88,6 +89,39 @@ async def test_a_waiting_approval_survives_a_restart(amas: Platform) -> None:
     run = await amas.ended(second, run_id)
     assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
     assert len([key for key in amas.fakes.effects if "approved" in key]) == 1
+
+
+async def test_a_reminder_and_an_escalation_survive_a_kill(amas: Platform) -> None:
+    """Whoever lives tells what is due, once; the group that was reached may answer, and the approval is used."""
+    amas.fakes.brain = _reader_then_writer
+    amas.fakes.escalate_after = (0.5, 1.0)
+    first = await amas.start()
+    await amas.apply(first)
+    run_id = await amas.run(first, "single")
+    approval = await amas.approval(first, run_id)
+    await first.kill()
+    second, third = await amas.start(), await amas.start()
+
+    def told() -> bool:
+        return "approval.escalated" in amas.fakes.event_types(run_id)
+
+    await amas.until(told, "the escalation")
+    auditor = identity_pb2.Principal(
+        subject="auditor", issuer="https://issuer", tenant="acme", roles=["approver"], groups=["auditors"]
+    )
+    request = pb.DecideApprovalRequest(
+        principal=auditor, approval_id=approval.id, approve=True, action_digest=approval.action_digest
+    )
+    await amas.stub(third).DecideApproval(request)
+    run = await amas.ended(second, run_id)
+    assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
+    types = amas.fakes.event_types(run_id)
+    assert (types.count("approval.reminded"), types.count("approval.escalated")) == (1, 1)
+    events = await amas.events(second, run_id)
+    assert sum(event.HasField("approval_escalated") for event in events) == 1
+    grant = amas.fakes.enforced[-1].approval
+    waited = grant.answered_at[0].ToDatetime() - grant.requested_at.ToDatetime()
+    assert waited.total_seconds() >= 1.0
 
 
 async def test_parallel_steps_survive_a_kill(amas: Platform) -> None:

@@ -20,11 +20,13 @@ from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
 from amas_orchestrator.adapters.run_store import PostgresRuns
 from amas_orchestrator.domain import answering
 from amas_orchestrator.domain.answering import Verdict
-from amas_orchestrator.domain.approvals import Approval, ApprovalState
+from amas_orchestrator.domain.approvals import Approval, ApprovalState, Edit
 from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import NewEvent, run_state_changed
 from amas_orchestrator.domain.ids import new_run_id
 from amas_orchestrator.domain.model import Run, RunState, Usage
+from amas_orchestrator.domain.notices import notice_event
+from amas_orchestrator.domain.requirement import EscalationRule, Requirement
 from amas_orchestrator.usecases.ask_human import answer_event
 
 from .. import resources
@@ -152,6 +154,48 @@ async def test_two_answers_at_once_are_one_decision(stored: Database) -> None:
     assert not await store.unsent_wakes(10)
 
 
+async def test_notices_are_due_in_their_time_and_told_once(stored: Database) -> None:
+    """Two executors that tell at once write one event; what is decided or over is told to nobody."""
+    runs, store, run = PostgresRuns(stored), PostgresApprovals(stored), a_run()
+    await runs.create(run, "", "d")
+    rules = (EscalationRule(900.0, ("directors",)),)
+    asked = approval(run_id=run.id, requirement=Requirement(("release-managers",), 1, True, 1800.0, 600.0, rules))
+    await store.open(asked)
+    for _ in range(2):
+        await store.publish(asked, 1, [])
+    assert await store.due_notices(START + timedelta(seconds=599), 10) == []
+    [(found, reminder)] = await store.due_notices(START + timedelta(seconds=600), 10)
+    assert (found.requirement, reminder.kind, reminder.groups) == (asked.requirement, "reminded", ("release-managers",))
+    event = notice_event(found, reminder)
+    await asyncio.gather(*(store.noticed(reminder, event, run.id) for _ in range(3)))
+    told = [event.kind for event in await runs.events("acme", run.id, 0, 100)]
+    assert told.count("approval_reminded") == 1
+    [(_, escalation)] = await store.due_notices(START + timedelta(seconds=900), 10)
+    assert (escalation.kind, escalation.groups) == ("escalated", ("directors",))
+    assert await store.due_notices(START + timedelta(seconds=1800), 10) == [], "it is over"
+    assert await store.due_notices(START + timedelta(seconds=900), 10) == [], "and stays so"
+
+
+async def test_an_edit_is_stored_with_its_answer(stored: Database) -> None:
+    """The edit and the answer about it are read back as they were; both digests are named."""
+    runs, store, run = PostgresRuns(stored), PostgresApprovals(stored), a_run()
+    await runs.create(run, "", "d")
+    asked = approval(run_id=run.id)
+    await store.open(asked)
+    await store.publish(asked, 1, [])
+    other = "sha256:" + "e" * 64
+    edit = Edit(other, '{"a":1}', "release-manager", "https://issuer", START, asked.reasons, asked.requirement)
+
+    def rule(found: Approval) -> Approval:
+        return answering.answer(found, MANAGER, Verdict(True, "better", other), START, edit)
+
+    decided = await store.decide("acme", asked.id, rule, answer_event)
+    assert decided is not None
+    kept = await store.get("acme", asked.id)
+    assert kept == decided
+    assert (kept.edits, kept.approved_question and kept.approved_question.action_digest) == ((edit,), other)
+
+
 async def test_an_expired_approval_settles_as_expired(stored: Database) -> None:
     """Settling before the expiry leaves it pending; after it, it is a denial for good."""
     runs, store, run = PostgresRuns(stored), PostgresApprovals(stored), a_run()
@@ -208,6 +252,8 @@ async def test_the_service_cannot_change_its_schema(stored: Database) -> None:
         "UPDATE orchestrator.run_events SET step = ''",
         "UPDATE orchestrator.bundles SET content = ''",
         "DELETE FROM orchestrator.approval_answers",
+        "UPDATE orchestrator.approval_answers SET approved = true",
+        "UPDATE orchestrator.approval_edits SET arguments_json = '{}'",
     ):
         async with stored.connection() as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

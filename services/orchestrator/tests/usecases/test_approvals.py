@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 from amas_chassis.errors import AmasError
-from amas_orchestrator.domain.approvals import ApprovalKind, Requirement
+from amas_orchestrator.domain.approvals import ApprovalKind
 from amas_orchestrator.domain.model import Json, RunState
 from amas_orchestrator.domain.rendering import rendering_digest
+from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.ports import Actor
 
 from .. import resources

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from amas_chassis.errors import AmasError
 from amas_orchestrator.domain.answering import MAX_EDITS, Verdict
-from amas_orchestrator.domain.approvals import ApprovalKind, ApprovalState, Requirement
+from amas_orchestrator.domain.approvals import ApprovalKind, ApprovalState
 from amas_orchestrator.domain.model import Json, Principal, RunState
+from amas_orchestrator.domain.requirement import Requirement
 
 from .. import resources
 from ..fakes import DEVELOPER, MANAGER, Actor

@@ -71,13 +71,38 @@ class ModelUse(Model):
     """What the audit log keeps of a model call: digests of what was asked and answered, or the contents."""
 
 
+class EscalationRule(Model):
+    """Who may answer too, once an approval has waited for `after` seconds."""
+
+    after: Duration
+    to: Annotated[tuple[Group, ...], Field(min_length=1, max_length=32)]
+
+
 class ApprovalRequirement(Model):
-    """Who must agree before the action is done. `expires_in` is in seconds; no answer in time is a denial."""
+    """Who must agree before the action is done. Times are seconds since the asking; no answer in time is a denial."""
 
     from_: Annotated[tuple[Group, ...], Field(alias="from", min_length=1, max_length=32)]
     quorum: Annotated[int, Field(ge=1, le=32)] = 1
     four_eyes: bool = True
     expires_in: Duration = 3600.0
+    remind_after: Duration | None = None
+    """When those who may answer are told once more."""
+    escalate: Annotated[tuple[EscalationRule, ...], Field(max_length=8)] = ()
+
+    @model_validator(mode="after")
+    def _in_order_and_in_time(self) -> Self:
+        if self.remind_after is not None and self.remind_after >= self.expires_in:
+            raise ValueError("remindAfter must come before expiresIn")
+        times = [rule.after for rule in self.escalate]
+        if times != sorted(set(times)):
+            raise ValueError("escalate must be in order, each rule after a longer time")
+        if times and times[-1] >= self.expires_in:
+            raise ValueError("escalate must come before expiresIn: nobody could answer any more")
+        groups = [*self.from_, *(group for rule in self.escalate for group in rule.to)]
+        twice = sorted({group for group in groups if groups.count(group) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]} is asked twice")
+        return self
 
 
 class ToolLimits(Model):

@@ -16,12 +16,14 @@ from amas_orchestrator.domain.approvals import (
     ApprovalState,
     Edit,
     Proposer,
-    Requirement,
 )
 from amas_orchestrator.domain.errors import OwnershipLost, approval_not_found
 from amas_orchestrator.domain.events import NewEvent
 from amas_orchestrator.domain.model import Reason
+from amas_orchestrator.domain.notices import Notice, planned
+from amas_orchestrator.domain.requirement import Requirement
 
+from .notice_rows import PLAN_NOTICE, due_notices, mark_noticed, notice_values
 from .postgres_pool import Connection, Database, utc
 from .run_store import cancel_approvals, record
 
@@ -75,6 +77,8 @@ class PostgresApprovals:
             await connection.execute(
                 "UPDATE orchestrator.approvals SET state = 'pending' WHERE id = $1 AND state = 'opening'", approval.id
             )
+            for notice in planned(approval):
+                await connection.execute(PLAN_NOTICE, *notice_values(notice))
         return asked
 
     async def get(self, tenant: str, approval_id: str) -> Approval | None:
@@ -139,6 +143,22 @@ class PostgresApprovals:
             except OwnershipLost as error:
                 raise approval_not_found(approval_id) from error
         return decided
+
+    async def due_notices(self, now: datetime, limit: int) -> list[tuple[Approval, Notice]]:
+        """See ApprovalStore."""
+        async with self._database.connection() as connection:
+            found = await due_notices(connection, now, limit)
+            ids = list({notice.approval_id for notice in found})
+            rows = await connection.fetch("SELECT * FROM orchestrator.approvals WHERE id = ANY($1)", ids)
+            approvals = {approval.id: approval for approval in await _whole(connection, rows)}
+        return [(approvals[notice.approval_id], notice) for notice in found]
+
+    async def noticed(self, notice: Notice, event: NewEvent, run_id: str) -> None:
+        """See ApprovalStore."""
+        async with self._database.transaction() as connection:
+            await connection.execute("SELECT 1 FROM orchestrator.runs WHERE id = $1 FOR UPDATE", run_id)
+            if await mark_noticed(connection, notice):
+                await record(connection, run_id, NO_EXECUTOR, [event])
 
     async def settle(self, approval_id: str, now: datetime) -> Approval:
         """See ApprovalStore."""

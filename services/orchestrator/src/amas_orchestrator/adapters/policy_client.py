@@ -181,6 +181,9 @@ def _grant(grant: Grant) -> policy_pb2.ApprovalGrant:
         repeats_unknown_outcome=grant.repeats_unknown_outcome,
     )
     message.expires_at.FromDatetime(grant.expires_at)
+    message.requested_at.FromDatetime(grant.requested_at)
+    for answer in grant.answers:
+        message.answered_at.add().FromDatetime(answer.time)
     return message
 
 

@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from amas.common.v1 import decision_pb2, identity_pb2, label_pb2, usage_pb2
 from amas_governance.labels import Confidentiality, Integrity, Label
 
-from amas_orchestrator.domain.approvals import Requirement
 from amas_orchestrator.domain.model import Principal, Reason, Usage
+from amas_orchestrator.domain.requirement import EscalationRule, Requirement
 from amas_orchestrator.ports import Decision
 
 _EFFECTS = {
@@ -77,6 +77,10 @@ def decision_of(message: decision_pb2.Decision) -> Decision:
             quorum=max(1, needed.quorum),
             four_eyes=needed.four_eyes,
             expires_in=needed.expires_in.ToMilliseconds() / 1000,
+            remind_after=needed.remind_after.ToMilliseconds() / 1000 if needed.HasField("remind_after") else None,
+            escalate=tuple(
+                EscalationRule(rule.after.ToMilliseconds() / 1000, tuple(rule.to)) for rule in needed.escalate
+            ),
         )
     return Decision(
         id=message.id,

@@ -11,10 +11,11 @@ from datetime import datetime
 
 from amas_chassis.errors import AmasError, ErrorKind
 
-from .approvals import ADMINISTRATORS, Answer, Approval, ApprovalKind, ApprovalState, Edit, Requirement
+from .approvals import Answer, Approval, ApprovalKind, ApprovalState, Edit
 from .errors import refused
 from .model import Principal
 from .rendering import rendering_digest
+from .requirement import ADMINISTRATORS, Requirement
 
 ADMINISTRATOR_ROLE = "platform-admin"
 MAX_EDITS = 8
@@ -50,7 +51,7 @@ def answer(
     shown = rendering_digest(approval, question)
     if verdict.rendering_digest not in ("", shown):
         raise refused("RENDERING_DIGEST_MISMATCH", "what was shown is not what is asked; look at it again")
-    counted = check_eligible(question.requirement, principal)
+    counted = check_eligible(approval, question.requirement, principal, now)
     if verdict.approve:
         check_four_eyes(approval, principal, question.requirement)
     same = [given for given in approval.answers if given.action_digest == question.action_digest]
@@ -92,13 +93,15 @@ def check_editor(approval: Approval, principal: Principal, now: datetime) -> Non
     check_open(approval, now)
     if approval.kind is not ApprovalKind.ACTION:
         raise refused("EDIT_NOT_POSSIBLE", "only a proposed action can be edited")
-    check_eligible(approval.requirement, principal)
+    check_eligible(approval, approval.requirement, principal, now)
     check_four_eyes(approval, principal, approval.requirement)
 
 
-def check_eligible(requirement: Requirement, principal: Principal) -> tuple[str, ...]:
-    """The groups that let the principal answer; raises AmasError when it may not."""
-    counted = eligible_groups(requirement, principal)
+def check_eligible(
+    approval: Approval, requirement: Requirement, principal: Principal, now: datetime
+) -> tuple[str, ...]:
+    """The groups that let the principal answer now; raises AmasError when it may not, or not yet."""
+    counted = eligible_groups(requirement, principal, (now - approval.requested_at).total_seconds())
     if not counted:
         raise _denied("APPROVER_NOT_ELIGIBLE", "the approver is in none of the groups that may answer")
     return counted
@@ -111,12 +114,12 @@ def check_four_eyes(approval: Approval, principal: Principal, requirement: Requi
         raise _denied("FOUR_EYES_REQUIRED", "who asked for the run cannot approve its actions")
 
 
-def eligible_groups(requirement: Requirement, principal: Principal) -> tuple[str, ...]:
-    """The groups that let the principal answer; empty when it may not."""
+def eligible_groups(requirement: Requirement, principal: Principal, waited: float) -> tuple[str, ...]:
+    """The groups that let the principal answer after so many seconds; empty when it may not."""
     groups = set(principal.groups)
     if ADMINISTRATOR_ROLE in principal.roles:
         groups.add(ADMINISTRATORS)
-    return tuple(group for group in requirement.groups if group in groups)
+    return tuple(group for group in requirement.groups_after(waited) if group in groups)
 
 
 def check_open(approval: Approval, now: datetime) -> None:

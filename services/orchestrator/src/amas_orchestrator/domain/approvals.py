@@ -9,12 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from amas_governance.labels import Label
-from amas_governance.resources import ApprovalRequirement
 
 from .model import Json, Reason
-
-ADMINISTRATORS = "platform-admins"
-"""Group that answers where no contract names one: unknown outcomes and bounds. The role `platform-admin` is in it."""
+from .requirement import Requirement
 
 
 class ApprovalState(StrEnum):
@@ -34,37 +31,6 @@ class ApprovalKind(StrEnum):
     ACTION = "action"
     UNKNOWN_OUTCOME = "unknown_outcome"
     BOUND = "bound"
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """Who must answer, how many of them, within how many seconds."""
-
-    groups: tuple[str, ...]
-    quorum: int
-    four_eyes: bool
-    expires_in: float
-
-    def to_dict(self) -> Json:
-        """Plain JSON form."""
-        return {
-            "from": list(self.groups),
-            "quorum": self.quorum,
-            "four_eyes": self.four_eyes,
-            "expires_in": self.expires_in,
-        }
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Requirement:
-        """The requirement of `to_dict`."""
-        return cls(tuple(value["from"]), int(value["quorum"]), bool(value["four_eyes"]), float(value["expires_in"]))
-
-    @classmethod
-    def of(cls, requirement: ApprovalRequirement | None) -> Requirement:
-        """The requirement that a contract states, or the administrators where it states none."""
-        if requirement is None:
-            return cls((ADMINISTRATORS,), 1, True, 3600.0)
-        return cls(requirement.from_, requirement.quorum, requirement.four_eyes, requirement.expires_in)
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ def requirement_message(value: Json) -> decision_pb2.ApprovalRequirement:
     message = decision_pb2.ApprovalRequirement(quorum=value["quorum"], four_eyes=value["four_eyes"])
     getattr(message, "from").extend(value["from"])
     message.expires_in.FromMilliseconds(round(value["expires_in"] * 1000))
+    # Events stay as they were written: older ones know of neither.
+    if value.get("remind_after") is not None:
+        message.remind_after.FromMilliseconds(round(value["remind_after"] * 1000))
+    for rule in value.get("escalate", ()):
+        message.escalate.add(to=rule["to"]).after.FromMilliseconds(round(rule["after"] * 1000))
     return message
 
 
@@ -183,6 +188,14 @@ def _approval_decided(message: run_pb2.RunEvent, payload: Json) -> None:
     message.approval_decided.CopyFrom(run_pb2.ApprovalDecided(**payload))
 
 
+def _approval_reminded(message: run_pb2.RunEvent, payload: Json) -> None:
+    message.approval_reminded.CopyFrom(run_pb2.ApprovalReminded(**payload))
+
+
+def _approval_escalated(message: run_pb2.RunEvent, payload: Json) -> None:
+    message.approval_escalated.CopyFrom(run_pb2.ApprovalEscalated(**payload))
+
+
 def _output_repaired(message: run_pb2.RunEvent, payload: Json) -> None:
     message.output_repaired.CopyFrom(run_pb2.OutputRepaired(**payload))
 
@@ -198,6 +211,8 @@ _PAYLOADS: dict[str, Callable[[run_pb2.RunEvent, Json], None]] = {
     "tool_called": _tool_called,
     "approval_requested": _approval_requested,
     "approval_decided": _approval_decided,
+    "approval_reminded": _approval_reminded,
+    "approval_escalated": _approval_escalated,
     "output_repaired": _output_repaired,
     "run_taken_over": _run_taken_over,
 }

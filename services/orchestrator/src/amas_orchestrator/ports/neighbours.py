@@ -11,10 +11,11 @@ from amas_governance.bundle import Bundle
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
-from amas_orchestrator.domain.approvals import Answer, Requirement
+from amas_orchestrator.domain.approvals import Answer
 from amas_orchestrator.domain.conversation import ToolInfo
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
+from amas_orchestrator.domain.requirement import Requirement
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Grant:
     bundle: str
     requester: str
     answers: tuple[Answer, ...]
+    requested_at: datetime
     expires_at: datetime
     repeats_unknown_outcome: bool = False
 

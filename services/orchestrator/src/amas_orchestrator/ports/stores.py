@@ -12,6 +12,7 @@ from amas_governance.bundle import Bundle
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.events import NewEvent, StoredEvent
 from amas_orchestrator.domain.model import Principal, Run, RunState
+from amas_orchestrator.domain.notices import Notice
 
 
 class RunStore(Protocol):
@@ -61,7 +62,7 @@ class ApprovalStore(Protocol):
         ...
 
     async def publish(self, approval: Approval, fencing_token: int, events: Sequence[NewEvent]) -> bool:
-        """Makes it pending, and writes the events, at once. True if the run is to be cancelled."""
+        """Makes it pending, plans its notices and writes the events, at once. True if the run is to be cancelled."""
         ...
 
     async def get(self, tenant: str, approval_id: str) -> Approval | None:
@@ -85,6 +86,14 @@ class ApprovalStore(Protocol):
 
         None if there is no such approval.
         """
+        ...
+
+    async def due_notices(self, now: datetime, limit: int) -> list[tuple[Approval, Notice]]:
+        """Notices that are due and not sent, of approvals that still wait, the oldest first."""
+        ...
+
+    async def noticed(self, notice: Notice, event: NewEvent, run_id: str) -> None:
+        """The notice is sent: marks it so and writes its event, at once, unless somebody else did."""
         ...
 
     async def settle(self, approval_id: str, now: datetime) -> Approval:

@@ -13,10 +13,11 @@ from amas_governance.actions import action_digest
 from amas_governance.canonical import canonical_json
 
 from amas_orchestrator.domain import ids
-from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Proposer, Requirement
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Proposer
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, run_state_changed, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, RunState, StepState
 from amas_orchestrator.domain.rendering import rendering_digest
+from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.ports import ApprovalStore, Grant
 
 from .patience import Patience
@@ -112,6 +113,7 @@ def grant_of(approval: Approval) -> Grant:
         bundle=approval.bundle,
         requester=approval.requester,
         answers=approval.approved_answers,
+        requested_at=approval.requested_at,
         expires_at=question.expires_at,
         repeats_unknown_outcome=approval.kind is ApprovalKind.UNKNOWN_OUTCOME,
     )

@@ -16,10 +16,11 @@ from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import ids
-from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Question, Requirement
+from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Question
 from amas_orchestrator.domain.conversation import Call, edited_text, error_text
 from amas_orchestrator.domain.events import NewEvent, preview
 from amas_orchestrator.domain.model import Json, Reason
+from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.ports import Actor, Decision, Enforced, Enforcer, Grant, Metrics
 
 from .ask_human import AskHuman, grant_of, rejection

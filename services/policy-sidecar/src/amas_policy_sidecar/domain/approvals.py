@@ -6,7 +6,7 @@ and the requirement. Single use is not decided here but by the audit log, where 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .errors import Denied
 from .model import ActionContext, ApprovalGrant, Requirement
@@ -25,7 +25,7 @@ def verify_approval(
         raise Denied("APPROVAL_OTHER_ACTION", "the approval was given for another action")
     if grant.bundle != context.bundle:
         raise Denied("APPROVAL_OTHER_BUNDLE", "the approval was given under another bundle")
-    if grant.expires_at is None or now >= grant.expires_at:
+    if _expired(grant, requirement, now):
         raise Denied("APPROVAL_EXPIRED", "the approval has expired")
     approvers = frozenset(grant.approvers)
     if not approvers:
@@ -38,7 +38,7 @@ def verify_approval(
         if not approvers:
             raise Denied("APPROVAL_BY_REQUESTER", "the requester's own approval does not count")
     if requirement.groups:
-        approvers = frozenset(name for name in approvers if _in_group(grant, name, requirement.groups))
+        approvers = frozenset(name for name in approvers if _in_group(grant, name, requirement))
         if not approvers:
             raise Denied("APPROVAL_WRONG_GROUP", "no approver is in a group that may approve")
     if len(approvers) < max(requirement.quorum, 1):
@@ -48,6 +48,28 @@ def verify_approval(
         )
 
 
-def _in_group(grant: ApprovalGrant, name: str, groups: tuple[str, ...]) -> bool:
+def _expired(grant: ApprovalGrant, requirement: Requirement | None, now: datetime) -> bool:
+    """Whether the grant's own time is over, or the time that policy gives such an approval now."""
+    if grant.expires_at is None or now >= grant.expires_at:
+        return True
+    if requirement is None or grant.requested_at is None:
+        return False
+    return now >= grant.requested_at + timedelta(seconds=requirement.expires_in)
+
+
+def _waited(grant: ApprovalGrant, name: str) -> float | None:
+    """How many seconds the approval had waited when the approver answered; None where nobody said when that was."""
+    if grant.requested_at is None or len(grant.answered_at) != len(grant.approvers):
+        return None
+    times = [at for approver, at in zip(grant.approvers, grant.answered_at, strict=True) if approver == name]
+    return (min(times) - grant.requested_at).total_seconds()
+
+
+def _in_group(grant: ApprovalGrant, name: str, requirement: Requirement) -> bool:
+    """Whether one of the approver's groups might answer when the approver did."""
+    groups = list(requirement.groups)
+    waited = _waited(grant, name)
+    if waited is not None:
+        groups += [group for rule in requirement.escalate if waited >= rule.after for group in rule.groups]
     # A group with a colon never matches: `a:b:c` could name two different pairs, and neither may win by chance.
     return any(f"{name}:{group}" in grant.approver_groups for group in groups if ":" not in group)

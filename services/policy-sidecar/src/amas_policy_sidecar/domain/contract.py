@@ -20,7 +20,7 @@ from amas_governance.resources import (
 )
 
 from .errors import Denied
-from .model import ActionContext, Requirement, ToolAction
+from .model import ActionContext, EscalationRule, Requirement, ToolAction
 
 # Strictest first: what one role of a chain denies, no other allows.
 _UNTRUSTED_STRICTNESS = get_args(UntrustedStance)
@@ -144,14 +144,33 @@ def _strictest(requirements: Sequence[ApprovalRequirement]) -> Requirement | Non
     """One requirement that satisfies all; raises Denied if no group may answer for all of them."""
     if not requirements:
         return None
-    groups = frozenset(requirements[0].from_)
+    since = _answers_since(requirements[0])
     for requirement in requirements[1:]:
-        groups &= frozenset(requirement.from_)
+        other = _answers_since(requirement)
+        # Whoever may answer for all may do so from when on the last of them lets it.
+        since = {group: max(after, other[group]) for group, after in since.items() if group in other}
+    groups = tuple(sorted(group for group, after in since.items() if after == 0))
     if not groups:
         raise Denied("DELEGATION_APPROVAL_CONFLICT", "no group may approve for every role of the delegation chain")
+    expires_in = min(requirement.expires_in for requirement in requirements)
+    reminders = [requirement.remind_after for requirement in requirements if requirement.remind_after is not None]
     return Requirement(
-        groups=tuple(sorted(groups)),
+        groups=groups,
         quorum=max(requirement.quorum for requirement in requirements),
         four_eyes=any(requirement.four_eyes for requirement in requirements),
-        expires_in=min(requirement.expires_in for requirement in requirements),
+        expires_in=expires_in,
+        remind_after=min((after for after in reminders if after < expires_in), default=None),
+        escalate=tuple(
+            EscalationRule(after, tuple(sorted(group for group, at in since.items() if at == after)))
+            for after in sorted(set(since.values()) - {0.0})
+            if after < expires_in
+        ),
     )
+
+
+def _answers_since(requirement: ApprovalRequirement) -> dict[str, float]:
+    """From how many seconds after the asking on each group may answer."""
+    since = dict.fromkeys(requirement.from_, 0.0)
+    for rule in requirement.escalate:
+        since.update(dict.fromkeys(rule.to, rule.after))
+    return since

@@ -113,13 +113,23 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class EscalationRule:
+    """Who may answer too, once an approval has waited for `after` seconds."""
+
+    after: float
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Requirement:
-    """Who must answer an escalation. `expires_in` is in seconds."""
+    """Who must answer an escalation. Times are in seconds since the asking; `remind_after` None: never."""
 
     groups: tuple[str, ...]
     quorum: int
     four_eyes: bool
     expires_in: float
+    remind_after: float | None = None
+    escalate: tuple[EscalationRule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,9 @@ class ApprovalGrant:
     approver_groups: frozenset[str]
     expires_at: datetime | None
     repeats_unknown_outcome: bool = False
+    requested_at: datetime | None = None
+    # When each of the approvers answered, in their order; empty where nobody said so.
+    answered_at: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)

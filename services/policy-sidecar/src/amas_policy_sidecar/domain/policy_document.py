@@ -14,10 +14,12 @@ from amas_governance.sensitive import SensitiveArgument
 
 from .contract import Contract, Grant
 from .errors import Denied
-from .model import ActionContext, AdminAction, Effect, Principal, Reason, Requirement
+from .model import ActionContext, AdminAction, Effect, EscalationRule, Principal, Reason, Requirement
 
 _MAX_ENTRIES = 64
 _MAX_TEXT = 2000
+_REQUIRED = frozenset({"from", "quorum", "fourEyes", "expiresIn"})
+_OPTIONAL = frozenset({"remindAfter", "escalate"})
 _KEYS = frozenset({"effect", "reasons", "obligations", "approval"})
 
 
@@ -101,6 +103,8 @@ def requirement_document(requirement: Requirement) -> dict[str, Any]:
         "quorum": requirement.quorum,
         "fourEyes": requirement.four_eyes,
         "expiresIn": requirement.expires_in,
+        "remindAfter": requirement.remind_after,
+        "escalate": [{"after": rule.after, "to": list(rule.groups)} for rule in requirement.escalate],
     }
 
 
@@ -161,17 +165,38 @@ class Verdict:
 
 def read_requirement(value: object) -> Requirement:
     """The requirement of a JSON form; raises Denied for any other shape."""
-    if not isinstance(value, Mapping) or frozenset(value) != {"from", "quorum", "fourEyes", "expiresIn"}:
+    if not isinstance(value, Mapping) or not _REQUIRED <= frozenset(value) <= _REQUIRED | _OPTIONAL:
         raise _invalid("its approval has other fields than agreed")
     quorum, four_eyes, expires_in = value["quorum"], value["fourEyes"], value["expiresIn"]
     if isinstance(quorum, bool) or not isinstance(quorum, int) or quorum < 1:
         raise _invalid("its quorum is no positive whole number")
     if not isinstance(four_eyes, bool):
         raise _invalid("its fourEyes is no boolean")
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float) or not 0 < expires_in < float("inf"):
-        raise _invalid("its expiresIn is no positive number")
-    groups = tuple(_text(entry, "group") for entry in _list(value["from"], "groups"))
-    return Requirement(groups=groups, quorum=quorum, four_eyes=four_eyes, expires_in=float(expires_in))
+    remind_after = value.get("remindAfter")
+    return Requirement(
+        groups=_groups(value["from"]),
+        quorum=quorum,
+        four_eyes=four_eyes,
+        expires_in=_seconds(expires_in, "expiresIn"),
+        remind_after=None if remind_after is None else _seconds(remind_after, "remindAfter"),
+        escalate=tuple(_rule(entry) for entry in _list(value.get("escalate", []), "escalation rules")),
+    )
+
+
+def _rule(value: object) -> EscalationRule:
+    if not isinstance(value, Mapping) or frozenset(value) != {"after", "to"}:
+        raise _invalid("an escalation rule has other fields than agreed")
+    return EscalationRule(after=_seconds(value["after"], "after"), groups=_groups(value["to"]))
+
+
+def _groups(value: object) -> tuple[str, ...]:
+    return tuple(_text(entry, "group") for entry in _list(value, "groups"))
+
+
+def _seconds(value: object, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise _invalid(f"its {what} is no positive number")
+    return float(value)
 
 
 def _reason(value: object) -> Reason:

@@ -130,6 +130,8 @@ def _read_approval(message: policy_pb2.ApprovalGrant) -> ApprovalGrant:
         approver_groups=frozenset(message.approver_groups),
         expires_at=expires_at,
         repeats_unknown_outcome=message.repeats_unknown_outcome,
+        requested_at=message.requested_at.ToDatetime(tzinfo=UTC) if message.HasField("requested_at") else None,
+        answered_at=tuple(at.ToDatetime(tzinfo=UTC) for at in message.answered_at),
     )
 
 
@@ -147,6 +149,10 @@ def write_decision(decision: Decision) -> decision_pb2.Decision:
         message.approval.quorum = decision.approval.quorum
         message.approval.four_eyes = decision.approval.four_eyes
         message.approval.expires_in.FromMilliseconds(round(decision.approval.expires_in * 1000))
+        if decision.approval.remind_after is not None:
+            message.approval.remind_after.FromMilliseconds(round(decision.approval.remind_after * 1000))
+        for rule in decision.approval.escalate:
+            message.approval.escalate.add(to=rule.groups).after.FromMilliseconds(round(rule.after * 1000))
         # `from` is a keyword of Python, so the field is reached by its name.
         getattr(message.approval, "from").extend(decision.approval.groups)
     return message

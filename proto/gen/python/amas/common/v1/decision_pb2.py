@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/decision.proto\x12\x0e\x61mas.common.v1\x1a\x1egoogle/protobuf/duration.proto\"\'\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"u\n\x13\x41pprovalRequirement\x12\x0c\n\x04\x66rom\x18\x01 \x03(\t\x12\x0e\n\x06quorum\x18\x02 \x01(\x05\x12\x11\n\tfour_eyes\x18\x03 \x01(\x08\x12-\n\nexpires_in\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x01\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x16.amas.common.v1.Effect\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.amas.common.v1.Reason\x12\x13\n\x0bobligations\x18\x04 \x03(\t\x12\x0e\n\x06\x62undle\x18\x05 \x01(\t\x12\x15\n\raction_digest\x18\x06 \x01(\t\x12\x35\n\x08\x61pproval\x18\x07 \x01(\x0b\x32#.amas.common.v1.ApprovalRequirement*X\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_ALLOW\x10\x01\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_DENY\x10\x02\x12\x13\n\x0f\x45\x46\x46\x45\x43T_ESCALATE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61mas/common/v1/decision.proto\x12\x0e\x61mas.common.v1\x1a\x1egoogle/protobuf/duration.proto\"\'\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xd8\x01\n\x13\x41pprovalRequirement\x12\x0c\n\x04\x66rom\x18\x01 \x03(\t\x12\x0e\n\x06quorum\x18\x02 \x01(\x05\x12\x11\n\tfour_eyes\x18\x03 \x01(\x08\x12-\n\nexpires_in\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cremind_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x08\x65scalate\x18\x06 \x03(\x0b\x32\x1e.amas.common.v1.EscalationRule\"F\n\x0e\x45scalationRule\x12(\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\n\n\x02to\x18\x02 \x03(\t\"\xda\x01\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x16.amas.common.v1.Effect\x12\'\n\x07reasons\x18\x03 \x03(\x0b\x32\x16.amas.common.v1.Reason\x12\x13\n\x0bobligations\x18\x04 \x03(\t\x12\x0e\n\x06\x62undle\x18\x05 \x01(\t\x12\x15\n\raction_digest\x18\x06 \x01(\t\x12\x35\n\x08\x61pproval\x18\x07 \x01(\x0b\x32#.amas.common.v1.ApprovalRequirement*X\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_ALLOW\x10\x01\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_DENY\x10\x02\x12\x13\n\x0f\x45\x46\x46\x45\x43T_ESCALATE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'amas.common.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFECT']._serialized_start=462
-  _globals['_EFFECT']._serialized_end=550
+  _globals['_EFFECT']._serialized_start=634
+  _globals['_EFFECT']._serialized_end=722
   _globals['_REASON']._serialized_start=81
   _globals['_REASON']._serialized_end=120
-  _globals['_APPROVALREQUIREMENT']._serialized_start=122
-  _globals['_APPROVALREQUIREMENT']._serialized_end=239
-  _globals['_DECISION']._serialized_start=242
-  _globals['_DECISION']._serialized_end=460
+  _globals['_APPROVALREQUIREMENT']._serialized_start=123
+  _globals['_APPROVALREQUIREMENT']._serialized_end=339
+  _globals['_ESCALATIONRULE']._serialized_start=341
+  _globals['_ESCALATIONRULE']._serialized_end=411
+  _globals['_DECISION']._serialized_start=414
+  _globals['_DECISION']._serialized_end=632
 # @@protoc_insertion_point(module_scope)

@@ -74,25 +74,63 @@ class ApprovalRequirement(_message.Message):
     QUORUM_FIELD_NUMBER: _builtins.int
     FOUR_EYES_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_FIELD_NUMBER: _builtins.int
+    REMIND_AFTER_FIELD_NUMBER: _builtins.int
+    ESCALATE_FIELD_NUMBER: _builtins.int
     quorum: _builtins.int
     four_eyes: _builtins.bool
     """The requester's own approval does not count."""
     @_builtins.property
     def expires_in(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def remind_after(self) -> _duration_pb2.Duration:
+        """When those who may answer are told once more; unset: never."""
+
+    @_builtins.property
+    def escalate(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationRule]:
+        """Who may answer too after a while, in order."""
+
     def __init__(
         self,
         *,
         quorum: _builtins.int = ...,
         four_eyes: _builtins.bool = ...,
         expires_in: _duration_pb2.Duration | None = ...,
+        remind_after: _duration_pb2.Duration | None = ...,
+        escalate: _abc.Iterable[Global___EscalationRule] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in", "remind_after", b"remind_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_in", b"expires_in", "four_eyes", b"four_eyes", "from", b"from", "quorum", b"quorum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalate", b"escalate", "expires_in", b"expires_in", "four_eyes", b"four_eyes", "from", b"from", "quorum", b"quorum", "remind_after", b"remind_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalRequirement: _TypeAlias = ApprovalRequirement  # noqa: Y015
+
+@_typing.final
+class EscalationRule(_message.Message):
+    """EscalationRule says who may answer too, once an approval has waited for so long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def after(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        after: _duration_pb2.Duration | None = ...,
+        to: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscalationRule: _TypeAlias = EscalationRule  # noqa: Y015
 
 @_typing.final
 class Decision(_message.Message):

@@ -215,6 +215,8 @@ class RunEvent(_message.Message):
     APPROVAL_DECIDED_FIELD_NUMBER: _builtins.int
     OUTPUT_REPAIRED_FIELD_NUMBER: _builtins.int
     RUN_TAKEN_OVER_FIELD_NUMBER: _builtins.int
+    APPROVAL_REMINDED_FIELD_NUMBER: _builtins.int
+    APPROVAL_ESCALATED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     sequence: _builtins.int
     step: _builtins.str
@@ -238,6 +240,10 @@ class RunEvent(_message.Message):
     def output_repaired(self) -> Global___OutputRepaired: ...
     @_builtins.property
     def run_taken_over(self) -> Global___RunTakenOver: ...
+    @_builtins.property
+    def approval_reminded(self) -> Global___ApprovalReminded: ...
+    @_builtins.property
+    def approval_escalated(self) -> Global___ApprovalEscalated: ...
     def __init__(
         self,
         *,
@@ -254,12 +260,14 @@ class RunEvent(_message.Message):
         approval_decided: Global___ApprovalDecided | None = ...,
         output_repaired: Global___OutputRepaired | None = ...,
         run_taken_over: Global___RunTakenOver | None = ...,
+        approval_reminded: Global___ApprovalReminded | None = ...,
+        approval_escalated: Global___ApprovalEscalated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "model_called", b"model_called", "output_repaired", b"output_repaired", "payload", b"payload", "run_state_changed", b"run_state_changed", "run_taken_over", b"run_taken_over", "step_state_changed", b"step_state_changed", "time", b"time", "tool_called", b"tool_called"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_reminded", b"approval_reminded", "approval_requested", b"approval_requested", "model_called", b"model_called", "output_repaired", b"output_repaired", "payload", b"payload", "run_state_changed", b"run_state_changed", "run_taken_over", b"run_taken_over", "step_state_changed", b"step_state_changed", "time", b"time", "tool_called", b"tool_called"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_requested", b"approval_requested", "model_called", b"model_called", "output_repaired", b"output_repaired", "payload", b"payload", "run_id", b"run_id", "run_state_changed", b"run_state_changed", "run_taken_over", b"run_taken_over", "sequence", b"sequence", "step", b"step", "step_state_changed", b"step_state_changed", "time", b"time", "tool_called", b"tool_called", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_decided", b"approval_decided", "approval_escalated", b"approval_escalated", "approval_reminded", b"approval_reminded", "approval_requested", b"approval_requested", "model_called", b"model_called", "output_repaired", b"output_repaired", "payload", b"payload", "run_id", b"run_id", "run_state_changed", b"run_state_changed", "run_taken_over", b"run_taken_over", "sequence", b"sequence", "step", b"step", "step_state_changed", b"step_state_changed", "time", b"time", "tool_called", b"tool_called", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["run_state_changed", "step_state_changed", "model_called", "tool_called", "approval_requested", "approval_decided", "output_repaired", "run_taken_over"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["run_state_changed", "step_state_changed", "model_called", "tool_called", "approval_requested", "approval_decided", "output_repaired", "run_taken_over", "approval_reminded", "approval_escalated"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -478,6 +486,56 @@ class ApprovalDecided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalDecided: _TypeAlias = ApprovalDecided  # noqa: Y015
+
+@_typing.final
+class ApprovalReminded(_message.Message):
+    """ApprovalReminded says that nobody has answered yet, to those who may."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    approval_id: _builtins.str
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        approval_id: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalReminded: _TypeAlias = ApprovalReminded  # noqa: Y015
+
+@_typing.final
+class ApprovalEscalated(_message.Message):
+    """ApprovalEscalated says that these groups may answer from now on too."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_ID_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    approval_id: _builtins.str
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        approval_id: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_id", b"approval_id", "groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovalEscalated: _TypeAlias = ApprovalEscalated  # noqa: Y015
 
 @_typing.final
 class OutputRepaired(_message.Message):

@@ -325,6 +325,8 @@ class ApprovalGrant(_message.Message):
     APPROVER_GROUPS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REPEATS_UNKNOWN_OUTCOME_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
     approval_id: _builtins.str
     action_digest: _builtins.str
     bundle: _builtins.str
@@ -339,6 +341,12 @@ class ApprovalGrant(_message.Message):
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def answered_at(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
+        """When each of `approvers` answered, in their order: a group counts from the time on that policy lets it answer."""
+
     def __init__(
         self,
         *,
@@ -350,10 +358,12 @@ class ApprovalGrant(_message.Message):
         approver_groups: _abc.Iterable[_builtins.str] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         repeats_unknown_outcome: _builtins.bool = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        answered_at: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "approval_id", b"approval_id", "approver_groups", b"approver_groups", "approvers", b"approvers", "bundle", b"bundle", "expires_at", b"expires_at", "repeats_unknown_outcome", b"repeats_unknown_outcome", "requester", b"requester"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_digest", b"action_digest", "answered_at", b"answered_at", "approval_id", b"approval_id", "approver_groups", b"approver_groups", "approvers", b"approvers", "bundle", b"bundle", "expires_at", b"expires_at", "repeats_unknown_outcome", b"repeats_unknown_outcome", "requested_at", b"requested_at", "requester", b"requester"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
