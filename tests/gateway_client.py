@@ -68,6 +68,14 @@ class GatewayClient:
         found = self.run(run)
         return found if found["state"] in ENDED else None
 
+    def events(self, run: str) -> list[dict[str, Any]]:
+        """All events of a run that has ended."""
+        request = urllib.request.Request(f"{self.api}/runs/{run}/events")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            lines = (line.decode() for line in answer)
+            return [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")]
+
     def pending_approval(self, run: str) -> dict[str, Any] | None:
         """The first approval that a run waits for."""
         found = self.call("GET", f"/approvals?runId={run}&state=APPROVAL_STATE_PENDING").get("approvals", [])

@@ -37,8 +37,9 @@ class CommandError(AssertionError):
 class LocalPlatform:
     """`amas up` in a folder; every method runs the command that a user would."""
 
-    def __init__(self, folder: Path) -> None:
-        """Names the folder; nothing is started before `up`."""
+    def __init__(self, folder: Path, *, model: str = "") -> None:
+        """Names the folder, and the scripted provider's model if not its usual one; nothing is started before `up`."""
+        self.model = model
         self.home = folder / "home"
         self.workspace = folder / "workspace"
         self.repository = self.workspace / "repository"
@@ -59,6 +60,8 @@ class LocalPlatform:
     def attempt(self, *arguments: str, timeout: float = COMMAND_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
         """Runs `amas ...` and answers how it ended."""
         environment = {**os.environ, "AMAS_HOME": str(self.home), "NO_COLOR": "1", "COLUMNS": "200"}
+        if self.model:
+            environment["AMAS_MODEL"] = self.model
         return subprocess.run(
             [sys.executable, "-m", "amas_cli", *arguments],
             env=environment,
@@ -157,9 +160,9 @@ def postgres_data(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running_platform(folder: Path) -> Iterator[LocalPlatform]:
+def running_platform(folder: Path, *, model: str = "") -> Iterator[LocalPlatform]:
     """A ready platform with a repository in its workspace; stopped at the end, whatever happens."""
-    platform = LocalPlatform(folder)
+    platform = LocalPlatform(folder, model=model)
     platform.make_repository()
     try:
         platform.up()
