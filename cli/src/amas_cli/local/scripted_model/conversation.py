@@ -67,18 +67,24 @@ def object_of(text: str) -> dict[str, Any]:
 
 
 def strings_of(value: object) -> list[str]:
-    """All texts in a JSON value, in order; of a text that is JSON, those inside it."""
+    """All texts in a JSON value, in order; of a text that is JSON, a note behind it or not, those inside it."""
     if isinstance(value, str):
-        try:
-            inner = json.loads(value)
-        except (ValueError, RecursionError):
-            return [value]
-        return strings_of(inner) if isinstance(inner, dict | list) else [value]
+        inner, rest = _document(value)
+        return [value] if inner is None else [*strings_of(inner), *([rest] if rest else [])]
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
         return [text for item in value for text in strings_of(item)]
     return []
+
+
+def _document(text: str) -> tuple[dict[str, Any] | list[Any] | None, str]:
+    """The object or list that a text begins with, and what follows it; None where it begins with neither."""
+    try:
+        value, end = json.JSONDecoder().raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        return None, text
+    return (value, text.lstrip()[end:].strip()) if isinstance(value, dict | list) else (None, text)
 
 
 def first_object(text: str) -> dict[str, Any] | None:
