@@ -15,6 +15,7 @@ from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.resources import ToolServer
 from amas_policy_sidecar.adapters.bundle_store import BundleStore
+from amas_policy_sidecar.adapters.engine_faults import unavailable as engine_unavailable
 from amas_policy_sidecar.domain.errors import unavailable
 from amas_policy_sidecar.domain.model import (
     ActionContext,
@@ -39,6 +40,7 @@ from amas_policy_sidecar.usecases.judge_action import JudgeAction
 from amas_policy_sidecar.usecases.list_tools import ListTools
 from amas_policy_sidecar.usecases.record_action import RecordAction
 from amas_policy_sidecar.usecases.record_decision import RecordDecision
+from amas_policy_sidecar.usecases.record_fault import RecordFault
 from amas_policy_sidecar.usecases.record_outcome import RecordOutcome
 from prometheus_client import CollectorRegistry
 
@@ -62,6 +64,8 @@ class FakeEngine:
     def __init__(self) -> None:
         self.answer: Any = ALLOW
         self.away = False
+        self.fault = "gone"
+        """The kind of fault while it is away."""
         self.documents: list[Mapping[str, Any]] = []
         # As the real engines do, it decides only under policies that it holds, and may forget them at any time.
         self.loaded: set[str] = set()
@@ -71,10 +75,10 @@ class FakeEngine:
 
     async def decide(self, bundle: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         if bundle not in self.loaded:
-            raise unavailable("POLICY_ENGINE_UNAVAILABLE", "the bundle's policies were not loaded")
+            raise engine_unavailable("the bundle's policies were not loaded", fault="out_of_date")
         self.documents.append(document)
         if self.away:
-            raise unavailable("POLICY_ENGINE_UNAVAILABLE", "the policy engine cannot decide")
+            raise engine_unavailable("it is away", fault=self.fault)
         return self.answer(document) if callable(self.answer) else self.answer  # type: ignore[no-any-return]
 
     async def check(self) -> None:
@@ -228,13 +232,16 @@ class World:
             outcomes=RecordOutcome(record),
             call=CallTool(self.tools, self.clock),
             attempts=self.attempts,
+            faults=RecordFault(self.audit, self.clock),
             instruments=instruments,
         )
         self.decide = DecideAction(
             bundles=bundles, engine=self.engine, judge=judge, quota=self.quota, instruments=instruments
         )
         decisions = RecordDecision(self.audit, self.clock)
-        self.delegation = DecideDelegation(bundles, self.engine, decisions, instruments)
+        self.delegation = DecideDelegation(
+            bundles, self.engine, decisions, RecordFault(self.audit, self.clock), instruments
+        )
         self.administration = DecideAdministration(bundles, self.engine, decisions, instruments)
         self.list_tools = ListTools(bundles, self.tools)
 

@@ -100,7 +100,9 @@ async def test_without_policy_or_record_there_is_no_decision(ask: str, away: str
     with pytest.raises(AmasError) as caught:
         await decide(world, ask)
     assert caught.value.reason == {"policy": "POLICY_ENGINE_UNAVAILABLE", "audit": "AUDIT_UNAVAILABLE"}[away]
-    assert world.audit.order == []
+    assert [event.data["decision"]["effect"] for event in world.audit.events.values()] == ["deny"] * (
+        away == "policy" and ask == "delegation"
+    )
 
 
 async def test_a_late_executor_delegates_nothing() -> None:

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adapters.audit_client import AuditClient, make_stub
 from .adapters.bundle_store import BundleStore
+from .adapters.decision_cache import DecisionCache
 from .adapters.mcp_tools import McpToolServers
 from .adapters.redis_quota import RedisQuota
 from .adapters.sandbox.host import SandboxMode, SandboxSettings
@@ -31,6 +32,7 @@ from .usecases.list_tools import ListTools
 from .usecases.load_bundle import LoadBundle
 from .usecases.record_action import RecordAction
 from .usecases.record_decision import RecordDecision
+from .usecases.record_fault import RecordFault
 from .usecases.record_outcome import RecordOutcome
 
 NAME = "policy-sidecar"
@@ -54,11 +56,12 @@ async def build() -> ServiceSpec:
 
 def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceSpec:
     """The service, wired from settings; nothing connects before it is asked."""
-    clock, instruments, bundles = SystemClock(), Instruments(registry), BundleStore()
+    clock, instruments = SystemClock(), Instruments(registry)
     channels = ClientChannels(settings.tls_files(), NAME)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
-    engine = _engine(settings)
+    engine = DecisionCache(_engine(settings, instruments), instruments.cached)
+    bundles = BundleStore(dropped=engine.forget)
     tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
     judge = JudgeAction(bundles, tools, engine, clock)
     record, attempts = RecordAction(audit, clock), Attempts()
@@ -70,12 +73,13 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         outcomes=outcomes,
         call=CallTool(tools, clock),
         attempts=attempts,
+        faults=RecordFault(audit, clock),
         instruments=instruments,
     )
     servicer = PolicyServicer(
         load_bundle=LoadBundle(bundles, engine),
         decide=DecideAction(bundles=bundles, engine=engine, judge=judge, quota=quota, instruments=instruments),
-        delegation=DecideDelegation(bundles, engine, decisions, instruments),
+        delegation=DecideDelegation(bundles, engine, decisions, RecordFault(audit, clock), instruments),
         administration=DecideAdministration(bundles, engine, decisions, instruments),
         enforce=enforce,
         list_tools=ListTools(bundles, tools),
@@ -108,11 +112,11 @@ def _surroundings(settings: Settings) -> ToolSurroundings:
     )
 
 
-def _engine(settings: Settings) -> PolicyEngine:
+def _engine(settings: Settings, instruments: Instruments) -> PolicyEngine:
     if settings.opa_url:
         from .adapters.opa_engine import OpaEngine
 
         return OpaEngine(settings.opa_url)
     from .adapters.wasm_engine import WasmEngine
 
-    return WasmEngine()
+    return WasmEngine(instruments.engine_fault)

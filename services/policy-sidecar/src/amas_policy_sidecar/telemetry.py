@@ -14,6 +14,9 @@ from .domain.model import CallResult, Decision
 # Seconds: from a file read to a slow external service at its time-out.
 _CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+# A question was answered from memory, joined an equal one that was under way, or was asked.
+CACHE_RESULTS = ("hit", "joined", "miss")
+
 
 class Instruments:
     """Counts decisions and calls, and times the calls."""
@@ -21,6 +24,20 @@ class Instruments:
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._decisions = Counter(
             "amas_policy_decisions", "Decisions by effect.", ("effect", "asked_by"), registry=registry
+        )
+        self._cache = Counter(
+            "amas_policy_decision_cache",
+            "Questions to the policy engine by whether an equal one was answered before.",
+            ("result",),
+            registry=registry,
+        )
+        for result in CACHE_RESULTS:
+            self._cache.labels(result)
+        self._engine_faults = Counter(
+            "amas_policy_engine_faults",
+            "Questions that the engine did not decide.",
+            ("fault",),
+            registry=registry,
         )
         self._calls = Counter(
             "amas_policy_tool_calls", "Tool calls by outcome.", ("server", "outcome"), registry=registry
@@ -42,6 +59,14 @@ class Instruments:
     def decided(self, decision: Decision, asked_by: str) -> None:
         """One decision; `asked_by` is enforce, or decide_ with tool, model, delegation or administration."""
         self._decisions.labels(decision.effect.value, asked_by).inc()
+
+    def cached(self, result: str) -> None:
+        """One question to the policy engine, with one of CACHE_RESULTS."""
+        self._cache.labels(result).inc()
+
+    def engine_fault(self, fault: str) -> None:
+        """A question that the policy engine did not decide, by the kind of fault."""
+        self._engine_faults.labels(fault).inc()
 
     def called(self, grant: Grant, result: CallResult) -> None:
         """One call that came to an end."""

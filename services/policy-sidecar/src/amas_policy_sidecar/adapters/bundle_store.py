@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 
 from amas_governance.bundle import Bundle
 
@@ -13,10 +14,11 @@ MAX_BUNDLES = 16
 
 
 class BundleStore:
-    """Least recently used goes first."""
+    """Least recently used goes first; `dropped` is told its digest."""
 
-    def __init__(self, bound: int = MAX_BUNDLES) -> None:
+    def __init__(self, bound: int = MAX_BUNDLES, dropped: Callable[[str], None] = lambda _: None) -> None:
         self._bound = bound
+        self._dropped = dropped
         self._bundles: collections.OrderedDict[str, Bundle] = collections.OrderedDict()
 
     def get(self, digest: str) -> Bundle:
@@ -32,4 +34,5 @@ class BundleStore:
         self._bundles[bundle.digest] = bundle
         self._bundles.move_to_end(bundle.digest)
         while len(self._bundles) > self._bound:
-            self._bundles.popitem(last=False)
+            digest, _ = self._bundles.popitem(last=False)
+            self._dropped(digest)

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from amas_governance.bundle import PolicySet
 
-from amas_policy_sidecar.adapters.wasm_engine import unavailable
+from amas_policy_sidecar.adapters.engine_faults import unavailable
 
 # A decision takes about a millisecond; an engine that needs longer than this is a denial.
 DECIDE_TIMEOUT_S = 1.0

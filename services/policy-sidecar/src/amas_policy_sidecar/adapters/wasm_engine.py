@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import wasmtime
-from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.errors import AmasError
 from amas_governance.bundle import PolicySet
 
-from amas_policy_sidecar.adapters.wasm_host import PolicyFaultError, WasmPolicy
+from amas_policy_sidecar.adapters.engine_faults import unavailable
+from amas_policy_sidecar.adapters.wasm_host import PolicyFaultError, PolicySlowError, WasmPolicy
 
 ENTRYPOINT = "amas/main/decision"
 # Policies change rarely, so several bundles share an instance; an instance holds a few MB.
@@ -23,18 +24,12 @@ MAX_INSTANCES = 8
 MAX_BUNDLES = 4096
 
 
-def unavailable(why: str) -> AmasError:
-    """The error that each failure of an engine becomes: the caller denies (fail closed)."""
-    return AmasError(
-        ErrorKind.UNAVAILABLE, "POLICY_ENGINE_UNAVAILABLE", f"the policy engine cannot decide: {why}", retry_after=1.0
-    )
-
-
 class WasmEngine:
-    """Decides by the WebAssembly that each bundle carries."""
+    """Decides by the WebAssembly that each bundle carries. `on_fault` is told the kind of each fault."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_fault: Callable[[str], None] = lambda _: None) -> None:
         """Makes an engine without any policy."""
+        self._on_fault = on_fault
         config = wasmtime.Config()
         config.consume_fuel = True
         self._engine = wasmtime.Engine(config)
@@ -56,7 +51,7 @@ class WasmEngine:
         try:
             self._instance(content)
         except PolicyFaultError as error:
-            raise unavailable(str(error)) from error
+            raise self._fault(str(error), "refused") from error
         self._bundles[bundle] = content
         while len(self._bundles) > MAX_BUNDLES:
             self._bundles.popitem(last=False)
@@ -72,19 +67,23 @@ class WasmEngine:
         """
         content = self._bundles.get(bundle)
         if content is None:
-            raise unavailable("the bundle's policies were not loaded")
+            raise self._fault("the bundle's policies were not loaded", "out_of_date")
         try:
             results = self._instance(content).evaluate(document)
         except PolicyFaultError as error:
             # What a fault left behind in the instance's memory must not reach the next decision.
             self._instances.pop(content, None)
-            raise unavailable(str(error)) from error
+            raise self._fault(str(error), "slow" if isinstance(error, PolicySlowError) else "failed") from error
         if len(results) != 1 or not isinstance(results[0].get("result"), dict):
-            raise unavailable("it answered no decision")
+            raise self._fault("it answered no decision", "nonsense")
         return dict(results[0]["result"])
 
     async def check(self) -> None:
         """The engine is this process: it is there when we are."""
+
+    def _fault(self, why: str, fault: str) -> AmasError:
+        self._on_fault(fault)
+        return unavailable(why, fault=fault)
 
     def _instance(self, content: str) -> WasmPolicy:
         instance = self._instances.get(content)

@@ -21,7 +21,11 @@ JSON_FORMAT = 0
 
 
 class PolicyFaultError(RuntimeError):
-    """The module could not be loaded, or it failed, aborted or ran out of fuel while it decided."""
+    """The module could not be loaded, or it failed or aborted while it decided."""
+
+
+class PolicySlowError(PolicyFaultError):
+    """It ran out of fuel: it would have decided, had it had longer."""
 
 
 class WasmPolicy:
@@ -59,16 +63,21 @@ class WasmPolicy:
         """Evaluates an input; answers OPA's result set, empty when the entrypoint is undefined.
 
         Raises:
-            PolicyFaultError: it aborted or used up its fuel.
+            PolicyFaultError: it failed or aborted.
+            PolicySlowError: it used up its fuel.
         """
-        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
         self._store.set_fuel(FUEL)
         try:
+            text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
             self._grow(self._heap + len(text))
             self._memory.write(self._store, text, self._heap)
             after = self._heap + len(text)
             answer = self._call("opa_eval", 0, self._entrypoint, self._data, self._heap, len(text), after, JSON_FORMAT)
             results = json.loads(self._string(answer))
+        except wasmtime.Trap as error:
+            if error.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
+                raise PolicySlowError("the policy used up its fuel") from error
+            raise PolicyFaultError(f"the policy failed: {error}") from error
         except (wasmtime.WasmtimeError, ValueError) as error:
             raise PolicyFaultError(f"the policy failed: {error}") from error
         return list(results)

@@ -55,6 +55,14 @@ def key_reused() -> AmasError:
     )
 
 
+def engine_fault(error: AmasError) -> Reason | None:
+    """What to say on the record of an action that the policy engine did not decide; None for any other error."""
+    if error.reason != "POLICY_ENGINE_UNAVAILABLE":
+        return None
+    fault = error.metadata.get("fault", "failed")
+    return Reason(f"POLICY_ENGINE_{fault.upper()}", error.message)
+
+
 def unavailable(reason: str, message: str, *, retry_after: float | None = None) -> AmasError:
     return AmasError(ErrorKind.UNAVAILABLE, reason, message, retry_after=retry_after)
 

@@ -45,7 +45,7 @@ def decision_data(case: Case, decision: Decision, key: str) -> dict[str, Any]:
     if case.holds_secret:
         policy_input = redact_value(policy_input)
     return {
-        "action": _action(case, key),
+        "action": action_json(case, key),
         "decision": decision_json(decision),
         "input": policy_input,
         "argumentsRedacted": case.holds_secret,
@@ -58,7 +58,7 @@ def outcome_data(
 ) -> dict[str, Any]:
     """Data of an outcome: all that a retry with the same key has to be answered."""
     return {
-        "action": _action(case, key),
+        "action": action_json(case, key),
         "decision": decision_json(decision),
         "outcome": result.outcome.value,
         "text": result.result_text,
@@ -134,7 +134,8 @@ def _read_decision(data: Mapping[str, Any]) -> Decision:
     )
 
 
-def _action(case: Case, key: str) -> dict[str, Any]:
+def action_json(case: Case, key: str) -> dict[str, Any]:
+    """JSON form of an action: digests, never the arguments."""
     return {
         "tool": case.action.tool,
         "digest": case.digest,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from amas_chassis.errors import AmasError
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, digest_bytes
@@ -27,6 +28,7 @@ from amas_policy_sidecar.telemetry import Instruments
 
 from .ask_verdict import ask_verdict
 from .record_decision import RecordDecision
+from .record_fault import RecordFault
 
 
 @dataclass
@@ -42,11 +44,17 @@ class DecideDelegation:
     """Decisions about sub-tasks."""
 
     def __init__(
-        self, bundles: Bundles, engine: PolicyEngine, record: RecordDecision, instruments: Instruments
+        self,
+        bundles: Bundles,
+        engine: PolicyEngine,
+        record: RecordDecision,
+        faults: RecordFault,
+        instruments: Instruments,
     ) -> None:
         self._bundles = bundles
         self._engine = engine
         self._record = record
+        self._faults = faults
         self._instruments = instruments
 
     async def __call__(self, context: ActionContext, action: DelegateAction) -> Decision:
@@ -57,6 +65,17 @@ class DecideDelegation:
             verdict = await self._judge(bundle, context, action, found)
         except Denied as denied:
             decision = replace(decision, effect=Effect.DENY, reasons=denied.reasons)
+        except AmasError as error:
+            await self._faults(
+                DELEGATION,
+                context,
+                error,
+                question=found.digest,
+                action=_action(action, found),
+                role_version=found.role_version,
+                fencing_token=action.fencing_token,
+            )
+            raise
         else:
             decision = replace(decision, reasons=verdict.reasons, obligations=verdict.obligations)
         decision = replace(decision, action_digest=found.digest)
@@ -64,11 +83,7 @@ class DecideDelegation:
             DELEGATION,
             context,
             decision,
-            action={
-                "delegate": action.delegate,
-                "digest": found.digest,
-                "argumentsDigest": digest_bytes(action.arguments_json.encode("utf-8", "replace")),
-            },
+            action=_action(action, found),
             policy_input=redact_value(found.policy_input),
             role_version=found.role_version,
             fencing_token=action.fencing_token,
@@ -102,3 +117,11 @@ class DecideDelegation:
         check_clearance(context.label, *extended.clearance, f"role {action.delegate}")
         scan_arguments(task)
         return verdict
+
+
+def _action(action: DelegateAction, found: _Found) -> dict[str, Any]:
+    return {
+        "delegate": action.delegate,
+        "digest": found.digest,
+        "argumentsDigest": digest_bytes(action.arguments_json.encode("utf-8", "replace")),
+    }

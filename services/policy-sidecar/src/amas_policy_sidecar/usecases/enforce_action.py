@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from amas_chassis.errors import AmasError
 from amas_governance.canonical import digest, digest_bytes
 
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import CallResult, Decision, Effect, EnforceCommand, Enforced, Outcome
 from amas_policy_sidecar.domain.quota import QuotaClaim, claim_for
-from amas_policy_sidecar.domain.records import outcome_data, replay
+from amas_policy_sidecar.domain.records import DENIED, action_json, outcome_data, replay
 from amas_policy_sidecar.ports import Quota
 from amas_policy_sidecar.telemetry import Instruments
 
@@ -22,6 +23,7 @@ from .attempts import Attempts, Identity
 from .call_tool import CallTool
 from .judge_action import JudgeAction
 from .record_action import RecordAction, Standing
+from .record_fault import RecordFault
 from .record_outcome import RecordOutcome
 from .take_quota import refuse_used_up, take_quota
 from .wait_in_line import Lines
@@ -39,6 +41,7 @@ class EnforceAction:
         outcomes: RecordOutcome,
         call: CallTool,
         attempts: Attempts,
+        faults: RecordFault,
         instruments: Instruments,
     ) -> None:
         self._judge = judge
@@ -47,6 +50,7 @@ class EnforceAction:
         self._outcomes = outcomes
         self._call = call
         self._attempts = attempts
+        self._faults = faults
         self._instruments = instruments
         self._lines = Lines()
 
@@ -73,7 +77,7 @@ class EnforceAction:
     async def _enforce(self, command: EnforceCommand, identity: Identity, fingerprint: str) -> Enforced:
         self._outcomes.refuse_if_full()
         case = Case(command.context, command.action, command.approval)
-        decision = await self._judge(case)
+        decision = await self._judged(case, command)
         repeats = case.approval is not None and case.approval.repeats_unknown_outcome
         if decision.effect is not Effect.ALLOW:
             return await self._refuse(case, decision, command, repeats=repeats)
@@ -87,6 +91,21 @@ class EnforceAction:
                 return await self._call_on_record(case, decision, command, identity, fingerprint)
             finally:
                 await self._quota.give_back(claim)
+
+    async def _judged(self, case: Case, command: EnforceCommand) -> Decision:
+        try:
+            return await self._judge(case)
+        except AmasError as error:
+            await self._faults(
+                DENIED,
+                case.context,
+                error,
+                question=command.idempotency_key,
+                action=action_json(case, command.idempotency_key),
+                role_version=case.role_version,
+                fencing_token=command.fencing_token,
+            )
+            raise
 
     async def _call_on_record(
         self, case: Case, decision: Decision, command: EnforceCommand, identity: Identity, fingerprint: str
