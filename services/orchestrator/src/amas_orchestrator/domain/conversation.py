@@ -62,6 +62,11 @@ class Call:
     delegate: str = ""
     repeatable_read: bool = False
 
+    @property
+    def size(self) -> int:
+        """Bytes of its arguments, as they go out."""
+        return len(canonical_json(self.arguments))
+
     def to_dict(self) -> Json:
         """Plain JSON form for the checkpoint."""
         return {

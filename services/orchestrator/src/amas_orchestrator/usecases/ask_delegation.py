@@ -44,9 +44,10 @@ class AskDelegation:
                 cancel=place.cancel,
             )
         except OutOfTime as error:
-            raise OutOfTime(error.last or AmasError(ErrorKind.UNAVAILABLE, late.code, late.message)) from error
+            last = AmasError(ErrorKind.UNAVAILABLE, late.reason.code, late.reason.message)
+            raise OutOfTime(error.last or last) from error
         # No step of its own in the bounds: the delegate's first one is charged.
-        checkpoint: Json = {"at": self._clock.now().isoformat(), "steps": 0}
+        checkpoint: Json = {"at": self._clock.now().isoformat()}
         if decision.effect == "allow":
             return checkpoint
         event = self._refused(progress, call, decision)

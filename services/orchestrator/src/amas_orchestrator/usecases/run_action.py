@@ -89,7 +89,12 @@ class ActionRunner:
             return await self._unknown(progress, place, call, where, requirement, event)
         denied = enforced.decision.effect != "allow"
         reply = error_text(_first(enforced.decision)) if denied else enforced.text
-        result: Json = {"status": "done", "reply": reply, "bytes_in": len(reply.encode())}
+        result: Json = {
+            "status": "done",
+            "reply": reply,
+            "bytes_in": len(reply.encode()),
+            "bytes_out": 0 if denied else call.size,
+        }
         if not denied:
             result |= {"label": enforced.label.to_dict(), "trusted": enforced.trusted.to_list()}
         return result, [event]
@@ -170,7 +175,8 @@ class ActionRunner:
                     cancel=cancel,
                 )
             except OutOfTime as error:
-                raise OutOfTime(error.last or AmasError(ErrorKind.UNAVAILABLE, late.code, late.message)) from error
+                last = AmasError(ErrorKind.UNAVAILABLE, late.reason.code, late.reason.message)
+                raise OutOfTime(error.last or last) from error
             except AmasError as error:
                 if error.kind is not ErrorKind.INTERNAL:
                     return _not_enforced(progress.job, error, "not_called")

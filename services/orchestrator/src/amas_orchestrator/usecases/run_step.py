@@ -17,6 +17,7 @@ from amas_governance.canonical import canonical_json
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain import conversation
+from amas_orchestrator.domain.bounds import Spent
 from amas_orchestrator.domain.conversation import Call
 from amas_orchestrator.domain.events import step_record, step_state_changed
 from amas_orchestrator.domain.extraction import lowered, lowered_record, lowers
@@ -28,7 +29,7 @@ from .ask_delegation import AskDelegation
 from .patience import Cancelled, OutOfTime
 from .run_action import ActionRunner
 from .run_turn import TurnRunner, over_limit
-from .step_job import Pending, StepJob, StepProgress, Workplace
+from .step_job import BoundReached, Pending, StepJob, StepProgress, Workplace
 
 MAX_QUESTIONS = 3
 """How often humans are asked about one call: for the action, and for a repetition of an unknown outcome."""
@@ -84,6 +85,7 @@ class StepRunner:
             )
             kind = checkpoint["kind"]
             if kind == "final":
+                await self._let_out(progress, place)
                 raise _Ended(StepState.SUCCEEDED, output=checkpoint["output"])
             progress.messages.append(checkpoint["message"])
             if kind == "invalid":
@@ -119,6 +121,7 @@ class StepRunner:
         place_name = f"{progress.job.path}/{progress.turn}/{call.index}"
         result = opened
         if result is None:
+            await self._within_bounds(progress, place, Spent(bytes_out=call.size))
             result = await self._durable(
                 progress, place, place_name, lambda: self._actions.effect(progress, place, call)
             )
@@ -152,6 +155,7 @@ class StepRunner:
 
     async def _delegate(self, progress: StepProgress, place: Workplace, call: Call) -> str:
         """Hands a sub-task to another role as if it were a tool: same checks, within what is left of these bounds."""
+        await self._within_bounds(progress, place)
         job = progress.job
         role = job.bundle.role(call.delegate)
         if role is None:
@@ -188,22 +192,32 @@ class StepRunner:
             raise _Ended(result.state, result.reason)
         return conversation.error_text(result.reason or Reason("DELEGATE_FAILED", "the delegate failed"))
 
-    async def _within_bounds(self, progress: StepProgress, place: Workplace) -> None:
-        reason = progress.bound_reached()
-        if reason is None:
-            return
-        own = progress.job.role.spec.on_bound == "escalate" and progress.parent is None
-        if not own:
-            raise _Ended(StepState.FAILED, reason)
+    async def _within_bounds(self, progress: StepProgress, place: Workplace, more: Spent | None = None) -> None:
+        """Returns when there is room for a turn or, with `more`, for a call that takes so much."""
+        while (found := progress.bound_reached(more)) is not None:
+            await self._extend(progress, place, found)
+
+    async def _let_out(self, progress: StepProgress, place: Workplace) -> None:
+        """Returns when the output that the last turn brought, and was charged for, may go out."""
+        while (found := progress.output_overrun()) is not None:
+            await self._extend(progress, place, found)
+
+    async def _extend(self, progress: StepProgress, place: Workplace, found: BoundReached) -> None:
+        """Asks whether the bounds may hold once more; ends the step if nobody may be asked, or the answer is no."""
+        if not found.extendable:
+            raise _Ended(StepState.FAILED, found.reason)
         name = f"{progress.job.path}/bound/{progress.spent.allowance}"
-        opened = await self._durable(progress, place, name, lambda: self._actions.bound(progress, place, reason))
+        opened = await self._durable(progress, place, name, lambda: self._actions.bound(progress, place, found.reason))
         await self._ask(progress, place, None, opened)
         progress.spent.allowance += 1
 
     async def _durable(
         self, progress: StepProgress, place: Workplace, name: str, body: Callable[[], Awaitable[Json]]
     ) -> Json:
-        """A durable step whose checkpoint is taken in; a body that was cancelled, refused or out of time ends it."""
+        """A durable step whose checkpoint is taken in; a body that was cancelled or refused ends it.
+
+        One that ran out of time is repeated under another name, with the same keys, if a human gives it more.
+        """
 
         async def guarded() -> Json:
             try:
@@ -211,10 +225,10 @@ class StepRunner:
             except Cancelled:
                 return {"ended": "cancelled", "at": self._clock.now().isoformat()}
             except OutOfTime as late:
-                _, reason = progress.deadline()
+                _, end = progress.deadline()
                 why = f"; last: {late.last.reason}" if late.last else ""
-                told = Reason(reason.code, reason.message + why)
-                return {"ended": "failed", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
+                told = Reason(end.reason.code, end.reason.message + why)
+                return {"ended": "late", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
             except AmasError as error:
                 # Somebody refused, and waiting would not change it: a budget, a pin, a clearance.
                 told = Reason(error.reason, error.message)
@@ -227,6 +241,10 @@ class StepRunner:
             raise _Ended(StepState.CANCELLED, CANCELLED)
         if checkpoint.get("ended") == "failed":
             raise _Ended(StepState.FAILED, Reason.from_dict(checkpoint["reason"]))
+        if checkpoint.get("ended") == "late":
+            late = BoundReached(Reason(**checkpoint["reason"]), progress.deadline()[1].extendable)
+            await self._extend(progress, place, late)
+            return await self._durable(progress, place, f"{name}/extended/{progress.spent.allowance}", body)
         return checkpoint
 
     def _mistake(self, progress: StepProgress, reason: Reason) -> None:

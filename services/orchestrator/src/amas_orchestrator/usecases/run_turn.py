@@ -17,7 +17,7 @@ from amas_orchestrator.domain import bounds, conversation, ids
 from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCall, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, preview
 from amas_orchestrator.domain.extraction import not_extracted
-from amas_orchestrator.domain.model import Json, Reason
+from amas_orchestrator.domain.model import Json, Reason, Usage
 from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply
 
 from .patience import Patience
@@ -38,6 +38,11 @@ class _Turn:
     trusted: TrustedValues = TrustedValues.NONE
     bytes_in: int = 0
     bytes_out: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+    def used_with(self, call: Call) -> bounds.Spent:
+        """What the turn has used so far, and would with this call."""
+        return bounds.Spent(usage=self.usage, bytes_in=self.bytes_in, bytes_out=self.bytes_out + call.size)
 
 
 class TurnRunner:
@@ -75,7 +80,7 @@ class TurnRunner:
             progress.messages,
             tools,
             job.delegates,
-            bounds.completion_tokens(job.role.spec.bounds, progress.spent),
+            progress.tokens_for_answer(),
         )
         key = ids.place_key(job.run.id, job.path, progress.turn)
         reply = await self._patience.ask(
@@ -108,6 +113,7 @@ class TurnRunner:
         for call in answer.calls:
             if isinstance(call, RefusedCall):
                 self._refuse(progress, turn, call)
+        turn.usage = reply.usage
         rest, opened = await self._reads(progress, place, turn, [c for c in answer.calls if isinstance(c, Call)])
         await self._write(progress, place, turn)
         return self._checkpoint(
@@ -142,7 +148,7 @@ class TurnRunner:
             if over_limit(progress, call, turn.calls) is not None:
                 self._refuse(progress, turn, _limited(progress, call, turn.calls))
                 continue
-            if not call.repeatable_read:
+            if not call.repeatable_read or progress.bound_reached(turn.used_with(call)) is not None:
                 return calls[position:], None
             result, events = await self._actions.attempt(progress, place, call, label=turn.label, trusted=turn.trusted)
             turn.events += events
@@ -150,6 +156,7 @@ class TurnRunner:
             if result["status"] != "done":
                 return calls[position:], result
             turn.bytes_in += result["bytes_in"]
+            turn.bytes_out += result["bytes_out"]
             turn.replies[call.index] = conversation.tool_reply(call.id, result["reply"])
             if "label" in result:
                 turn.label = turn.label.join(Label.from_dict(result["label"]))

@@ -91,6 +91,14 @@ class StepJob:
         )
 
 
+@dataclass(frozen=True)
+class BoundReached:
+    """A bound that stops a step, and whether a human may be asked to extend it."""
+
+    reason: Reason
+    extendable: bool
+
+
 @dataclass
 class StepProgress:
     """How far a step has come. `at` is the time of its newest checkpoint."""
@@ -118,15 +126,34 @@ class StepProgress:
             holder.spent.add(spent)
             holder = holder.parent
 
-    def bound_reached(self) -> Reason | None:
+    @property
+    def holders(self) -> list[StepProgress]:
+        """This step and, from the nearest on, those that delegated: each holds a bound that binds here."""
+        return [self, *(self.parent.holders if self.parent is not None else ())]
+
+    def bound_reached(self, more: bounds.Spent | None = None) -> BoundReached | None:
         """The first bound that leaves no room, the role's own or that of one who delegated."""
-        holder: StepProgress | None = self
-        while holder is not None:
-            reason = bounds.reached(holder.job.role.spec.bounds, holder.spent)
+        for holder in self.holders:
+            limits, spent = holder.job.role.spec.bounds, holder.spent
+            reason = bounds.reached(limits, spent, more or bounds.Spent())
+            if reason is None and self.at >= (end := holder.own_deadline())[0]:
+                reason = end[1]
             if reason is not None:
-                return reason
-            holder = holder.parent
+                return BoundReached(reason, self._may_ask(holder, reason))
         return None
+
+    def output_overrun(self) -> BoundReached | None:
+        """The bound that an output which is charged already has gone beyond."""
+        for holder in self.holders:
+            reason = bounds.overrun(holder.job.role.spec.bounds, holder.spent, 0)
+            if reason is not None:
+                return BoundReached(reason, self._may_ask(holder, reason))
+        return None
+
+    def tokens_for_answer(self) -> int:
+        """Tokens that the next answer may have: what the bounds of all holders leave, at least 1."""
+        left = [bounds.tokens_left(holder.job.role.spec.bounds, holder.spent) for holder in self.holders]
+        return max(1, min(bounds.DEFAULT_COMPLETION_TOKENS, *left))
 
     def origins_of(self, value: Any) -> TrustedValues:
         """Which values of something that the model made in this context are trusted: all, or those known before."""
@@ -134,12 +161,21 @@ class StepProgress:
             return TrustedValues.of(value)
         return self.trusted.within(value)
 
-    def deadline(self) -> tuple[datetime, Reason]:
+    def own_deadline(self) -> tuple[datetime, Reason]:
+        """When this step must have ended, whoever delegated it."""
+        return bounds.deadline(self.job.started_at, self.job.role.spec.bounds, self.spent, self.job.timeout)
+
+    def deadline(self) -> tuple[datetime, BoundReached]:
         """When this step must have ended: the earliest of its own deadline and those of who delegated."""
-        earliest = bounds.deadline(self.job.started_at, self.job.role.spec.bounds, self.spent, self.job.timeout)
-        if self.parent is not None:
-            earliest = min(earliest, self.parent.deadline(), key=lambda pair: pair[0])
-        return earliest
+        ends = [(holder, *holder.own_deadline()) for holder in self.holders]
+        holder, when, reason = min(ends, key=lambda end: end[1])
+        return when, BoundReached(reason, self._may_ask(holder, reason))
+
+    def _may_ask(self, holder: StepProgress, reason: Reason) -> bool:
+        """A human may extend this role's own bounds; not a delegator's, and none that more would not lift."""
+        spec = self.job.role.spec
+        liftable = reason.code != bounds.STEP_TIMED_OUT and bounds.comparable(spec.bounds, self.spent.usage)
+        return holder is self and spec.on_bound == "escalate" and liftable
 
     def apply(self, checkpoint: Json) -> None:
         """Takes in what every checkpoint of a step says: its time, and what was spent and learnt."""
@@ -149,7 +185,8 @@ class StepProgress:
         self.trusted = self.trusted.union(TrustedValues.bounded(checkpoint.get("trusted", ())))
         self.charge(
             bounds.Spent(
-                steps=checkpoint.get("steps", 1),
+                # Asking a human, and waiting for one, is no turn and no effect.
+                steps=1 if "kind" in checkpoint or checkpoint.get("status") == "done" else 0,
                 model_calls=checkpoint.get("model_calls", 0),
                 usage=Usage.from_dict(checkpoint["usage"]) if checkpoint.get("usage") else Usage(),
                 bytes_in=checkpoint.get("bytes_in", 0),
