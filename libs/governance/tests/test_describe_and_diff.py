@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from amas_governance.describe import describe_role
+from amas_governance.describe_dlp import describe_dlp, diff_dlp
 from amas_governance.diff import diff_roles
-from amas_governance.resources import AgentRole, parse_manifest
+from amas_governance.dlp.actions import Action
+from amas_governance.resources import AgentRole, DlpRules, parse_manifest
 
 from . import manifests
 
@@ -183,3 +185,15 @@ def test_bounds_of_amounts_are_described_and_compared() -> None:
     assert words in describe_role(role(tools=[bound]))
     assert changes({"tools": [free]}, {"tools": [bound]}) == [f"loses: git/git_commit: {words}"]
     assert changes({"tools": [bound]}, {"tools": [free]}) == [f"gains: git/git_commit: it holds no more that {words}"]
+
+
+def test_what_leaves_is_described_and_compared() -> None:
+    """A reviewer sees in words what happens to sensitive data, and whether a change loosens it."""
+    strict, loose = DlpRules(pii=Action.DENY), DlpRules(pii=Action.REDACT, detectors={"email": Action.ALLOW})
+    assert describe_dlp(loose) == ["personal data is redacted", "what the detector email finds may leave"]
+    assert list(diff_dlp(strict, loose)) == [
+        ("gains", "personal data is redacted"),
+        ("changes", "what the detector email finds: may leave now"),
+    ]
+    assert next(iter(diff_dlp(loose, strict))) == ("loses", "personal data may not leave")
+    assert list(diff_dlp(strict, strict)) == []

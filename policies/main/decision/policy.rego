@@ -10,6 +10,7 @@ import data.amas.administration.access as administration
 import data.amas.delegation.chain
 import data.amas.escalation.risk
 import data.amas.flow.clearance
+import data.amas.flow.dlp
 import data.amas.flow.integrity
 import data.amas.models.access as model_access
 import data.amas.tools.access as tool_access
@@ -53,7 +54,7 @@ denials contains reason if some reason in (tool_access.deny | model_access.deny)
 
 denials contains reason if some reason in (chain.deny | administration.deny)
 
-denials contains reason if some reason in (risk.deny | integrity.deny)
+denials contains reason if some reason in ((risk.deny | integrity.deny) | dlp.deny)
 
 # Administration moves no data of a run, so it carries no label and nobody's clearance is asked about.
 denials contains reason if {
@@ -66,7 +67,7 @@ denials contains {"code": "APPROVERS_CONFLICT", "message": "no group may approve
 	count(requirement.from) == 0
 }
 
-escalations := (approval.escalate | integrity.escalate) | risk.escalate
+escalations := ((approval.escalate | integrity.escalate) | risk.escalate) | dlp.escalate
 
 allowances := ((((tool_access.allow | model_access.allow) | integrity.allow) | chain.allow) | administration.allow) | approved_reason
 
@@ -96,3 +97,5 @@ asking contains approval.requirement if count(approval.escalate) > 0
 asking contains integrity.requirement if count(integrity.escalate) > 0
 
 asking contains risk.requirement if count(risk.escalate) > 0
+
+asking contains dlp.requirement if count(dlp.escalate) > 0

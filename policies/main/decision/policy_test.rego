@@ -3,7 +3,7 @@ package amas.main_test
 import data.amas.main
 
 base := {
-	"action": {"kind": "tool", "tool": "git/git_log", "effect": "read"},
+	"action": {"kind": "tool", "tool": "git/git_log", "effect": "read", "dlp": {"denied": [], "held": []}},
 	"principal": {"roles": ["developer"]},
 	"role": {"name": "historian", "route": "default", "clearance": {"confidentiality": "internal", "categories": []}},
 	"grant": {"tool": "git/git_log", "untrusted": "escalate", "approval": null},
@@ -14,6 +14,12 @@ base := {
 test_allows if main.decision.effect == "allow" with input as base
 
 test_denies_what_nobody_knows if main.decision.reasons[0].code == "ACTION_UNKNOWN" with input as {}
+
+test_escalates_what_a_human_must_let_leave if {
+	altered := json.patch(base, [{"op": "replace", "path": "/action/dlp/held", "value": ["phi/icd-10"]}])
+	main.decision.effect == "escalate" with input as altered
+	main.decision.approval.from == ["approvers"] with input as altered
+}
 
 test_denial_wins if {
 	altered := json.patch(base, [{"op": "replace", "path": "/grant/tool", "value": "git/git_show"}])
@@ -61,7 +67,7 @@ test_every_kind_has_its_policy if {
 }
 
 risky := json.patch(base, [
-	{"op": "replace", "path": "/action", "value": {"kind": "tool", "tool": "git/git_log", "effect": "irreversible"}},
+	{"op": "replace", "path": "/action/effect", "value": "irreversible"},
 	{"op": "replace", "path": "/context/label/integrity", "value": "untrusted"},
 ])
 

@@ -213,6 +213,8 @@ class World:
     quota: FakeQuota = field(default_factory=FakeQuota)
     audit: FakeAudit = field(default_factory=FakeAudit)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    secret: bytes | None = None
+    """What pseudonyms derive from."""
 
     def __post_init__(self) -> None:
         self.restart()
@@ -222,7 +224,7 @@ class World:
         bundles = BundleStore()
         bundles.put(self.bundle)
         instruments = Instruments(CollectorRegistry())
-        judge = JudgeAction(bundles, self.tools, self.engine, self.clock)
+        judge = JudgeAction(bundles, self.tools, self.engine, self.clock, secret=self.secret)
         record = RecordAction(self.audit, self.clock)
         self.attempts = Attempts()
         self.enforce = EnforceAction(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
 from amas_governance.pins import tool_list_pin
+from amas_policy_sidecar.domain.data_flow import Hiding
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer, ToolDescription
 from amas_policy_sidecar.domain.results import MAX_RESULT, shape
 
@@ -126,7 +127,7 @@ class TestShape:
 
     def test_a_long_answer_is_cut_and_says_so(self) -> None:
         """Honest truncation: the bound holds, and the reader is told how much there was."""
-        shaped = shape(ToolAnswer("é" * 5000, None, is_error=False), 1024)
+        shaped = shape(ToolAnswer("é" * 5000, None, is_error=False), 1024, Hiding(CATEGORIES))
         assert shaped.truncated
         body, notice = shaped.text.rsplit("\n", 1)
         assert body == "é" * 512
@@ -134,7 +135,9 @@ class TestShape:
 
     def test_megabytes_are_bounded_whatever_the_server_allows(self) -> None:
         """An answer always fits into one audit event."""
-        shaped = shape(ToolAnswer("x" * 8_000_000, {"a": "y" * 8_000_000}, is_error=False), 64 * 1024 * 1024)
+        shaped = shape(
+            ToolAnswer("x" * 8_000_000, {"a": "y" * 8_000_000}, is_error=False), 64 * 1024 * 1024, Hiding(CATEGORIES)
+        )
         assert len(shaped.text) < MAX_RESULT + 100
         assert shaped.structured is None
         assert shaped.truncated
@@ -158,16 +161,21 @@ class TestShape:
         """I7: a secret that lies across the cut is found, since redaction comes before it; the rest is shown."""
         bound = 2048
         text = "." * (bound + offset - 1) + " " + TOKEN + " " + "." * tail
-        shaped = shape(ToolAnswer(text, None, is_error=False), bound)
+        shaped = shape(ToolAnswer(text, None, is_error=False), bound, Hiding(CATEGORIES))
         assert "ghp_a" not in shaped.text
         assert len(shaped.text) > bound + offset - 1
 
     def test_control_characters_are_made_visible(self) -> None:
-        """A terminal that shows a result must not obey it."""
-        shaped = shape(ToolAnswer("a\x1b[2Jb\x07\r\n\tc", None, is_error=False), 1024)
-        assert shaped.text == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}\n\tc"
+        """A terminal that shows a result must not obey it, and the reader is told."""
+        shaped = shape(ToolAnswer("a\x1b[2Jb\x07\r\n\tc", None, is_error=False), 1024, Hiding(CATEGORIES))
+        shown, notice = shaped.text.rsplit("\n", 1)
+        assert shown == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}\n\tc"
+        assert notice.startswith("[cleaned: 2 ")
 
     def test_what_json_cannot_carry_is_dropped_and_said(self) -> None:
         """NaN and half surrogates would make a record that nobody can read."""
-        assert shape(ToolAnswer("x", {"a": float("nan")}, is_error=False), 1024).truncated
-        assert shape(ToolAnswer("a\ud800", {"b": "\ud800"}, is_error=False), 1024).json_text == '{"b":"?"}'
+        assert shape(ToolAnswer("x", {"a": float("nan")}, is_error=False), 1024, Hiding(CATEGORIES)).truncated
+        assert (
+            shape(ToolAnswer("a\ud800", {"b": "\ud800"}, is_error=False), 1024, Hiding(CATEGORIES)).json_text
+            == '{"b":"?"}'
+        )

@@ -122,6 +122,7 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
                 "CREDENTIALS_DIR": str(home.credentials),
                 # Not every laptop can isolate: where it cannot, `amas status` says so.
                 "SANDBOX": "best-effort",
+                "PSEUDONYM_SECRET_FILE": str(home.secrets / "pseudonyms"),
             }
         case "ai-router":
             return {**_database(service, wiring), **redis, **policy, **audit, "KEYS_DIR": str(home.keys)}

@@ -83,6 +83,7 @@ class PlatformPlan:
         from .database_setup import ensure_password
 
         ensure_password(self._valkey.password_file)
+        ensure_password(self._wiring.home.secrets / "pseudonyms")
         self._valkey.prepare()
         await self._run_part(valkey_spec(self._wiring.home, self._valkey))
 

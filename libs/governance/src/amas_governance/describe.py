@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .argument_conditions import conditions
+from .describe_dlp import describe_dlp
 from .labels import Confidentiality
 from .quantities import format_duration, format_size
 from .resources import AgentRole, AmountBound, ApprovalRequirement, Deprecation, Resource, ToolGrant, ToolServer
@@ -59,6 +60,7 @@ def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[
     if grant.limits.calls is not None:
         lines.append(f"at most {_count(grant.limits.calls, 'call')} in a run; further ones are refused")
     lines += [describe_amount(bound) for bound in grant.amounts]
+    lines += [f"in its arguments {phrase}" for phrase in describe_dlp(grant.dlp)]
     if not _reads_only(grant, servers):
         lines.append(
             {
@@ -116,13 +118,18 @@ def _bounds(role: AgentRole) -> list[str]:
         f"{format_size(bounds.bytes_out)} of arguments and output, with the same end; "
         f"a malformed output may be repaired {_count(bounds.repairs, 'time')}."
     )
-    sight = f"It may see {ceiling}, and of special categories: {seen}."
-    if data.extraction is None:
-        return [ends, sizes, sight]
-    extracts = (
-        "What it answers counts as trusted whatever it read: nothing but enumerations, bounded numbers, dates and "
-    )
-    return [ends, sizes, sight, extracts + "identifiers from trusted input."]
+    other = "comes under pseudonyms" if data.uncleared == "pseudonymise" else "is redacted"
+    sight = f"It may see {ceiling}, and of special categories: {seen}; in answers of tools what is of others {other}."
+    lines = [ends, sizes, sight]
+    leaves = describe_dlp(data.dlp)
+    if leaves:
+        lines.append(f"In arguments of tools, {', '.join(leaves)}.")
+    if data.extraction is not None:
+        lines.append(
+            "What it answers counts as trusted whatever it read: nothing but enumerations, bounded numbers, dates and "
+            "identifiers from trusted input."
+        )
+    return lines
 
 
 def _effect(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from .argument_conditions import Condition, compare, conditions
 from .canonical import canonical_json
 from .describe import describe_amount, describe_approval, describe_deprecation
+from .describe_dlp import Kind, diff_dlp
 from .quantities import format_duration, format_size
 from .resources import AgentRole, ToolGrant, UntrustedStance
-
-Kind = Literal["gains", "loses", "changes"]
 
 _UNTRUSTED = {stance: rank for rank, stance in enumerate(get_args(UntrustedStance))}
 _BOUNDS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
@@ -85,6 +84,8 @@ def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
         shown = f"{_calls(old)} to {_calls(new)}"
         yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a run from {shown}")
     yield from _amounts(old, new)
+    for kind, phrase in diff_dlp(old.dlp, new.dlp):
+        yield RoleChange(kind, f"{new.name}: in its arguments {phrase}")
     if old.untrusted != new.untrusted:
         more = _UNTRUSTED[new.untrusted] > _UNTRUSTED[old.untrusted]
         text = f"{new.name}: after untrusted content {new.untrusted} instead of {old.untrusted}"
@@ -179,6 +180,10 @@ def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
         yield RoleChange("gains", f"may see {category}")
     for category in sorted(set(old.categories) - set(new.categories)):
         yield RoleChange("loses", f"may see {category}")
+    if old.uncleared != new.uncleared:
+        yield RoleChange("changes", f"data that it may not see: {new.uncleared} instead of {old.uncleared}")
+    for kind, phrase in diff_dlp(old.dlp, new.dlp):
+        yield RoleChange(kind, f"in arguments {phrase}")
 
 
 def _deprecation(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:

@@ -63,7 +63,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     engine = DecisionCache(_engine(settings, instruments), instruments.cached)
     bundles = BundleStore(dropped=engine.forget)
     tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
-    judge = JudgeAction(bundles, tools, engine, clock)
+    judge = JudgeAction(bundles, tools, engine, clock, secret=settings.pseudonym_secret())
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
     enforce = EnforceAction(

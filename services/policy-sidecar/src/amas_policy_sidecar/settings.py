@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from amas_chassis.settings import RedisSettings, ServiceSettings, settings_config
+from amas_governance.dlp.pseudonyms import MIN_SECRET
 from pydantic import Field
 
 PREFIX = "AMAS_POLICY_SIDECAR_"
@@ -27,6 +28,9 @@ class Settings(RedisSettings, ServiceSettings):
     audit_target: str = Field(description="gRPC target of the audit service")
     opa_url: str = Field(default="", description="URL of an OPA beside the sidecar; empty: the embedded engine")
     tools_workdir: Path = Field(description="working directory of the tool servers that the sidecar starts")
+    pseudonym_secret_file: Path | None = Field(
+        default=None, description="file with the secret of all pseudonyms, 32 bytes or more; empty: redaction instead"
+    )
     credentials_dir: Path | None = Field(default=None, description="folder with the files that ToolServers name")
     sandbox: Literal["required", "best-effort"] = Field(
         default="required", description="what happens where tool servers cannot be isolated"
@@ -47,3 +51,12 @@ class Settings(RedisSettings, ServiceSettings):
         """
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
         return {"PATH": path, **{name: os.environ[name] for name in _INHERITED if name in os.environ}}
+
+    def pseudonym_secret(self) -> bytes | None:
+        """The secret that pseudonyms derive from; raises ValueError for one that is too short, OSError for no file."""
+        if self.pseudonym_secret_file is None:
+            return None
+        secret = self.pseudonym_secret_file.read_bytes().strip()
+        if len(secret) < MIN_SECRET:
+            raise ValueError(f"{PREFIX}PSEUDONYM_SECRET_FILE holds fewer than {MIN_SECRET} bytes")
+        return secret

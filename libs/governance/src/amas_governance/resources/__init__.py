@@ -15,6 +15,7 @@ from .agent_role import (
 )
 from .amounts import AmountBound
 from .budget import Budget, BudgetSpec, BudgetSubject
+from .dlp_rules import DlpRules
 from .manifest_fields import API_VERSION, Manifest, Metadata, Money
 from .manifests import KINDS, ManifestError, Resource, parse_manifest
 from .model_provider import ModelProvider, ModelProviderSpec, Price, ProviderModel
@@ -59,6 +60,7 @@ __all__ = [
     "Credential",
     "DataAccess",
     "Deprecation",
+    "DlpRules",
     "EscalationRule",
     "Hedge",
     "Manifest",

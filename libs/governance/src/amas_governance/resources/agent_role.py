@@ -14,6 +14,7 @@ from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, Size
 
 from .amounts import AmountBound
+from .dlp_rules import DlpRules
 from .manifest_fields import (
     MAX_ITEMS,
     Categories,
@@ -126,6 +127,8 @@ class ToolGrant(Model):
     `trustedArguments` it is called if every sensitive argument stems from trusted input, else a human is asked."""
     amounts: Annotated[tuple[AmountBound, ...], Field(max_length=16)] = ()
     """Amounts among the arguments, and how high they may be."""
+    dlp: DlpRules = Field(default_factory=DlpRules)
+    """Sensitive data in this tool's arguments; goes before the role's own rules."""
 
     @property
     def server(self) -> str:
@@ -160,6 +163,10 @@ class DataAccess(Model):
     """With `constrained` the output is trusted although the role read untrusted content: its schema has nothing but
     enumerations, bounded whole numbers, booleans, dates, and identifiers from trusted input, of at most 256 bits.
     """
+    dlp: DlpRules = Field(default_factory=DlpRules)
+    """Sensitive data in the arguments of any tool."""
+    uncleared: Literal["redact", "pseudonymise"] = "redact"
+    """What happens to data of other categories that a tool's answer holds."""
 
 
 class Deprecation(Model):

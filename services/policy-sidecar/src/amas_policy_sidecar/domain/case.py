@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from amas_governance.dlp.pseudonyms import RunPseudonyms
+
 from .contract import Contract, Grant
+from .leaving import Leaving, Token
 from .model import ActionContext, ApprovalGrant, Decision, Effect, Reason, Requirement, ToolAction
 
 
@@ -27,11 +30,16 @@ class Case:
     arguments: Mapping[str, Any] | None = None
     schema: Mapping[str, Any] | None = None
     """The live tool's own schema of its arguments."""
+    proposed: Mapping[str, Any] | None = None
+    """The arguments as they came; in `arguments` values stand in place of pseudonyms that may be undone."""
+    pseudonyms: RunPseudonyms | None = None
+    """Those of the run; None: there are none, and what would get one is redacted."""
     digest: str = ""
     policy_input: Mapping[str, Any] | None = None
     obligations: tuple[str, ...] = ()
-    findings: Mapping[str, int] = field(default_factory=dict)
-    holds_secret: bool = False
+    leaving: Leaving = field(default_factory=Leaving)
+    delivered: Mapping[str, Any] | None = None
+    """The arguments as the tool gets them, where DLP changes them."""
 
     @property
     def grant(self) -> Grant:
@@ -39,6 +47,18 @@ class Case:
         if self.granted is None:
             raise RuntimeError("the contract check has not run")
         return self.granted
+
+    @property
+    def sent_arguments(self) -> Mapping[str, Any]:
+        """What the tool gets."""
+        if self.arguments is None:
+            raise RuntimeError("the contract check has not run")
+        return self.arguments if self.delivered is None else self.delivered
+
+    @property
+    def token(self) -> Token | None:
+        """Makes pseudonyms."""
+        return None if self.pseudonyms is None else self.pseudonyms.token
 
     @property
     def role_version(self) -> str:

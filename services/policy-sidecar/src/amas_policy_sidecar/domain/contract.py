@@ -20,6 +20,7 @@ from amas_governance.resources import (
 )
 
 from .errors import Denied
+from .leaving import RoleRules
 from .model import ActionContext, EscalationRule, Requirement, ToolAction
 
 # Strictest first: what one role of a chain denies, no other allows.
@@ -56,6 +57,11 @@ class Contract:
             categories &= frozenset(role.spec.data.categories)
         return level, categories
 
+    @property
+    def pseudonymises(self) -> bool:
+        """Whether data that the chain may not see comes under pseudonyms: only if every role of it says so."""
+        return all(role.spec.data.uncleared == "pseudonymise" for role in self.roles)
+
 
 @dataclass(frozen=True)
 class CallLimit:
@@ -80,6 +86,7 @@ class Grant:
     amounts: tuple[AmountBound, ...]
     call_limits: tuple[CallLimit, ...]
     result_label: Label
+    leaving: tuple[RoleRules, ...]
 
     @property
     def repeatable(self) -> bool:
@@ -126,6 +133,9 @@ def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) 
         amounts=tuple(bound for grant in grants for bound in grant.amounts),
         call_limits=tuple(CallLimit(role.metadata.name, grant.limits.calls) for role, grant in granted),
         result_label=server.spec.result_label(action.name),
+        leaving=tuple(
+            RoleRules(grant.dlp, role.spec.data.dlp, frozenset(role.spec.data.categories)) for role, grant in granted
+        ),
     )
 
 

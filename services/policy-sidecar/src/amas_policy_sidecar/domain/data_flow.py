@@ -1,4 +1,4 @@
-"""Which data may flow where, and what must not leave in arguments: labels against clearances, and secrets.
+"""Which data may flow where: labels against clearances, and what of an answer its receiver may see.
 
 Policies judge labels too; this check stands in the code as well, so that no policy can lower it. Findings are reported
 by detector and count, never by what was found.
@@ -6,8 +6,7 @@ by detector and count, never by what was found.
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from amas_governance import dlp
@@ -15,9 +14,8 @@ from amas_governance.labels import Confidentiality, Label
 from amas_governance.schema_labels import schema_label
 
 from .errors import Denied
+from .leaving import SECRET, Token
 from .model import ToolDescription
-
-SECRET = "secret"  # noqa: S105 - a category of data, no password
 
 
 def check_clearance(label: Label, level: Confidentiality, categories: frozenset[str], what: str) -> None:
@@ -40,45 +38,66 @@ def described_label(tool: ToolDescription) -> Label:
         raise Denied("TOOL_CLASSIFICATION_INVALID", f"the tool's schema of its results is unusable: {error}") from error
 
 
-def scan_arguments(arguments: Mapping[str, Any]) -> dict[str, int]:
-    """How often each detector fired, as `category/detector`; raises Denied if one of them found a secret."""
-    try:
-        found = dlp.scan("\n".join(_strings(arguments)))
-    except dlp.ScanRefused as error:
-        raise Denied("ARGUMENTS_UNSCANNABLE", f"the arguments cannot be scanned for secrets: {error}") from error
-    secrets = sorted({finding.detector for finding in found if finding.category == SECRET})
-    if secrets:
-        raise Denied("SECRET_IN_ARGUMENTS", f"the arguments hold a secret ({', '.join(secrets)})")
-    return dict(collections.Counter(f"{finding.category}/{finding.detector}" for finding in found))
+class Hiding:
+    """Takes out of an answer what its receiver may not see, and remembers the categories that it may see and did.
+
+    Secrets go whoever asks. `token` makes pseudonyms in place of marks.
+    """
+
+    def __init__(self, cleared: frozenset[str], token: Token | None = None) -> None:
+        self.seen: set[str] = set()
+        self._cleared = cleared - {SECRET}
+        self._token = token
+
+    def text(self, text: str) -> str:
+        """The text without it; nothing of it if it cannot be scanned."""
+        try:
+            found = dlp.scan(text)
+        except dlp.ScanRefused as error:
+            return f"[withheld: {error}]"
+        parts, at = [], 0
+        for finding in found:
+            if finding.category in self._cleared:
+                self.seen.add(finding.category)
+            else:
+                parts += [text[at : finding.start], self._instead(finding, text[finding.start : finding.end])]
+                at = finding.end
+        return "".join(parts) + text[at:]
+
+    def value(self, value: Any) -> Any:
+        """The JSON value without it in its strings, keys included. Depth is bounded by the parsers."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        return value
+
+    def _instead(self, finding: dlp.Finding, text: str) -> str:
+        if self._token is None or finding.category == SECRET:
+            return f"[redacted:{finding.detector}]"
+        return self._token(finding.detector, text)
 
 
-def redact_text(text: str) -> str:
-    """The text without its secrets; nothing of it if it cannot be scanned."""
+def without_secrets(value: Any) -> Any:
+    """The JSON value without its secrets, however they are written; nothing of it if it cannot be looked through."""
     try:
-        found = dlp.scan(text)
+        return dlp.replace_sightings(value, secrets_in(value))
     except dlp.ScanRefused as error:
         return f"[withheld: {error}]"
-    return dlp.redact(text, [finding for finding in found if finding.category == SECRET])
 
 
-def redact_value(value: Any) -> Any:
-    """The JSON value without the secrets in its strings, keys included. Depth is bounded by the parsers."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if isinstance(value, Mapping):
-        return {redact_text(str(key)): redact_value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_value(item) for item in value]
-    return value
+def refuse_secrets(value: Mapping[str, Any]) -> None:
+    """Raises Denied if a value that is handed on holds a secret."""
+    try:
+        names = sorted({sighting.detector for sighting in secrets_in(value)})
+    except dlp.ScanRefused as error:
+        raise Denied("ARGUMENTS_UNSCANNABLE", f"the arguments cannot be looked through: {error}") from error
+    if names:
+        raise Denied("SECRET_IN_ARGUMENTS", f"the arguments hold a secret ({', '.join(names)})")
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield str(key)
-            yield from _strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
+def secrets_in(value: Any) -> list[dlp.Sighting]:
+    """Every secret in a JSON value."""
+    return [sighting for sighting in dlp.inspect_value(value) if sighting.category == SECRET]

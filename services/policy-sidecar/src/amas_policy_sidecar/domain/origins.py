@@ -26,11 +26,12 @@ def result_trusted(case: Case) -> bool:
 
 
 def _judged(case: Case, declared: Sequence[str] | None) -> list[SensitiveArgument]:
-    if case.arguments is None or case.schema is None:
+    if case.proposed is None or case.schema is None:
         raise RuntimeError("the contract check has not run")
     untainted = case.context.label.integrity is Integrity.TRUSTED
     return judge_arguments(
-        case.arguments,
+        # Pseudonyms as they came: trusted values carry them too, and one stands for one value.
+        case.proposed,
         declared=declared,
         schema=case.schema,
         narrowings=case.grant.narrowings,

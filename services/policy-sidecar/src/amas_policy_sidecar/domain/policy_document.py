@@ -14,6 +14,7 @@ from amas_governance.sensitive import SensitiveArgument
 
 from .contract import Contract, Grant
 from .errors import Denied
+from .leaving import Leaving
 from .model import ActionContext, AdminAction, Effect, EscalationRule, Principal, Reason, Requirement
 
 _MAX_ENTRIES = 64
@@ -29,6 +30,7 @@ def tool_document(
     grant: Grant,
     arguments: Mapping[str, Any],
     sensitive: Sequence[SensitiveArgument],
+    leaving: Leaving,
     approval: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Input for one tool call. `approval` is what the sidecar itself has verified, or None."""
@@ -40,6 +42,7 @@ def tool_document(
         "idempotent": grant.idempotent,
         "arguments": dict(arguments),
         "sensitive": [argument.to_dict() for argument in sensitive],
+        "dlp": leaving.to_dict(),
     }
     held = {
         "tool": grant.tool,

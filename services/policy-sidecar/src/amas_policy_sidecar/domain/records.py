@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from amas_governance.canonical import digest_bytes
+from amas_governance.dlp import replace_sightings
 from amas_governance.labels import Label
 
 from .case import Case
-from .data_flow import redact_value
+from .data_flow import without_secrets
 from .model import CallResult, Decision, Effect, Enforced, Outcome, Reason
 from .policy_document import requirement_document
 from .results import Shaped
@@ -41,16 +42,22 @@ def approval_used_id(approval_id: str) -> str:
 
 def decision_data(case: Case, decision: Decision, key: str) -> dict[str, Any]:
     """Data of an intent, a denial or an escalation."""
-    policy_input: Any = case.policy_input
-    if case.holds_secret:
-        policy_input = redact_value(policy_input)
     return {
         "action": action_json(case, key),
         "decision": decision_json(decision),
-        "input": policy_input,
-        "argumentsRedacted": case.holds_secret,
-        "findings": dict(case.findings),
+        "input": _recorded_input(case),
+        "argumentsRedacted": bool(case.leaving.hidden),
+        "findings": case.leaving.counts,
     }
+
+
+def _recorded_input(case: Case) -> Any:
+    """The policy's input, without what must not be on record."""
+    hidden = case.leaving.hidden
+    if case.policy_input is None or not hidden:
+        return case.policy_input
+    action = {**case.policy_input["action"], "arguments": replace_sightings(case.arguments, hidden)}
+    return without_secrets({**case.policy_input, "action": action})
 
 
 def outcome_data(

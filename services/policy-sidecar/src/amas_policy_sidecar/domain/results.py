@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .data_flow import redact_text, redact_value
+from .data_flow import Hiding
 from .model import ToolAnswer
 from .visible import MARK, cleaned, visible
 
@@ -34,17 +34,17 @@ class Shaped:
         return _dump({"text": self.text}) if self.structured is None else self.structured
 
 
-def shape(answer: ToolAnswer, response_size: int) -> Shaped:
+def shape(answer: ToolAnswer, response_size: int, hiding: Hiding) -> Shaped:
     """Redact and bound an answer; `response_size` is the tool server's own bound in bytes."""
     bound = min(response_size, MAX_RESULT)
-    text, cut = _shape_text(answer.text, bound)
-    structured, dropped = _shape_structured(answer.structured, bound)
+    text, cut = _shape_text(answer.text, bound, hiding)
+    structured, dropped = _shape_structured(answer.structured, bound, hiding)
     return Shaped(text=text, structured=structured, truncated=cut or dropped)
 
 
-def _shape_text(text: str, bound: int) -> tuple[str, bool]:
+def _shape_text(text: str, bound: int, hiding: Hiding) -> tuple[str, bool]:
     total = len(text.encode("utf-8", "replace"))
-    shown = redact_text(text[: bound + _MARGIN])
+    shown = hiding.text(text[: bound + _MARGIN])
     if len(text) > bound + _MARGIN:
         shown = shown[: max(0, len(shown) - _MARGIN)]
     shown, marks = cleaned(shown)
@@ -56,12 +56,12 @@ def _shape_text(text: str, bound: int) -> tuple[str, bool]:
     return f"{kept}\n[truncated: the first {len(kept.encode())} of {total} bytes]{note}", True
 
 
-def _shape_structured(value: Any, bound: int) -> tuple[str | None, bool]:
+def _shape_structured(value: Any, bound: int, hiding: Hiding) -> tuple[str | None, bool]:
     if value is None:
         return None, False
     try:
         # Before and after: redaction is not begun on what will not fit, and may itself lengthen.
-        if _size(_dump(value)) <= bound and _size(shown := _dump(_clean(redact_value(value)))) <= bound:
+        if _size(_dump(value)) <= bound and _size(shown := _dump(_clean(hiding.value(value)))) <= bound:
             return shown, False
     except (ValueError, RecursionError):
         pass

@@ -7,8 +7,10 @@ unknown: a call that may do harm twice is never repeated (invariant I4).
 from __future__ import annotations
 
 from amas_chassis.clock import Clock
+from amas_governance.labels import Label
 
 from amas_policy_sidecar.domain.case import Case
+from amas_policy_sidecar.domain.data_flow import Hiding
 from amas_policy_sidecar.domain.errors import ToolFailed
 from amas_policy_sidecar.domain.model import CallResult, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.origins import result_trusted
@@ -31,10 +33,12 @@ class CallTool:
         """The result; a failure of the tool is a result too, never an exception."""
         started = self._clock.monotonic()
         answer, outcome = await self._attempt(case)
-        shaped = shape(answer, case.grant.server.spec.limits.response_size)
+        hiding = self._hiding(case)
+        shaped = shape(answer, case.grant.server.spec.limits.response_size, hiding)
+        seen = Label(categories=frozenset(hiding.seen))
         result = CallResult(
             outcome=outcome,
-            label=case.context.label.join(case.grant.result_label),
+            label=case.context.label.join(case.grant.result_label).join(seen),
             result_json=shaped.json_text,
             result_text=shaped.text,
             truncated=shaped.truncated,
@@ -43,12 +47,19 @@ class CallTool:
         )
         return result, shaped
 
+    def _hiding(self, case: Case) -> Hiding:
+        """What of the answer this role may not see; the categories that it may see and does rise into the label."""
+        if case.contract is None:
+            raise RuntimeError("the contract check has not run")
+        _, categories = case.contract.clearance
+        return Hiding(categories, case.token if case.contract.pseudonymises else None)
+
     async def _attempt(self, case: Case) -> tuple[ToolAnswer, Outcome]:
         grant = case.grant
         for call in range(1, MAX_CALLS + 1):
             try:
                 answer = await self._tools.call(
-                    case.context.principal.tenant, grant.server, case.action.name, case.arguments or {}
+                    case.context.principal.tenant, grant.server, case.action.name, case.sent_arguments
                 )
             except ToolFailed as failure:
                 harmless = grant.repeatable or not failure.sent

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused
+from amas_governance.dlp.actions import CATEGORY_OF, Action
 
 from amas_policy_sidecar.domain.arguments import check_arguments, parse_arguments
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.contract import resolve_contract, resolve_grant
 from amas_policy_sidecar.domain.data_flow import described_label
 from amas_policy_sidecar.domain.errors import Denied
+from amas_policy_sidecar.domain.leaving import action_of
 from amas_policy_sidecar.ports import ToolServers
 
 from .pinned_tools import accepted_tools
@@ -35,11 +38,25 @@ async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None
         )
     except JsonRefused as error:
         raise Denied("ARGUMENTS_MALFORMED", f"the arguments have no canonical form: {error}") from error
-    case.arguments = arguments
+    case.proposed, case.arguments = arguments, _restored(case, arguments)
     live = await accepted_tools(tools, context.principal.tenant, case.granted.server)
     tool = live.get(action.name)
     if tool is None:
         raise Denied("TOOL_NOT_OFFERED", f"the tool server does not offer {action.tool}")
     case.schema = tool.input_schema
     case.granted = replace(case.granted, result_label=case.granted.result_label.join(described_label(tool)))
-    check_arguments(arguments, tool.input_schema, case.granted.narrowings)
+    check_arguments(case.arguments, tool.input_schema, case.granted.narrowings)
+
+
+def _restored(case: Case, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with values in place of the run's pseudonyms, of what may leave as it is."""
+    if case.pseudonyms is None:
+        return arguments
+    rules = case.grant.leaving
+
+    def allowed(detector: str) -> bool:
+        category = CATEGORY_OF.get(detector)
+        return category is not None and action_of(rules, detector, category) is Action.ALLOW
+
+    restored: dict[str, Any] = case.pseudonyms.restore(arguments, allowed)
+    return restored

@@ -18,7 +18,7 @@ from amas_governance.canonical import JsonRefused, digest_bytes
 
 from amas_policy_sidecar.domain.arguments import parse_arguments
 from amas_policy_sidecar.domain.contract import resolve_contract, resolve_reach
-from amas_policy_sidecar.domain.data_flow import check_clearance, redact_value, scan_arguments
+from amas_policy_sidecar.domain.data_flow import check_clearance, refuse_secrets, without_secrets
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, Decision, DelegateAction, Effect
 from amas_policy_sidecar.domain.policy_document import Verdict, delegate_document
@@ -84,7 +84,7 @@ class DecideDelegation:
             context,
             decision,
             action=_action(action, found),
-            policy_input=redact_value(found.policy_input),
+            policy_input=without_secrets(found.policy_input),
             role_version=found.role_version,
             fencing_token=action.fencing_token,
         )
@@ -115,7 +115,7 @@ class DecideDelegation:
         verdict = await ask_verdict(self._engine, bundle, document, unsupported="DELEGATION_ESCALATION_UNSUPPORTED")
         # As for tools: labels and secrets stand in the code as well, so that no policy can lower them.
         check_clearance(context.label, *extended.clearance, f"role {action.delegate}")
-        scan_arguments(task)
+        refuse_secrets(task)
         return verdict
 
 

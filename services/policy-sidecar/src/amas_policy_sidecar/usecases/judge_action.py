@@ -6,31 +6,39 @@ Enforcing and dry runs share it, so that a dry run cannot say anything else than
 from __future__ import annotations
 
 from amas_chassis.clock import Clock
+from amas_governance.dlp.pseudonyms import RunPseudonyms
 
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import Denied
-from amas_policy_sidecar.domain.model import Decision, Effect
+from amas_policy_sidecar.domain.model import ActionContext, Decision, Effect
 from amas_policy_sidecar.ports import Bundles, PolicyEngine, ToolServers
 
 from .check_contract import check_contract
 from .check_data import check_data
 from .consult_policy import consult_policy
+from .inspect_arguments import inspect_arguments
 
 
 class JudgeAction:
     """Decides about one tool call; what it finds out on the way stays in the case."""
 
-    def __init__(self, bundles: Bundles, tools: ToolServers, engine: PolicyEngine, clock: Clock) -> None:
+    def __init__(
+        self, bundles: Bundles, tools: ToolServers, engine: PolicyEngine, clock: Clock, *, secret: bytes | None = None
+    ) -> None:
+        """`secret` is what the pseudonyms of all runs derive from; without it there are none."""
         self._bundles = bundles
         self._tools = tools
         self._engine = engine
         self._clock = clock
+        self._secret = secret
 
     async def __call__(self, case: Case) -> Decision:
         """The decision; raises AmasError only if a check could not be made at all (fail closed)."""
         bundle = self._bundles.get(case.context.bundle)
         try:
+            case.pseudonyms = self._pseudonyms(case.context)
             await check_contract(case, bundle, self._tools)
+            inspect_arguments(case)
             # A dictionary look-up, unless the engine has let go of the policies of a bundle that is still at hand.
             await self._engine.load(bundle.digest, bundle.policies)
             verdict = await consult_policy(case, self._engine, self._clock)
@@ -39,3 +47,8 @@ class JudgeAction:
         except Denied as denied:
             return case.decide(Effect.DENY, denied.reasons)
         return case.decide(verdict.effect, verdict.reasons, verdict.approval)
+
+    def _pseudonyms(self, context: ActionContext) -> RunPseudonyms | None:
+        if self._secret is None:
+            return None
+        return RunPseudonyms(self._secret, context.principal.tenant, context.run_id)
