@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from amas_governance.extraction import MAX_BITS, check_constrained
-from amas_governance.labels import Integrity
+from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_governance.resources import Step
 from amas_governance.schema_labels import check_marks, value_label
 from ruamel.yaml import YAML
 
@@ -37,3 +39,12 @@ def test_the_schema_of_the_page_marks_what_it_says() -> None:
 def test_the_extraction_of_the_page_is_one() -> None:
     """The output schema that the page calls constrained is accepted as such."""
     assert check_constrained(YAML(typ="safe").load(blocks("yaml")[1])["output"]["schema"]) < MAX_BITS
+
+
+def test_the_declassification_of_the_page_is_a_step() -> None:
+    """The step that the page shows is accepted, and lowers what it says."""
+    (raw,) = YAML(typ="safe").load(blocks("yaml")[2])
+    step = Step.model_validate_json(json.dumps(raw))
+    assert step.declassify is not None
+    high = Label(Confidentiality.RESTRICTED, frozenset({"pii"}), Integrity.UNTRUSTED)
+    assert step.declassify.to.lowered(high) == Label(Confidentiality.PUBLIC, frozenset({"pii"}), Integrity.TRUSTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label, join_all
+from amas_governance.resources.orchestration import LowerLabel
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,17 @@ def test_a_label_survives_its_plain_form(a: Label) -> None:
 def test_join_of_many_is_above_each(labels: list[Label]) -> None:
     """A value made of many parts carries what each part carried."""
     assert all(label.flows_to(join_all(labels)) for label in labels)
+
+
+@given(LABELS, LABELS)
+def test_an_act_that_lowers_raises_nothing(a: Label, b: Label) -> None:
+    """I6: whatever a declassification names, the label after it flows to the label before it."""
+    to = LowerLabel(
+        confidentiality=b.confidentiality,
+        categories=tuple(sorted(b.categories)),
+        integrity="trusted" if b.integrity is Integrity.TRUSTED else None,
+    )
+    assert to.lowered(a).flows_to(a)
 
 
 @pytest.mark.parametrize(

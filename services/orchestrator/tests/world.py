@@ -14,6 +14,7 @@ from amas_orchestrator.usecases.ask_delegation import AskDelegation
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
+from amas_orchestrator.usecases.lower_label import LowerLabel
 from amas_orchestrator.usecases.patience import Patience
 from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
@@ -88,7 +89,7 @@ class World:
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, delegation, self.clock, self.metrics),
+            StepRunner(turns, actions, delegation, LowerLabel(human, self.clock), self.clock, self.metrics),
             recorder,
             self.patience,
             self.cancellations,

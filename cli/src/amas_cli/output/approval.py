@@ -15,6 +15,7 @@ KINDS = {
     "action": "May this action be done?",
     "unknown_outcome": "Whether this was done is unknown. Approve: do it again. Reject: go on as if it had failed.",
     "bound": "A bound of the role is reached. Approve: go on. Reject: end the step.",
+    "declassification": "May the label of this value be lowered? Reject: end the step.",
 }
 
 

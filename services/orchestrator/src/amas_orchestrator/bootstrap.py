@@ -37,6 +37,7 @@ from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
+from amas_orchestrator.usecases.lower_label import LowerLabel
 from amas_orchestrator.usecases.patience import Patience
 from amas_orchestrator.usecases.read_approvals import ReadApprovals
 from amas_orchestrator.usecases.read_resources import ReadResources
@@ -120,7 +121,7 @@ class _Service:
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, delegation, clock, self.telemetry),
+            StepRunner(turns, actions, delegation, LowerLabel(human, clock), clock, self.telemetry),
             recorder,
             patience,
             self.notifications,

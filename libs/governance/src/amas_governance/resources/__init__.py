@@ -32,7 +32,7 @@ from .model_route import (
     Target,
     TargetTimeout,
 )
-from .orchestration import Orchestration, OrchestrationSpec, Step
+from .orchestration import Declassification, Orchestration, OrchestrationSpec, Step
 from .sandbox import Sandbox
 from .tool_server import (
     Credential,
@@ -59,6 +59,7 @@ __all__ = [
     "BudgetSubject",
     "Credential",
     "DataAccess",
+    "Declassification",
     "Deprecation",
     "DlpRules",
     "EscalationRule",

@@ -6,13 +6,57 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.labels import Integrity, Label
 from amas_governance.quantities import Duration
 
 from .agent_role import ApprovalRequirement
-from .manifest_fields import MAX_ITEMS, Manifest, Model, Name, Schema, Semver, error_within
+from .manifest_fields import (
+    MAX_ITEMS,
+    Categories,
+    ConfidentialityLevel,
+    Manifest,
+    Model,
+    Name,
+    Schema,
+    Semver,
+    Sentence,
+    error_within,
+)
 
 # Expressions name a step as `steps.<name>`, so its name is an identifier.
 StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$")]
+
+
+class LowerLabel(Model):
+    """The label that a value is to have; what is absent stays as it is, and nothing is raised."""
+
+    confidentiality: ConfidentialityLevel | None = None
+    categories: Categories | None = None
+    """Those that remain."""
+    integrity: Literal["trusted"] | None = None
+
+    @model_validator(mode="after")
+    def _lowers(self) -> Self:
+        if self.confidentiality is None and self.categories is None and self.integrity is None:
+            raise ValueError("expected at least one of confidentiality, categories and integrity")
+        return self
+
+    def lowered(self, label: Label) -> Label:
+        """The label after the act: never higher in anything."""
+        return Label(
+            confidentiality=min(label.confidentiality, self.confidentiality or label.confidentiality),
+            categories=label.categories if self.categories is None else label.categories & frozenset(self.categories),
+            integrity=Integrity(self.integrity) if self.integrity else label.integrity,
+        )
+
+
+class Declassification(Model):
+    """An act by people: they see the exact output of the step and agree that it has a lower label."""
+
+    to: LowerLabel
+    reason: Sentence
+    """Why it may be lowered; shown to the approvers, and on the record."""
+    approval: ApprovalRequirement
 
 
 class Step(Model):
@@ -31,6 +75,8 @@ class Step(Model):
     on_rejected: Literal["fail", "end", "continue"] = "fail"
     escalation: ApprovalRequirement | None = None
     """Whom to ask when a bound is hit (`onBound: escalate`) or an outcome is unknown."""
+    declassify: Declassification | None = None
+    """Lowers the label of the step's output, each time by an approval of that very output."""
 
 
 class OrchestrationSpec(Model):

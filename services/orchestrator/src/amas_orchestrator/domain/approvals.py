@@ -31,6 +31,7 @@ class ApprovalKind(StrEnum):
     ACTION = "action"
     UNKNOWN_OUTCOME = "unknown_outcome"
     BOUND = "bound"
+    DECLASSIFICATION = "declassification"
 
 
 @dataclass(frozen=True)

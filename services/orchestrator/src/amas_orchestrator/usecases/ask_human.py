@@ -244,3 +244,12 @@ def answer_event(approval: Approval) -> NewEvent:
     # One person may answer about the proposed action and about an edited one.
     key = f"approval/{approval.id}/answer/{answer.approver}/{answer.action_digest}"
     return NewEvent(key, "approval_decided", answer.time, payload, approval.step)
+
+
+def open_result(status: str, approval: Approval, clock: Clock) -> Json:
+    """The checkpoint of a step that has opened an approval."""
+    return {
+        "status": status,
+        "at": clock.now().isoformat(),
+        "approval": {"id": approval.id, "expires_at": approval.expires_at.isoformat()},
+    }

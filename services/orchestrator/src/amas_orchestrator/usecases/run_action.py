@@ -23,7 +23,7 @@ from amas_orchestrator.domain.model import Json, Reason
 from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.ports import Actor, Decision, Enforced, Enforcer, Grant, Metrics
 
-from .ask_human import AskHuman, grant_of, rejection
+from .ask_human import AskHuman, grant_of, open_result, rejection
 from .patience import Cancelled, OutOfTime, Patience
 from .step_job import StepJob, StepProgress, Workplace
 from .write_record import Recorder
@@ -120,7 +120,8 @@ class ActionRunner:
             if call is not None:
                 result = _told(result, call, _with_arguments(call, approval.proposed))
         elif call is None:
-            result = {"status": "extended"}
+            answers = approval.approved_answers
+            result = {"status": "agreed", "approvers": sorted({answer.approver for answer in answers})}
         else:
             question = approval.approved_question or approval.proposed
             call, asked = _with_arguments(call, question), call
@@ -150,7 +151,7 @@ class ActionRunner:
             reasons=(reason,),
             requirement=Requirement.of(job.escalation),
         )
-        return _open_result("escalated", approval, self._clock)
+        return open_result("escalated", approval, self._clock)
 
     async def _enforce(
         self,
@@ -204,7 +205,7 @@ class ActionRunner:
             reasons=decision.reasons,
             requirement=decision.requirement or Requirement.of(progress.job.escalation),
         )
-        return _open_result("escalated", approval, self._clock), []
+        return open_result("escalated", approval, self._clock), []
 
     async def _unknown(
         self,
@@ -226,7 +227,7 @@ class ActionRunner:
             reasons=(UNKNOWN,),
             requirement=requirement,
         )
-        return _open_result("unknown", approval, self._clock), []
+        return open_result("unknown", approval, self._clock), []
 
 
 def _with_arguments(call: Call, question: Question) -> Call:
@@ -246,14 +247,6 @@ def _requirement_for(job: StepJob, tool: str) -> Requirement:
     """Whoever must approve the action is asked about its repetition too; else whom the step or the default names."""
     grant = job.role.spec.grant(tool)
     return Requirement.of((grant.approval if grant else None) or job.escalation)
-
-
-def _open_result(status: str, approval: Approval, clock: Clock) -> Json:
-    return {
-        "status": status,
-        "at": clock.now().isoformat(),
-        "approval": {"id": approval.id, "expires_at": approval.expires_at.isoformat()},
-    }
 
 
 def _not_approved(approval: Approval) -> Json:

@@ -15,17 +15,18 @@ from amas_chassis.errors import AmasError
 from amas_governance import json_schemas
 from amas_governance.canonical import canonical_json
 from amas_governance.provenance import TrustedValues
+from amas_governance.resources import Declassification
 
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.bounds import Spent
 from amas_orchestrator.domain.conversation import Call
 from amas_orchestrator.domain.events import step_record, step_state_changed
-from amas_orchestrator.domain.extraction import lowered, lowered_record, lowers
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.domain.origins import marked
 from amas_orchestrator.ports import Metrics
 
 from .ask_delegation import AskDelegation
+from .lower_label import LowerLabel, Made
 from .patience import Cancelled, OutOfTime
 from .run_action import ActionRunner
 from .run_turn import TurnRunner, over_limit
@@ -40,20 +41,27 @@ CANCELLED = Reason("RUN_CANCELLED", "the run was ended before the step was done"
 
 
 class _Ended(Exception):  # noqa: N818 - control flow: the step has come to its end
-    def __init__(self, state: StepState, reason: Reason | None = None, output: object = None) -> None:
+    def __init__(self, state: StepState, reason: Reason | None = None) -> None:
         super().__init__(state)
-        self.state, self.reason, self.output = state, reason, output
+        self.state, self.reason = state, reason
 
 
 class StepRunner:
     """Steps of one process."""
 
     def __init__(
-        self, turns: TurnRunner, actions: ActionRunner, delegation: AskDelegation, clock: Clock, metrics: Metrics
+        self,
+        turns: TurnRunner,
+        actions: ActionRunner,
+        delegation: AskDelegation,
+        lower: LowerLabel,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._turns = turns
         self._actions = actions
         self._delegation = delegation
+        self._lower = lower
         self._clock = clock
         self._metrics = metrics
 
@@ -70,14 +78,19 @@ class StepRunner:
             step_record(job.run, "started", job.path, job.started_at, job.role_names, started),
             step_state_changed(job.path, "running", job.started_at, StepState.RUNNING, name),
         )
+        made: Made | None = None
         try:
             self._check_input(job)
-            await self._loop(progress, place)
-            raise AssertionError("the loop ends by raising")
+            output = await self._loop(progress, place)
+            made = self._lower.made(progress, output)
+            if job.declassify is not None:
+                made = await self._declassify(progress, place, job.declassify, made)
+            return self._end(progress, _Ended(StepState.SUCCEEDED), made)
         except _Ended as end:
-            return self._end(progress, end)
+            return self._end(progress, end, made)
 
-    async def _loop(self, progress: StepProgress, place: Workplace) -> None:
+    async def _loop(self, progress: StepProgress, place: Workplace) -> object:
+        """Turn after turn until there is an output."""
         while True:
             await self._within_bounds(progress, place)
             checkpoint = await self._durable(
@@ -86,7 +99,7 @@ class StepRunner:
             kind = checkpoint["kind"]
             if kind == "final":
                 await self._let_out(progress, place)
-                raise _Ended(StepState.SUCCEEDED, output=checkpoint["output"])
+                return checkpoint["output"]
             progress.messages.append(checkpoint["message"])
             if kind == "invalid":
                 self._mistake(progress, Reason(checkpoint["error"]["code"], checkpoint["error"]["message"]))
@@ -260,17 +273,23 @@ class StepRunner:
             text = f"the step's input breaks the role's schema: {place}: {message}"
             raise _Ended(StepState.FAILED, Reason("STEP_INPUT_INVALID", text))
 
-    def _end(self, progress: StepProgress, end: _Ended) -> StepResult:
-        job = progress.job
-        schema = job.role.spec.output.schema_
-        label, trusted = progress.label, progress.origins_of(end.output)
-        if end.state is StepState.SUCCEEDED and lowers(job.role, label):
-            progress.pending.records.append(lowered_record(job.run, job.role, job.path, progress.at, label, end.output))
-            label, trusted = lowered(label), TrustedValues.of(end.output)
-        label, trusted = marked(schema, end.output, label, trusted)
-        result = StepResult(
-            end.state, progress.at, end.output, end.reason, progress.spent.usage, label.to_dict(), trusted
-        )
+    async def _declassify(self, progress: StepProgress, place: Workplace, rule: Declassification, made: Made) -> Made:
+        """The output with the lower label that people agreed to; ends the step when they said no."""
+        if rule.to.lowered(made.label) == made.label:
+            return made
+        name = f"{progress.job.path}/declassify"
+        opened = await self._durable(progress, place, name, lambda: self._lower.ask(progress, place, rule, made))
+        answered = await self._ask(progress, place, None, opened)
+        approval = {"approvalId": opened["approval"]["id"], "approvers": answered["approvers"]}
+        return self._lower.agreed(progress, rule, made, approval)
+
+    def _end(self, progress: StepProgress, end: _Ended, made: Made | None) -> StepResult:
+        job, succeeded = progress.job, end.state is StepState.SUCCEEDED
+        label, trusted = progress.label, TrustedValues.NONE
+        output: object = None
+        if made is not None and succeeded:
+            output, label, trusted = made.output, made.label, made.trusted
+        result = StepResult(end.state, progress.at, output, end.reason, progress.spent.usage, label.to_dict(), trusted)
         data = {
             "state": end.state.value,
             "reason": end.reason.to_dict() if end.reason else None,
@@ -278,11 +297,11 @@ class StepRunner:
             "turns": progress.turn + 1,
             "label": result.label,
         }
-        output = json.dumps(end.output, ensure_ascii=False) if end.state is StepState.SUCCEEDED else ""
+        shown = json.dumps(output, ensure_ascii=False) if succeeded else ""
         progress.pending.take_in(
             step_record(job.run, "ended", job.path, progress.at, job.role_names, data),
             step_state_changed(
-                job.path, "ended", progress.at, end.state, job.role.metadata.name, reason=end.reason, output_json=output
+                job.path, "ended", progress.at, end.state, job.role.metadata.name, reason=end.reason, output_json=shown
             ),
         )
         self._metrics.step_ended(end.state.value)

@@ -16,7 +16,7 @@ from amas_governance.provenance import TrustedValues
 from amas_orchestrator.domain import bounds, conversation, ids
 from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCall, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, preview
-from amas_orchestrator.domain.extraction import not_extracted
+from amas_orchestrator.domain.lowering import not_extracted
 from amas_orchestrator.domain.model import Json, Reason, Usage
 from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply
 

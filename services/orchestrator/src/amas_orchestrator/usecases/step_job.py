@@ -12,7 +12,7 @@ from typing import Any
 from amas_governance.bundle import Bundle
 from amas_governance.labels import Integrity, Label
 from amas_governance.provenance import TrustedValues
-from amas_governance.resources import AgentRole, ApprovalRequirement
+from amas_governance.resources import AgentRole, ApprovalRequirement, Declassification
 
 from amas_orchestrator.domain import bounds
 from amas_orchestrator.domain.events import AuditRecord, NewEvent
@@ -59,6 +59,7 @@ class StepJob:
     started_at: datetime
     timeout: float | None = None
     escalation: ApprovalRequirement | None = None
+    declassify: Declassification | None = None
     delegated_by: tuple[str, ...] = ()
 
     @property

@@ -231,6 +231,7 @@ def spawned_job(run: Run, bundle: Bundle, orchestration: Orchestration, argument
         started_at=datetime.fromisoformat(arguments["started_at"]),
         timeout=step.timeout,
         escalation=step.escalation,
+        declassify=step.declassify,
     )
 
 

@@ -60,6 +60,8 @@ class _ApprovalKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Approval
     """
     APPROVAL_KIND_BOUND: _ApprovalKind.ValueType  # 3
     """A bound was reached and the role says `onBound: escalate`."""
+    APPROVAL_KIND_DECLASSIFICATION: _ApprovalKind.ValueType  # 4
+    """May the label of this value be lowered? The arguments hold the value, its label and the lower one."""
 
 class ApprovalKind(_ApprovalKind, metaclass=_ApprovalKindEnumTypeWrapper):
     """Kind says what is asked."""
@@ -73,6 +75,8 @@ as if it had failed (invariant I4).
 """
 APPROVAL_KIND_BOUND: ApprovalKind.ValueType  # 3
 """A bound was reached and the role says `onBound: escalate`."""
+APPROVAL_KIND_DECLASSIFICATION: ApprovalKind.ValueType  # 4
+"""May the label of this value be lowered? The arguments hold the value, its label and the lower one."""
 Global___ApprovalKind: _TypeAlias = ApprovalKind  # noqa: Y015
 
 @_typing.final
