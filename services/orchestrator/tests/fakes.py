@@ -286,6 +286,9 @@ class FakeMetrics:
     def tool_called(self, effect: str) -> None:
         self.told.append(("tool_called", effect))
 
+    def webhook_sent(self, outcome: str) -> None:
+        self.told.append(("webhook_sent", outcome))
+
     def waited_for(self, dependency: str) -> None:
         self.told.append(("waited_for", dependency))
 

@@ -27,6 +27,10 @@ from amas_orchestrator.adapters.policy_files import PolicyFilesError, read_polic
 from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
 from amas_orchestrator.adapters.run_store import PostgresRuns
 from amas_orchestrator.adapters.step_gate import StepGate
+from amas_orchestrator.adapters.webhook_file import WebhookFileError, read_endpoints
+from amas_orchestrator.adapters.webhook_outbox import PostgresOutbox
+from amas_orchestrator.adapters.webhook_sender import HttpSender
+from amas_orchestrator.domain.webhooks import Endpoints
 from amas_orchestrator.entrypoints.grpc_api import CALLERS, SERVICE, OrchestratorApi, UseCases
 from amas_orchestrator.settings import OrchestratorSettings
 from amas_orchestrator.telemetry import OrchestratorTelemetry
@@ -48,6 +52,7 @@ from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
 from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.send_webhooks import SendWebhooks
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.take_over import TakeOver
 from amas_orchestrator.usecases.watch_run import WatchRun
@@ -57,6 +62,7 @@ NAME = "orchestrator"
 # Seconds between looks at what may have been forgotten, and between readings of the queue for its metrics.
 WAKE_SECONDS = 1.0
 NOTICE_SECONDS = 1.0
+WEBHOOK_SECONDS = 1.0
 QUEUE_METRICS_SECONDS = 5.0
 ORPHANS_SECONDS = 20.0
 # A run that has been queued for longer than this may have no queue entry (seconds); so many are looked after at once.
@@ -67,13 +73,13 @@ FORGOTTEN_BATCH = 64
 async def build() -> ServiceSpec:
     """The service, once its database is there and fits it."""
     settings = load(OrchestratorSettings)
-    policies = _policies(settings)
+    policies, endpoints = _policies(settings), _endpoints(settings)
     if settings.otlp_endpoint:
         # A span of each statement only where somebody sees it.
         # Without parameters, which are the contents of runs. The package has no types.
         AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
     database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
-    service = _Service(settings, policies, database)
+    service = _Service(settings, policies, endpoints, database)
     await service.lease.register()
     await service.engine.launch(service.orchestration.run, service.orchestration.run_spawned)
     return service.spec()
@@ -92,10 +98,19 @@ def _policies(settings: OrchestratorSettings) -> PolicySet:
         raise SettingsError(f"AMAS_ORCHESTRATOR_POLICY_DIR: {error}") from error
 
 
+def _endpoints(settings: OrchestratorSettings) -> Endpoints:
+    try:
+        return read_endpoints(settings.webhooks_file)
+    except WebhookFileError as error:
+        raise SettingsError(f"AMAS_ORCHESTRATOR_WEBHOOKS_FILE: {error}") from error
+
+
 class _Service:
     """All parts of the process."""
 
-    def __init__(self, settings: OrchestratorSettings, policies: PolicySet, database: Database) -> None:
+    def __init__(
+        self, settings: OrchestratorSettings, policies: PolicySet, endpoints: Endpoints, database: Database
+    ) -> None:
         clock = SystemClock()
         self.settings, self.database = settings, database
         self.telemetry = OrchestratorTelemetry()
@@ -130,6 +145,8 @@ class _Service:
         )
         self.wakes = SendWakes(self.approvals, self.engine)
         self.notices = SendNotices(self.approvals, self.runs, self.audit, clock)
+        sender = HttpSender(settings.webhook_secrets_dir)
+        self.webhooks = SendWebhooks(PostgresOutbox(database), sender, endpoints, clock, self.telemetry)
         self.sweep = TakeOver(self.executors, self.runs, self.audit, self.engine, patience, clock, self.telemetry)
         self.api = OrchestratorApi(self._use_cases(policies))
 
@@ -190,6 +207,7 @@ class _Service:
                 listen,
                 lambda: repeat("wakes", WAKE_SECONDS, self.wakes),
                 lambda: repeat("notices", NOTICE_SECONDS, self.notices),
+                lambda: repeat("webhooks", WEBHOOK_SECONDS, self.webhooks),
                 lambda: repeat("forgotten runs", FORGOTTEN_SECONDS, self._remember),
                 lambda: repeat("orphans", ORPHANS_SECONDS, lambda: self.sweep.orphans(self.lease.executor_id)),
                 lambda: repeat("queue metrics", QUEUE_METRICS_SECONDS, self._measure_queue),

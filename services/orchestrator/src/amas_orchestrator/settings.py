@@ -22,4 +22,6 @@ class OrchestratorSettings(DatabaseSettings, ServiceSettings):
     run_concurrency: int = Field(default=256, ge=1, le=10_000, description="runs at work in one process")
     tenant_concurrency: int = Field(default=128, ge=1, le=10_000, description="runs of one tenant at work anywhere")
     queue_poll_seconds: float = Field(default=0.1, ge=0.01, le=10, description="how often the queue is looked at")
+    webhooks_file: Path | None = Field(default=None, description="JSON file with the receivers of webhooks")
+    webhook_secrets_dir: Path | None = Field(default=None, description="folder with the files that receivers name")
     dbos_schema: str = Field(default="dbos", pattern=r"^[a-z_][a-z0-9_]*$", description="schema of DBOS's tables")

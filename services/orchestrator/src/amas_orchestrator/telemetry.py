@@ -37,10 +37,17 @@ class OrchestratorTelemetry:
         self._taken_over = Counter(
             "amas_orchestrator_runs_taken_over", "Runs taken over from another executor.", registry=registry
         )
+        self._webhooks = Counter(
+            "amas_orchestrator_webhooks", "Attempts to deliver a webhook message.", ("outcome",), registry=registry
+        )
         self._depth = Gauge("amas_orchestrator_queue_depth", "Runs that wait to be started.", registry=registry)
         self._age = Gauge(
             "amas_orchestrator_queue_oldest_age_seconds", "Age of the oldest run in the queue.", registry=registry
         )
+
+    def webhook_sent(self, outcome: str) -> None:
+        """See Metrics."""
+        self._webhooks.labels(outcome).inc()
 
     def run_ended(self, state: str, seconds: float) -> None:
         """See Metrics."""

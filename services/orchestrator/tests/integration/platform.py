@@ -82,6 +82,12 @@ class Platform:
 
     async def start(self, **settings: str) -> Process:
         """A new process, ready."""
+        started = await self.launch(**settings)
+        await self.until(lambda: self._answers(started), f"process ready; log:\n{started.log}", START_SECONDS)
+        return started
+
+    async def launch(self, **settings: str) -> Process:
+        """A new process, not waited for."""
         port, http = _free_port(), _free_port()
         environment = {
             **self.environment,
@@ -96,7 +102,6 @@ class Platform:
             )
         started = Process(process, port, http, log)
         self._processes.append(started)
-        await self.until(lambda: self._answers(started), f"process ready; log:\n{log}", START_SECONDS)
         return started
 
     def stub(self, process: Process) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from amas_orchestrator.adapters.executor_store import PostgresExecutors
 from amas_orchestrator.adapters.migrate import MigrationError, migrate, newest_revision
 from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
 from amas_orchestrator.adapters.run_store import PostgresRuns
+from amas_orchestrator.adapters.webhook_outbox import PostgresOutbox
 from amas_orchestrator.domain import answering
 from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import Approval, ApprovalState, Edit
@@ -25,8 +27,9 @@ from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import NewEvent, run_state_changed
 from amas_orchestrator.domain.ids import new_run_id
 from amas_orchestrator.domain.model import Run, RunState, Usage
-from amas_orchestrator.domain.notices import notice_event
+from amas_orchestrator.domain.notices import Notice, notice_event
 from amas_orchestrator.domain.requirement import EscalationRule, Requirement
+from amas_orchestrator.domain.webhooks import Delivery, Endpoint, Endpoints, deliveries
 from amas_orchestrator.usecases.ask_human import answer_event
 
 from .. import resources
@@ -174,6 +177,51 @@ async def test_notices_are_due_in_their_time_and_told_once(stored: Database) -> 
     assert (escalation.kind, escalation.groups) == ("escalated", ("directors",))
     assert await store.due_notices(START + timedelta(seconds=1800), 10) == [], "it is over"
     assert await store.due_notices(START + timedelta(seconds=900), 10) == [], "and stays so"
+
+
+async def test_what_receivers_are_told_is_collected_once(stored: Database) -> None:
+    """Two executors that collect at once make one message; a decision makes another; other tenants make none."""
+    runs, store, outbox, run = PostgresRuns(stored), PostgresApprovals(stored), PostgresOutbox(stored), a_run()
+    await runs.create(run, "", "d")
+    rules = (EscalationRule(900.0, ("directors",)),)
+    asked = approval(run_id=run.id, requirement=Requirement(("release-managers",), 1, True, 1800.0, None, rules))
+    await store.open(asked)
+    ours, theirs = frozenset({"acme"}), frozenset({"globex"})
+    hooks = Endpoints((Endpoint("chat", "acme", "https://hooks.example.com/", ("one",)),))
+
+    def compose(found: Approval, notice: Notice | None) -> list[Delivery]:
+        return deliveries(hooks, found, notice)
+
+    assert await outbox.collect(ours, compose, START, 10) == 0, "nobody is told of what is not on the record"
+    await store.publish(asked, 1, [])
+    assert await outbox.collect(theirs, compose, START, 10) == 0
+    counts = await asyncio.gather(*(outbox.collect(ours, compose, START, 10) for _ in range(3)))
+    assert sum(counts) == 1
+    later = START + timedelta(seconds=900)
+    [(found, notice)] = await store.due_notices(later, 10)
+    await store.noticed(notice, notice_event(found, notice), run.id)
+    assert await outbox.collect(ours, compose, later, 10) == 1
+
+    def rule(found: Approval) -> Approval:
+        return answering.answer(found, MANAGER, Verdict(True, "", DIGEST), later)
+
+    await store.decide("acme", asked.id, rule, answer_event)
+    assert await outbox.collect(ours, compose, later, 10) == 1
+    claims = await asyncio.gather(*(outbox.due(later, later + timedelta(seconds=60), 10) for _ in range(3)))
+    claimed = [delivery for found in claims for delivery in found]
+    assert sorted(json.loads(delivery.body)["type"] for delivery in claimed) == [
+        "approval.decided",
+        "approval.escalated",
+        "approval.requested",
+    ]
+    assert len({delivery.id for delivery in claimed}) == 3
+    first, second, third = claimed
+    await outbox.delivered(first.id)
+    await outbox.failed(second.id, later + timedelta(seconds=90))
+    await outbox.failed(third.id, None)
+    assert await outbox.due(later + timedelta(seconds=60), later, 10) == []
+    [again] = await outbox.due(later + timedelta(seconds=90), later + timedelta(seconds=100), 10)
+    assert (again, again.attempts) == (second, 1)
 
 
 async def test_an_edit_is_stored_with_its_answer(stored: Database) -> None:

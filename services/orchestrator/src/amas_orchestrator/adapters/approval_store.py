@@ -89,7 +89,7 @@ class PostgresApprovals:
                 tenant,
                 approval_id,
             )
-            return (await _whole(connection, [row]))[0] if row else None
+            return (await read_approvals(connection, [row]))[0] if row else None
 
     async def page(
         self, tenant: str, run_id: str, state: ApprovalState | None, size: int, before: str
@@ -97,7 +97,7 @@ class PostgresApprovals:
         """See ApprovalStore."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_LIST, tenant, run_id, state.value if state else "", before, size)
-            return await _whole(connection, rows)
+            return await read_approvals(connection, rows)
 
     async def decide(
         self,
@@ -115,7 +115,7 @@ class PostgresApprovals:
             )
             if row is None:
                 return None
-            approval = (await _whole(connection, [row]))[0]
+            approval = (await read_approvals(connection, [row]))[0]
             decided = rule(approval)
             for edit in decided.edits[len(approval.edits) :]:
                 await connection.execute(_EDIT, approval_id, *_edit_values(edit))
@@ -150,7 +150,7 @@ class PostgresApprovals:
             found = await due_notices(connection, now, limit)
             ids = list({notice.approval_id for notice in found})
             rows = await connection.fetch("SELECT * FROM orchestrator.approvals WHERE id = ANY($1)", ids)
-            approvals = {approval.id: approval for approval in await _whole(connection, rows)}
+            approvals = {approval.id: approval for approval in await read_approvals(connection, rows)}
         return [(approvals[notice.approval_id], notice) for notice in found]
 
     async def noticed(self, notice: Notice, event: NewEvent, run_id: str) -> None:
@@ -204,10 +204,10 @@ async def _one(connection: Connection, approval_id: str) -> Approval:
     row = await connection.fetchrow("SELECT * FROM orchestrator.approvals WHERE id = $1", approval_id)
     if row is None:
         raise approval_not_found(approval_id)
-    return (await _whole(connection, [row]))[0]
+    return (await read_approvals(connection, [row]))[0]
 
 
-async def _whole(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Approval]:
+async def read_approvals(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[Approval]:
     """The approvals with their edits and answers, each in the order in which they came."""
     ids = [row["id"] for row in rows]
     answers: dict[str, list[Answer]] = {found: [] for found in ids}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from amas_orchestrator.domain.notices import Notice, NoticeKind
 
 from .postgres_pool import Connection, utc
@@ -24,7 +26,7 @@ SELECT n.* FROM orchestrator.approval_notices n JOIN orchestrator.approvals a ON
 WHERE NOT n.done AND n.due_at <= $1 AND a.state = 'pending' ORDER BY n.due_at, n.approval_id LIMIT $2
 """
 _MARK = """
-UPDATE orchestrator.approval_notices SET done = true
+UPDATE orchestrator.approval_notices SET done = true, sent = true
 WHERE approval_id = $1 AND kind = $2 AND number = $3 AND NOT done RETURNING true
 """
 
@@ -37,16 +39,18 @@ def notice_values(notice: Notice) -> list[Any]:
 async def due_notices(connection: Connection, now: datetime, limit: int) -> list[Notice]:
     """Notices that are due, the oldest first."""
     await connection.execute(_FORGET, now)
-    return [
-        Notice(
-            approval_id=row["approval_id"],
-            kind=NoticeKind(row["kind"]),
-            number=row["number"],
-            due_at=utc(row["due_at"]),
-            groups=tuple(row["groups"]),
-        )
-        for row in await connection.fetch(_DUE, now, limit)
-    ]
+    return [notice_of(row) for row in await connection.fetch(_DUE, now, limit)]
+
+
+def notice_of(row: asyncpg.Record) -> Notice:
+    """The notice of a row."""
+    return Notice(
+        approval_id=row["approval_id"],
+        kind=NoticeKind(row["kind"]),
+        number=row["number"],
+        due_at=utc(row["due_at"]),
+        groups=tuple(row["groups"]),
+    )
 
 
 async def mark_noticed(connection: Connection, notice: Notice) -> bool:

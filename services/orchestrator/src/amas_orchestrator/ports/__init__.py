@@ -6,6 +6,7 @@ Methods raise AmasError; OwnershipLost goes through everything. Nothing here kno
 from .engine import Body, Cancellations, Durable, Engine, EventWakes, Metrics
 from .neighbours import Actor, Administration, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
 from .stores import ApprovalStore, BundleInfo, BundleStore, ExecutorStore, RunStore
+from .webhooks import Compose, Outbox, WebhookSender
 
 __all__ = [
     "Actor",
@@ -16,6 +17,7 @@ __all__ = [
     "BundleInfo",
     "BundleStore",
     "Cancellations",
+    "Compose",
     "Decision",
     "Durable",
     "Enforced",
@@ -27,5 +29,7 @@ __all__ = [
     "Metrics",
     "ModelClient",
     "ModelReply",
+    "Outbox",
     "RunStore",
+    "WebhookSender",
 ]

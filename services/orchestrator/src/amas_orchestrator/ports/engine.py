@@ -105,3 +105,7 @@ class Metrics(Protocol):
     def taken_over(self) -> None:
         """A run was taken over from another executor."""
         ...
+
+    def webhook_sent(self, outcome: str) -> None:
+        """A webhook message was delivered, is to be retried, or was given up."""
+        ...
