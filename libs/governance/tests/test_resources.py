@@ -104,7 +104,25 @@ def test_the_price_of_a_day_is_the_latest_before_it() -> None:
     [
         ({"version": 1.2}, "spec.version", "expected a text, found 1.2"),
         ({"version": "1.2"}, "spec.version", "semantic version"),
-        ({"toolz": []}, "spec.toolz", "unknown field"),
+        ({"toolz": []}, "spec.toolz", "unknown field; did you mean tools?"),
+        ({"tools": [{"name": "a/b", "argument": {}}]}, "spec.tools.0.argument", "did you mean arguments?"),
+        ({"tools": [{"name": "a/b", "approval": {"of": []}}]}, "spec.tools.0.approval.of", "there are: escalate, "),
+        ({"model": {"route": "a", "rout": "b"}}, "spec.model.rout", "did you mean route?"),
+        (
+            {"tools": [{"name": "a/b", "arguments": {"properties": {"p": {"maxlength": 3}}}}]},
+            "spec.tools.0.arguments.properties.p.maxlength",
+            "unknown keyword of JSON Schema; did you mean maxLength?",
+        ),
+        (
+            {"tools": [{"name": "a/b", "arguments": {"properties": {"p": {"format": "urI"}}}}]},
+            "spec.tools.0.arguments.properties.p.format",
+            "unknown format",
+        ),
+        (
+            {"tools": [{"name": "a/b", "arguments": {"properties": {"p": {"type": "strng"}}}}]},
+            "spec.tools.0.arguments.properties.p.type",
+            "expected array, boolean",
+        ),
         ({"on_bound": "fail"}, "spec.on_bound", "unknown field"),
         ({"purpose": ""}, "spec.purpose", "at least 1"),
         ({"model": {"route": "Default"}}, "spec.model.route", "DNS-1123"),
@@ -117,7 +135,7 @@ def test_the_price_of_a_day_is_the_latest_before_it() -> None:
         ({"data": {"clearance": "secret"}}, "spec.data.clearance", "public, internal"),
         ({"data": {"categories": ["pi"]}}, "spec.data.categories.0", "'pii'"),
         ({"data": {"categories": ["pii", "pii"]}}, "spec.data.categories", "twice"),
-        ({"tools": [{"name": "git_log"}]}, "spec.tools.0.name", "matches"),
+        ({"tools": [{"name": "git_log"}]}, "spec.tools.0.name", "such as git/git_commit"),
         ({"tools": [{"name": "a/b"}, {"name": "a/b"}]}, "spec.tools.1.name", "a/b appears twice"),
         ({"tools": [{"name": "a/b", "approval": {"from": []}}]}, "spec.tools.0.approval.from", "at least 1"),
         ({"tools": [{"name": "a/b", "arguments": {"$ref": "#/x"}}]}, "spec.tools.0.arguments.$ref", "$ref"),
@@ -155,7 +173,7 @@ def test_the_price_of_a_day_is_the_latest_before_it() -> None:
         (
             {"output": {"schema": {"type": "object", "properties": {"a": {"pattern": "(a)\\1"}}}}},
             "spec.output.schema.properties.a.pattern",
-            "regex",
+            "expected a regular expression",
         ),
     ],
 )

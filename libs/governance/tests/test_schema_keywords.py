@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from amas_governance.json_schemas import SchemaRefused, check_schema
 from amas_governance.narrowing import merge_argument_schema, validate_arguments
+from amas_governance.schema_keywords import unknown
 
 PATH: dict[str, Any] = {"pathPrefixes": ["docs"]}
 TOOL: dict[str, Any] = {"type": "object", "properties": {"path": {"type": "string", "description": "The file."}}}
@@ -65,6 +66,21 @@ def test_names_and_values_are_no_keywords() -> None:
     schema = {"properties": {"hosts": {"type": "integer"}}, "const": {"hosts": 1, "pathPrefixes": 2}}
     check_schema(schema)
     assert validate_arguments(schema, {"hosts": 1, "pathPrefixes": 2}) == []
+
+
+def test_no_keyword_of_a_grant_is_unknown_or_misspelt() -> None:
+    """What no validator holds against a value is a problem: it would narrow nothing. Names are no keywords."""
+    fine = {"properties": {"maxlength": {"type": "string", "x-note": 1}}, "default": {"a": 1}, "pathPrefixes": ["docs"]}
+    assert unknown(fine) is None
+    for place in ("items", "not", "additionalProperties", "if", "contains"):
+        assert unknown({place: {"patern": "a"}}) == (
+            (place, "patern"),
+            "unknown keyword of JSON Schema; did you mean pattern?",
+        )
+    assert unknown({"allOf": [{}, {"format": "e-mail"}]}) == (
+        ("allOf", 1, "format"),
+        "unknown format; did you mean email?",
+    )
 
 
 def test_models_are_told_in_words() -> None:

@@ -47,7 +47,8 @@ def check_schema(schema: Any) -> None:
     try:
         jsonschema_rs.meta.validate({**schema, "$schema": DIALECT})
     except jsonschema_rs.ValidationError as error:
-        raise SchemaRefused(tuple(error.instance_path), _bounded(error.message)) from error
+        path = tuple(error.instance_path)
+        raise SchemaRefused(path, _expected(path) or _bounded(error.message)) from error
     misused = schema_keywords.misused(schema)
     if misused is not None:
         raise SchemaRefused(*misused)
@@ -63,6 +64,16 @@ def findings(schema: Mapping[str, Any], value: Any) -> list[SchemaFinding]:
         if len(found) == MAX_FINDINGS:
             break
     return found
+
+
+def _expected(path: tuple[str | int, ...]) -> str | None:
+    """What should stand at two places where authors slip most, and where the validator's own words help nobody."""
+    keywords = {
+        "type": "expected array, boolean, integer, null, number, object or string, or a list of them",
+        "pattern": "expected a regular expression (without look-around and back-references)",
+    }
+    named = len(path) > 1 and path[-2] in ("properties", "patternProperties", "$defs", "dependentSchemas")
+    return None if named or not path else keywords.get(str(path[-1]))
 
 
 def _canonical(schema: Mapping[str, Any]) -> bytes:
@@ -85,7 +96,7 @@ def _compiled(canonical: bytes) -> jsonschema_rs.Draft202012Validator:
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
         path = tuple(getattr(error, "instance_path", ()))
-        raise SchemaRefused(path, _bounded(getattr(error, "message", str(error)))) from error
+        raise SchemaRefused(path, _expected(path) or _bounded(getattr(error, "message", str(error)))) from error
 
 
 def _refuse_large(schema: dict[str, Any]) -> None:

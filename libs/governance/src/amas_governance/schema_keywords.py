@@ -6,7 +6,8 @@ that breaks them is refused. Under `not`, in a branch or in what is never applie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,27 @@ _LIST = ("allOf", "anyOf", "prefixItems")
 _NAMED = ("$defs", "dependentSchemas", "patternProperties", "properties")
 # Below these, breaking a keyword would not refuse the value.
 _INVERTING = ("not", "if", "oneOf", "contains", "contentSchema")
+# Draft 2020-12: core, applicators, validation, and annotations (which are no conditions, and known as such).
+_STANDARD = frozenset(
+    {*_ONE, *_LIST, *_NAMED, *_INVERTING, "$schema", "$id", "$ref", "$dynamicRef", "$anchor", "$dynamicAnchor"}
+    | {"$comment", "type", "enum", "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"}
+    | {"maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains"}
+    | {"maxProperties", "minProperties", "required", "dependentRequired", "format", "title", "description", "default"}
+    | {"deprecated", "readOnly", "writeOnly", "examples", "contentEncoding", "contentMediaType"}
+)
+_FORMATS = frozenset(
+    {"date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6", "uri"}
+    | {
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uuid",
+        "uri-template",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,23 @@ def misused(schema: Mapping[str, Any]) -> tuple[SchemaPath, str] | None:
     if used and referring:
         return (), "a schema with pathPrefixes or hosts may not use $ref below not, if, oneOf or contains"
     return None
+
+
+def unknown(schema: Mapping[str, Any]) -> tuple[SchemaPath, str] | None:
+    """The first keyword or format that no validator would hold a value against, with its place."""
+    for part, path, _ in _parts(schema):
+        for keyword in part:
+            if keyword not in _STANDARD and keyword not in KEYWORDS and not keyword.startswith("x-"):
+                return (*path, keyword), f"unknown keyword of JSON Schema{_close(keyword, (*_STANDARD, *KEYWORDS))}"
+        named = part.get("format", "uuid")
+        if named not in _FORMATS:
+            return (*path, "format"), f"unknown format{_close(str(named), _FORMATS)}"
+    return None
+
+
+def _close(wrong: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def with_words(schema: Any) -> Any:

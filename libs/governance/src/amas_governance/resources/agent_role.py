@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance import schema_keywords
 from amas_governance.extraction import FROM_TRUSTED, NotConstrained, check_constrained, uses_keyword
 from amas_governance.labels import Confidentiality
 from amas_governance.problems import FieldPath
@@ -55,9 +57,28 @@ def _self_contained(schema: dict[str, object]) -> dict[str, object]:
     return schema
 
 
-GrantSchema = Annotated[dict[str, Any], AfterValidator(_self_contained), AfterValidator(checked_schema)]
-ToolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[A-Za-z0-9_.-]{1,128}$", max_length=192)]
+_TOOL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[A-Za-z0-9_.-]{1,128}")
+
+
+def _tool_name(value: str) -> str:
+    if _TOOL_NAME.fullmatch(value) is None:
+        raise ValueError("expected the tool server and the tool, such as git/git_commit")
+    return value
+
+
+def _known_keywords(schema: dict[str, object]) -> dict[str, object]:
+    """JSON Schema ignores what it does not know; in a contract a misspelt keyword would narrow nothing."""
+    unknown = schema_keywords.unknown(schema)
+    if unknown is not None:
+        raise error_within(*unknown)
+    return schema
+
+
+ToolName = Annotated[str, AfterValidator(_tool_name)]
 """`server/tool`."""
+GrantSchema = Annotated[
+    dict[str, Any], AfterValidator(_self_contained), AfterValidator(checked_schema), AfterValidator(_known_keywords)
+]
 Group = Annotated[str, Field(min_length=1, max_length=255)]
 UntrustedStance = Literal["deny", "escalate", "trustedArguments", "allow"]
 """Strictest first."""

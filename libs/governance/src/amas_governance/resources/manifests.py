@@ -14,6 +14,7 @@ from amas_governance.problems import FieldPath, field_path
 
 from .agent_role import AgentRole
 from .budget import Budget
+from .field_names import fields_at, instead
 from .manifest_fields import API_VERSION, WITHIN
 from .model_provider import ModelProvider
 from .model_route import ModelRoute
@@ -74,14 +75,14 @@ def parse_manifest(manifest: Mapping[str, Any]) -> Resource:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise ManifestError([_explain(detail) for detail in _relevant(error)]) from None
+        raise ManifestError([_explain(model, detail) for detail in _relevant(error)]) from None
 
 
 def _relevant(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=True, include_input=True)
 
 
-def _explain(detail: ErrorDetails) -> tuple[FieldPath, str]:
+def _explain(model: type[Resource], detail: ErrorDetails) -> tuple[FieldPath, str]:
     path = _document_path(detail["loc"])
     kind = detail["type"]
     found = "" if kind == "missing" else _found(detail.get("input"))
@@ -89,7 +90,7 @@ def _explain(detail: ErrorDetails) -> tuple[FieldPath, str]:
     if kind == "missing":
         return path, "this field is required"
     if kind == "extra_forbidden":
-        return path, "unknown field"
+        return path, f"unknown field{instead(str(path[-1]), fields_at(model, path[:-1]))}"
     if kind == WITHIN:
         return (*path, *context["within"]), str(context["error"])
     if kind == "value_error":
