@@ -67,7 +67,7 @@ opa: ## Find the pinned OPA, or build it into the cache
 
 .PHONY: policies
 policies: opa ## Format, check and compile the policies
-	opa fmt --write policies
+	opa fmt --write policies services/policy-sidecar/opa
 	opa check --strict $$(find policies -name '*.rego')
 	scripts/build_policies.sh
 

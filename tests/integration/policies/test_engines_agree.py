@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from amas_policy_sidecar.adapters.opa_engine import OpaEngine
 from amas_policy_sidecar.adapters.wasm_engine import WasmEngine
 
 from .cases import Case, read_cases
@@ -12,16 +11,14 @@ pytestmark = pytest.mark.integration
 BUNDLE = "sha256:" + "0" * 64
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("case", list(read_cases()), ids=str)
-async def test_case_on_both_engines(case: Case, opa, policy_set):
+async def test_case_on_both_engines(case: Case, shared_beside, policy_set):
     """Each allowed and denied case holds on both engines, to the last word of the decision."""
-    embedded, server = WasmEngine(), OpaEngine(opa.url)
-    try:
-        await embedded.load(BUNDLE, policy_set)
-        await server.load(BUNDLE, policy_set)
-        decisions = [await engine.decide(BUNDLE, case.document) for engine in (embedded, server)]
-    finally:
-        await server.close()
+    decisions = []
+    for engine in (WasmEngine(), shared_beside.engine):
+        await engine.load(BUNDLE, policy_set)
+        decisions.append(await engine.decide(BUNDLE, case.document))
     assert decisions[0] == decisions[1]
     assert decisions[0]["effect"] == case.effect
     assert sorted(reason["code"] for reason in decisions[0]["reasons"]) == case.codes

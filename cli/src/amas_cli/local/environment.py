@@ -117,7 +117,6 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
             return {
                 **audit,
                 **redis,
-                "OPA_URL": "",
                 "TOOLS_WORKDIR": str(wiring.workspace),
                 "CREDENTIALS_DIR": str(home.credentials),
                 # Not every laptop can isolate: where it cannot, `amas status` says so.

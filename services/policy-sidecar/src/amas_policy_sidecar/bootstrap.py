@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from amas.policy.v1 import policy_pb2_grpc
 from amas_chassis.channels import ClientChannels
-from amas_chassis.clock import SystemClock
-from amas_chassis.service import GrpcService, ServiceSpec
-from amas_chassis.settings import load
+from amas_chassis.clock import Clock, SystemClock
+from amas_chassis.lifecycle import Hook
+from amas_chassis.service import GrpcService, Server, ServiceSpec
+from amas_chassis.settings import SettingsError, load
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adapters.audit_client import AuditClient, make_stub
@@ -16,9 +20,10 @@ from .adapters.mcp_tools import McpToolServers
 from .adapters.redis_quota import RedisQuota
 from .adapters.sandbox.host import SandboxMode, SandboxSettings
 from .adapters.transports import ToolSurroundings
+from .domain.engine_reports import AwaitedLogs
 from .entrypoints.grpc_api import PolicyServicer
-from .ports import PolicyEngine
-from .settings import Settings
+from .ports import AuditLog, PolicyEngine
+from .settings import PREFIX, Settings
 from .telemetry import Instruments
 from .usecases.attempts import Attempts
 from .usecases.call_tool import CallTool
@@ -60,7 +65,8 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     channels = ClientChannels(settings.tls_files(), NAME)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
-    engine = DecisionCache(_engine(settings, instruments), instruments.cached)
+    beside = _engine(settings, audit, clock, instruments)
+    engine = DecisionCache(beside.engine, instruments.cached)
     bundles = BundleStore(dropped=engine.forget)
     tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
     judge = JudgeAction(bundles, tools, engine, clock, secret=settings.pseudonym_secret())
@@ -91,9 +97,11 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         services=[GrpcService(_SERVICE, policy_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)],
         callers=CALLERS,
         checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
+        background=beside.background,
+        servers=beside.servers,
         on_drain=[attempts.drain, outcomes.flush],
         # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.
-        on_stop=[attempts.drain, outcomes.flush, tools.close, quota.close, channels.close],
+        on_stop=[attempts.drain, outcomes.flush, tools.close, quota.close, *beside.on_stop, channels.close],
     )
 
 
@@ -106,17 +114,48 @@ def _surroundings(settings: Settings) -> ToolSurroundings:
             mode=SandboxMode(settings.sandbox),
             workdir=settings.tools_workdir,
             programs=settings.program_folders(),
-            hidden=(settings.tls_key_file.parent, *([credentials] if credentials else [])),
+            hidden=settings.hidden_folders(),
             first_user=settings.sandbox_first_user,
         ),
     )
 
 
-def _engine(settings: Settings, instruments: Instruments) -> PolicyEngine:
-    if settings.opa_url:
-        from .adapters.opa_engine import OpaEngine
+@dataclass(frozen=True)
+class _Engine:
+    """A back end of the policy engine, and what the service must run for it."""
 
-        return OpaEngine(settings.opa_url)
-    from .adapters.wasm_engine import WasmEngine
+    engine: PolicyEngine
+    servers: Sequence[Server] = ()
+    background: Sequence[Hook] = ()
+    on_stop: Sequence[Hook] = ()
 
-    return WasmEngine(instruments.engine_fault)
+
+def _engine(settings: Settings, audit: AuditLog, clock: Clock, instruments: Instruments) -> _Engine:
+    opa = settings.opa()
+    if opa is None:
+        from .adapters.wasm_engine import WasmEngine
+
+        return _Engine(WasmEngine(instruments.engine_fault))
+    from .adapters.opa_engine import OpaEngine
+    from .adapters.opa_revisions import OpaRevisions
+    from .adapters.opa_signatures import BundleSigner
+    from .entrypoints.opa_api import OpaApi
+    from .usecases.await_engine_logs import AwaitEngineLogs
+    from .usecases.record_engine_decisions import RecordEngineDecisions
+
+    try:
+        signer = BundleSigner(opa.signing_key_file, opa.signing_key_id)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}OPA_SIGNING_KEY_FILE: {error}") from None
+    revisions, awaited = OpaRevisions(signer, clock), AwaitedLogs()
+    awaiting = AwaitEngineLogs(awaited, clock, instruments)
+    engine = OpaEngine(opa.socket, revisions, on_answer=awaiting.answered, on_fault=instruments.engine_fault)
+    record = RecordEngineDecisions(audit, awaited, instruments)
+    api = OpaApi(opa.api_listen, opa.token_file, revisions, record, awaited, instruments)
+    return _Engine(
+        engine,
+        servers=[api],
+        background=[revisions.tend, awaiting.tend],
+        # The log of the last decisions comes before the channel to audit closes.
+        on_stop=[engine.close, api.close],
+    )

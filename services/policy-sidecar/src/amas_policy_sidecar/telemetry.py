@@ -13,6 +13,8 @@ from .domain.model import CallResult, Decision
 
 # Seconds: from a file read to a slow external service at its time-out.
 _CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# What becomes of the log of a decision: recorded, refused by audit, unreadable, or missing: it never came.
+ENGINE_LOG_RESULTS = ("recorded", "refused", "unreadable", "missing")
 
 # A question was answered from memory, joined an equal one that was under way, or was asked.
 CACHE_RESULTS = ("hit", "joined", "miss")
@@ -55,6 +57,14 @@ class Instruments:
             ("server", "result"),
             registry=registry,
         )
+        self._engine_logs = Counter(
+            "amas_policy_engine_logs",
+            "Decisions of the policy engine by what became of their log.",
+            ("result",),
+            registry=registry,
+        )
+        for result in ENGINE_LOG_RESULTS:
+            self._engine_logs.labels(result)
 
     def decided(self, decision: Decision, asked_by: str) -> None:
         """One decision; `asked_by` is enforce, or decide_ with tool, model, delegation or administration."""
@@ -77,3 +87,7 @@ class Instruments:
     def started(self, server: str, *, well: bool) -> None:
         """One try to begin a session with a tool server."""
         self._starts.labels(server, "ok" if well else "failed").inc()
+
+    def engine_logs(self, result: str, number: int) -> None:
+        """Logs of decisions with one of ENGINE_LOG_RESULTS."""
+        self._engine_logs.labels(result).inc(number)

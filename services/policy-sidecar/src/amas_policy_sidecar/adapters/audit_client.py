@@ -16,6 +16,7 @@ from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
+from opentelemetry import trace
 
 from amas_policy_sidecar.domain.errors import unavailable
 from amas_policy_sidecar.domain.model import Event
@@ -92,14 +93,15 @@ async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
 
 def _to_wire(event: Event) -> audit_pb2.AuditEvent:
     context = event.context
+    trace_id, span_id = _trace(event)
     wire = audit_pb2.AuditEvent(
         id=event.id,
         type=event.type,
         tenant=context.principal.tenant,
         run_id=context.run_id,
         step=context.step,
-        trace_id=telemetry.current_trace_id(),
-        span_id=telemetry.current_span_id(),
+        trace_id=trace_id,
+        span_id=span_id,
         principal=context.principal.subject,
         role=context.role,
         role_version=event.role_version,
@@ -108,6 +110,13 @@ def _to_wire(event: Event) -> audit_pb2.AuditEvent:
     )
     wire.time.FromDatetime(event.time)
     return wire
+
+
+def _trace(event: Event) -> tuple[str, str]:
+    if not event.traceparent:
+        return telemetry.current_ids()
+    span = trace.get_current_span(telemetry.context_from_traceparent(event.traceparent)).get_span_context()
+    return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else ("", "")
 
 
 def _data(text: str) -> Mapping[str, Any]:

@@ -245,7 +245,10 @@ class LiveServer:
 
 @dataclass(frozen=True)
 class Event:
-    """A record for audit. `data` becomes a JSON object; it holds no secret."""
+    """A record for audit. `data` becomes a JSON object; it holds no secret.
+
+    `traceparent` names the trace that it belongs to, where that is not the current one.
+    """
 
     id: str
     type: str
@@ -253,3 +256,4 @@ class Event:
     context: ActionContext
     role_version: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str = ""
