@@ -15,7 +15,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
-from amas_orchestrator.domain.conversation import ToolInfo
+from amas_orchestrator.domain.conversation import ServerOffer, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
 from amas_orchestrator.domain.requirement import Requirement
@@ -142,8 +142,8 @@ class FakeEnforcer:
             reasons = (Reason("ADMIN_ROLE_MISSING", "policy says no"),)
         return Decision("d", "deny" if reasons else "allow", reasons, (), bundle.digest, "sha256:act")
 
-    async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
-        return self.tools, "sha256:live", "sha256:accepted"
+    async def describe(self, bundle: str, server: str, tenant: str) -> ServerOffer:
+        return ServerOffer(self.tools, "sha256:live", "sha256:accepted", '[{"name":"read"}]')
 
 
 def digest_of(actor: Actor, tool: str, arguments: Json) -> str:

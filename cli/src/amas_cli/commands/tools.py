@@ -1,7 +1,7 @@
 """`amas tools accept`: accept what a tool server offers now, after seeing it."""
 
 import copy
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,10 +22,14 @@ async def accept(
     principal: As = "",
     server: Server = "",
 ) -> int:
-    """Pin a tool server to the tools that it offers now. Until then a changed list of tools is refused."""
+    """Show what a tool server offers now against what was accepted, and accept it. Until then a change is held."""
+    from amas_governance.pins import tool_list_pin
+
     from amas_cli.output.documents import yaml_text
+    from amas_cli.output.printable import printable
     from amas_cli.output.prompt import confirm, interactive
     from amas_cli.output.terminal import line
+    from amas_cli.output.tool_offer import offer_lines
 
     from .resources import applied
     from .session import gateway
@@ -34,33 +38,25 @@ async def accept(
         described = await api.tool_server(name)
         found = await api.resources("ToolServer", name)
         manifest = copy.deepcopy(found[0]["manifest"])
-        for text in offer_lines(described, manifest):
+        spec, offer = manifest["spec"], described.get("offer") or []
+        # What is accepted is what is shown, whatever pin the answer names.
+        pin = tool_list_pin(offer)
+        same = pin == spec.get("pin")
+        before = offer if same else spec.get("accepted")
+        for text in offer_lines(offer, before, set(spec.get("tools") or ())):
             line(text)
-        pin = str(described.get("pin", ""))
-        if pin == manifest["spec"].get("pin"):
+        line(f"offered now  {pin}")
+        line(f"accepted     {printable(str(spec.get('pin') or 'nothing yet'))}")
+        if same and spec.get("accepted") is not None:
             line(f"toolserver/{name} unchanged")
             return ExitCode.OK
-        if not yes:
+        # What has the accepted pin was accepted, and only its text is not on record yet.
+        if not (yes or same):
             if not interactive():
                 raise CliError("Accepting needs a yes.", next_step="add --yes", exit_code=ExitCode.USAGE)
             if not await confirm(f"Accept {pin}?"):
                 return ExitCode.FAILED
-        manifest["spec"]["pin"] = pin
+        spec["pin"], spec["accepted"] = pin, offer
         await applied(api, [(f"toolserver/{name}", yaml_text(manifest))])
     line(f"toolserver/{name} accepted")
     return ExitCode.OK
-
-
-def offer_lines(described: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
-    """What the server offers against what the resource grants: `+` new, `-` gone, ` ` both."""
-    from amas_cli.output.printable import printable, shortened
-
-    granted = set(manifest.get("spec", {}).get("tools") or ())
-    offered = {str(tool.get("name", "")): str(tool.get("description", "")) for tool in described.get("tools") or ()}
-    lines = []
-    for name in sorted(offered.keys() | granted):
-        mark = " " if name in offered and name in granted else "+" if name in offered else "-"
-        lines.append(f"{mark} {printable(name)}  {shortened(offered.get(name, 'not offered any more'), 80)}")
-    lines.append(f"offered now  {printable(str(described.get('pin', '')))}")
-    lines.append(f"accepted     {printable(str(described.get('accepted_pin') or 'nothing yet'))}")
-    return lines

@@ -5,6 +5,8 @@ An approver decides by what stands on the screen, so escape sequences and direct
 
 import unicodedata
 
+from amas_governance.visible import hidden_characters
+
 ELLIPSIS = "…"
 _SHOWN = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -27,7 +29,8 @@ def _character(character: str, multiline: bool) -> str:
         return character
     if character in _SHOWN:
         return _SHOWN[character]
-    # Cc: control, Cf: format (direction overrides, zero width), Cs: lone surrogates, Zl and Zp: separators.
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+    # Cc: control, Cf: format (direction overrides, zero width), Cs: lone surrogates, Zl and Zp: separators. Fillers and
+    # variation selectors, which are letters and marks by category, are as invisible.
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or hidden_characters(character):
         return f"\\u{{{ord(character):04x}}}"
     return character

@@ -13,8 +13,8 @@ from .canonical import digest
 PINNED_FIELDS = ("name", "description", "inputSchema", "outputSchema", "annotations")
 
 
-def tool_list_pin(tools: Iterable[Mapping[str, Any]]) -> str:
-    """Digest of a tool list as `tools/list` of MCP gives it (JSON objects, camelCase names).
+def pinned_tools(tools: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a pin covers of a tool list as `tools/list` of MCP gives it (JSON objects, camelCase names).
 
     The list is sorted by name; a field that is absent or null is left out. Raises ValueError for a tool without a
     name and for two tools of one name, since such a list does not say which of them would be called.
@@ -25,4 +25,9 @@ def tool_list_pin(tools: Iterable[Mapping[str, Any]]) -> str:
         raise ValueError("a tool has no name")
     if len(set(names)) != len(names):
         raise ValueError("two tools have the same name")
-    return digest(sorted(pinned, key=lambda tool: str(tool["name"])))
+    return sorted(pinned, key=lambda tool: str(tool["name"]))
+
+
+def tool_list_pin(tools: Iterable[Mapping[str, Any]]) -> str:
+    """Digest of what a pin covers of a tool list; raises ValueError like `pinned_tools`."""
+    return digest(pinned_tools(tools))

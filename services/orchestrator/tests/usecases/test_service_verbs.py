@@ -279,7 +279,8 @@ async def test_resources_are_listed_in_pages(made: World) -> None:
     assert [resource.metadata.name for resource in only] == ["worker"]
     with pytest.raises(AmasError, match="TOOL_SERVER_NOT_FOUND"):
         await read.describe_tool_server(DEVELOPER, "nothing")
-    assert (await read.describe_tool_server(DEVELOPER, "notes"))[1:] == ("sha256:live", "sha256:accepted")
+    offer = await read.describe_tool_server(DEVELOPER, "notes")
+    assert (offer.pin, offer.accepted_pin) == ("sha256:live", "sha256:accepted")
 
 
 class _Executors:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from amas_governance.labels import Confidentiality, Integrity, Label
+from amas_governance.pins import tool_list_pin
 from amas_governance.quantities import Duration, RateLimit, Size
 
 from .manifest_fields import (
@@ -38,6 +39,10 @@ class StdioTransport(Model):
 
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)]
     sandbox: Sandbox = Field(default_factory=Sandbox)
+
+
+# Tools of a list that was accepted: as many as a server may offer.
+MAX_ACCEPTED = 512
 
 
 class TlsOptions(Model):
@@ -123,7 +128,15 @@ class ToolServerSpec(Model):
         Field(min_length=1, max_length=MAX_ITEMS),
     ]
     pin: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    accepted: Annotated[list[dict[str, Any]], Field(max_length=MAX_ACCEPTED)] | None = None
+    """The tools as they were when they were accepted, so that a change can be shown: what `pin` is the digest of."""
     limits: ServerLimits = Field(default_factory=ServerLimits)
+
+    @model_validator(mode="after")
+    def _accepted_is_pinned(self) -> Self:
+        if self.accepted is not None and tool_list_pin(self.accepted) != self.pin:
+            raise ValueError("`accepted` is not what `pin` is the digest of: `amas tools accept` writes both")
+        return self
 
     def result_label(self, tool: str) -> Label:
         """Label of the results of a tool: its own if it states one, else the server's."""

@@ -16,7 +16,7 @@ from amas_governance.canonical import JsonRefused, canonical_json, parse_json
 from amas_governance.labels import Integrity, Label
 from amas_governance.provenance import TrustedValues
 
-from amas_orchestrator.domain.conversation import ToolInfo
+from amas_orchestrator.domain.conversation import ServerOffer, ToolInfo
 from amas_orchestrator.domain.model import Json, Principal
 from amas_orchestrator.ports import Actor, Decision, Enforced, Grant
 
@@ -139,14 +139,15 @@ class PolicyClient:
         )
         return decision_of(response.decision)
 
-    async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
+    async def describe(self, bundle: str, server: str, tenant: str) -> ServerOffer:
         """See Enforcer."""
         request = policy_pb2.DescribeToolServerRequest(bundle=bundle, server=server)
         response = await with_bundle(
             lambda: self._client.stub.DescribeToolServer(request, timeout=LOAD_SECONDS),
             lambda: self._load(tenant, bundle),
         )
-        return [_tool(tool) for tool in response.tools], response.pin, response.accepted_pin
+        tools = [_tool(tool) for tool in response.tools]
+        return ServerOffer(tools, response.pin, response.accepted_pin, response.offer_json)
 
     async def _load(self, tenant: str, digest: str) -> object:
         content = await self._content(tenant, digest)

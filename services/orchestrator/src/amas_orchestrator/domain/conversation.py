@@ -30,6 +30,17 @@ _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
+class ServerOffer:
+    """What a live tool server offers, the pin that accepting it would write, the one that was accepted, and the
+    definitions that the pin covers as JSON text."""
+
+    tools: list[ToolInfo]
+    pin: str
+    accepted_pin: str
+    offer_json: str
+
+
+@dataclass(frozen=True)
 class ToolInfo:
     """A tool on offer: `server/tool`, its argument schema, its effect and whether it may be repeated."""
 

@@ -172,18 +172,18 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         self, request: pb.DescribeToolServerRequest, context: Any
     ) -> pb.DescribeToolServerResponse:
         """Shows what a live tool server offers."""
-        tools, pin, accepted = await self._use.read_resources.describe_tool_server(
-            principal_of(request.principal), request.server
-        )
+        offer = await self._use.read_resources.describe_tool_server(principal_of(request.principal), request.server)
         described = [
             pb.ToolDescription(
                 name=tool.name,
                 description=tool.description,
                 arguments_schema_json=canonical_json(tool.schema).decode(),
             )
-            for tool in tools
+            for tool in offer.tools
         ]
-        return pb.DescribeToolServerResponse(tools=described, pin=pin, accepted_pin=accepted)
+        return pb.DescribeToolServerResponse(
+            tools=described, pin=offer.pin, accepted_pin=offer.accepted_pin, offer_json=offer.offer_json
+        )
 
 
 def _change(change: Change) -> resource_pb2.ResourceChange:

@@ -12,7 +12,7 @@ from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.approvals import Answer
-from amas_orchestrator.domain.conversation import ToolInfo
+from amas_orchestrator.domain.conversation import ServerOffer, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
 from amas_orchestrator.domain.requirement import Requirement
@@ -132,7 +132,7 @@ class Enforcer(Protocol):
         """Whether the actor may hand a sub-task to another role; the decision is on record when it is answered."""
         ...
 
-    async def describe(self, bundle: str, server: str, tenant: str) -> tuple[list[ToolInfo], str, str]:
+    async def describe(self, bundle: str, server: str, tenant: str) -> ServerOffer:
         """What a live tool server offers, the pin of that, and the accepted pin (empty: none)."""
         ...
 

@@ -7,7 +7,7 @@ from amas_chassis.pagination import decode_token, encode_token
 from amas_governance.bundle import Bundle
 from amas_governance.resources import Resource
 
-from amas_orchestrator.domain.conversation import ToolInfo
+from amas_orchestrator.domain.conversation import ServerOffer
 from amas_orchestrator.domain.model import Principal
 from amas_orchestrator.ports import BundleInfo, BundleStore, Enforcer
 
@@ -52,7 +52,7 @@ class ReadResources:
             raise AmasError(ErrorKind.NOT_FOUND, "BUNDLE_NOT_FOUND", "there is no such bundle")
         return found
 
-    async def describe_tool_server(self, principal: Principal, server: str) -> tuple[list[ToolInfo], str, str]:
+    async def describe_tool_server(self, principal: Principal, server: str) -> ServerOffer:
         """What the live server offers, the pin that this would have, and the pin that was accepted."""
         info, bundle = await self.bundle(principal.tenant, "")
         if bundle.tool_server(server) is None:

@@ -51,23 +51,26 @@ def _forms(value: str) -> set[str]:
     forms: set[str] = set()
     for secret in {value, value.split()[-1]}:
         if len(secret) >= _MIN_MASKED:
-            forms |= _escaped(secret)
-            forms |= {form for form in _encoded(secret.encode()) if len(form) >= _MIN_ENCODED}
+            # Whole texts are encoded as often as they are JSON before: then the escaped form is what is encoded.
+            written = {secret, *_json(secret)}
+            forms |= {*written, *(form for text in written for form in _escaped(text))}
+            forms |= {form for text in written for form in _encoded(text.encode()) if len(form) >= _MIN_ENCODED}
     return forms
 
 
-def _escaped(secret: str) -> set[str]:
-    percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+def _json(text: str) -> set[str]:
+    return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+
+
+def _escaped(text: str) -> set[str]:
+    percent = {quote(text, safe=""), quote(text), quote_plus(text)}
     lower = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in percent}
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    # Escaped twice: JSON within JSON.
-    twice = {json.dumps(form)[1:-1] for form in escaped}
-    return {secret, html.escape(secret), *percent, *lower, *escaped, *twice}
+    return {html.escape(text), repr(text)[1:-1], *percent, *lower, *_json(text)}
 
 
 def _encoded(secret: bytes) -> set[str]:
     pairs = secret.hex()
-    spaced = {form.hex(separator) for form in (secret,) for separator in (" ", ":")}
+    spaced = {secret.hex(separator) for separator in (" ", ":")}
     found = {pairs, pairs.upper(), *spaced, *(form.upper() for form in spaced)}
     escaped = "".join(f"\\x{byte:02x}" for byte in secret)
     for offset in range(3):

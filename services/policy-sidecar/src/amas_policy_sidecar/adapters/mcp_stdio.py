@@ -19,11 +19,11 @@ from typing import Any
 
 import anyio
 import mcp_types as types
+from amas_governance.visible import visible
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
 
 from amas_policy_sidecar.domain.errors import ToolFailed
-from amas_policy_sidecar.domain.visible import visible
 
 from .sandbox.program import EXIT_NO_SANDBOX, launcher_command, sent
 

@@ -236,11 +236,12 @@ class GrantedTool:
 
 @dataclass(frozen=True)
 class LiveServer:
-    """What a live tool server offers, the pin of that, and the pin that the bundle accepted (or empty)."""
+    """What a live tool server offers (`offer`: verbatim), its pin, and the pin that the bundle accepted (or empty)."""
 
     tools: Sequence[GrantedTool]
     pin: str
     accepted_pin: str
+    offer: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

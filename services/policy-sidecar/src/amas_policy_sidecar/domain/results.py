@@ -9,9 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from amas_governance.visible import MARK, cleaned, visible
+
 from .data_flow import Hiding
 from .model import ToolAnswer
-from .visible import MARK, cleaned, visible
 
 # Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: with escapes and the
 # rest of the event both fit into one audit event (1 MiB).

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
+from amas_governance.canonical import canonical_json
 
 from amas_policy_sidecar.usecases.decide_action import DecideAction
 from amas_policy_sidecar.usecases.decide_administration import DecideAdministration
@@ -84,5 +85,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         """See policy.proto."""
         live = await self._describe(request.bundle, request.server)
         return policy_pb2.DescribeToolServerResponse(
-            tools=[wire.write_tool(tool) for tool in live.tools], pin=live.pin, accepted_pin=live.accepted_pin
+            tools=[wire.write_tool(tool) for tool in live.tools],
+            pin=live.pin,
+            accepted_pin=live.accepted_pin,
+            offer_json=canonical_json(list(live.offer)).decode(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.pins import pinned_tools
 
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import GrantedTool, LiveServer
@@ -43,4 +44,5 @@ class DescribeToolServer:
             )
             for tool in live
         ]
-        return LiveServer(tools=tools, pin=pin, accepted_pin=server.spec.pin or "")
+        offer = pinned_tools(tool.definition for tool in live)
+        return LiveServer(tools=tools, pin=pin, accepted_pin=server.spec.pin or "", offer=offer)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.narrowing import merge_argument_schema
+from amas_governance.visible import visible
 
 from amas_policy_sidecar.domain.contract import Contract, Grant, resolve_contract, resolve_grant
 from amas_policy_sidecar.domain.errors import Denied
@@ -47,7 +48,8 @@ class ListTools:
             schema = merge_argument_schema(schema, narrowing)
         return GrantedTool(
             name=grant.tool,
-            description=tool.description,
+            # It was accepted as it is; what a reader cannot see is all the same not for a model to obey.
+            description=visible(tool.description),
             arguments_schema=schema,
             effect=grant.effect,
             idempotent=grant.idempotent,

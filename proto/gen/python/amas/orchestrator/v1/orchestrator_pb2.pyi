@@ -664,8 +664,11 @@ class DescribeToolServerResponse(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     PIN_FIELD_NUMBER: _builtins.int
     ACCEPTED_PIN_FIELD_NUMBER: _builtins.int
+    OFFER_JSON_FIELD_NUMBER: _builtins.int
     pin: _builtins.str
     accepted_pin: _builtins.str
+    offer_json: _builtins.str
+    """What the pin covers, verbatim: a JSON list of tool definitions."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolDescription]: ...
     def __init__(
@@ -674,10 +677,11 @@ class DescribeToolServerResponse(_message.Message):
         tools: _abc.Iterable[Global___ToolDescription] | None = ...,
         pin: _builtins.str = ...,
         accepted_pin: _builtins.str = ...,
+        offer_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_pin", b"accepted_pin", "pin", b"pin", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_pin", b"accepted_pin", "offer_json", b"offer_json", "pin", b"pin", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

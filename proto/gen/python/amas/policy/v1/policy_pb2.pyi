@@ -565,10 +565,13 @@ class DescribeToolServerResponse(_message.Message):
     TOOLS_FIELD_NUMBER: _builtins.int
     PIN_FIELD_NUMBER: _builtins.int
     ACCEPTED_PIN_FIELD_NUMBER: _builtins.int
+    OFFER_JSON_FIELD_NUMBER: _builtins.int
     pin: _builtins.str
     """`sha256:<hex>` over the canonical JSON of the tool list."""
     accepted_pin: _builtins.str
     """Pin that the bundle holds; empty when none was accepted."""
+    offer_json: _builtins.str
+    """What the pin covers, verbatim: a JSON list of tool definitions, for showing what accepting would accept."""
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]: ...
     def __init__(
@@ -577,10 +580,11 @@ class DescribeToolServerResponse(_message.Message):
         tools: _abc.Iterable[Global___Tool] | None = ...,
         pin: _builtins.str = ...,
         accepted_pin: _builtins.str = ...,
+        offer_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_pin", b"accepted_pin", "pin", b"pin", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_pin", b"accepted_pin", "offer_json", b"offer_json", "pin", b"pin", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,12 @@ _FRAMING = re.compile(
 )
 
 
+def hidden_characters(text: str) -> list[str]:
+    """The control and invisible characters of a text, each once, by number: `U+E0041`. A line end is none."""
+    found = set(_HIDDEN.findall(text.replace("\r\n", "\n")))
+    return [f"U+{ord(character):04X}" for character in sorted(found)]
+
+
 def visible(text: str) -> str:
     """The text with a mark in place of everything that acts unseen."""
     return cleaned(text)[0]
