@@ -54,7 +54,7 @@ def tool_server(**spec: Any) -> dict[str, Any]:
     }
 
 
-ROUTE = {
+ROUTE: dict[str, Any] = {
     "apiVersion": API,
     "kind": "ModelRoute",
     "metadata": {"name": "default"},
@@ -70,6 +70,6 @@ COMMIT = {
 PUBLISHER = role("publisher", [{"name": "git/log"}, COMMIT])
 
 
-def bundle(*manifests: Mapping[str, Any]) -> Bundle:
+def bundle(*manifests: Mapping[str, Any], route: Mapping[str, Any] | None = None) -> Bundle:
     """A bundle of these resources and a route, without policies."""
-    return Bundle.build([parse_manifest(manifest) for manifest in (*manifests, ROUTE)], PolicySet())
+    return Bundle.build([parse_manifest(manifest) for manifest in (*manifests, route or ROUTE)], PolicySet())

@@ -9,7 +9,7 @@ from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import Effect, ModelAction, Principal, ToolAction
 
 from .fakes import ALLOW, DENY, World, escalating
-from .manifests import COMMIT, bundle, role, tool_server
+from .manifests import COMMIT, ROUTE, bundle, role, tool_server
 
 MESSAGE = '{"message":"docs: notes"}'
 
@@ -92,3 +92,21 @@ async def test_policy_denies_models_too() -> None:
     for answer in (DENY, escalating, {"effect": "allow"}):
         world.engine.answer = answer
         assert (await world.decide.model(world.context(), ModelAction("default"))).effect is Effect.DENY
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "category", "effect"),
+    [
+        ("refuse", "pii", Effect.DENY),
+        ("pseudonymise", "pii", Effect.ALLOW),
+        ("pseudonymise", "phi", Effect.DENY),
+    ],
+)
+async def test_a_route_admits_what_it_replaces(otherwise: str, category: str, effect: Effect) -> None:
+    """I6: a label with personal data passes where the model gets tokens; what no detector finds does not."""
+    route = {**ROUTE, "spec": {**ROUTE["spec"], "clearance": {"confidentiality": "internal", "otherwise": otherwise}}}
+    reader = role("publisher", [COMMIT], data={"categories": ["pii", "phi"]})
+    world = World(bundle=bundle(reader, tool_server(), route=route))
+    label = Label(Confidentiality.INTERNAL, frozenset({category}), Integrity.TRUSTED)
+    decision = await world.decide.model(world.context(label=label), ModelAction("default"))
+    assert decision.effect is effect

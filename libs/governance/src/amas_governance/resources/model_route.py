@@ -83,12 +83,26 @@ class RouteTimeout(Model):
     total: Duration = 120.0
 
 
+REPLACEABLE = frozenset({"pci", "pii", "secret"})
+"""Categories that detectors find in texts; a diagnosis in words, say, is found by none."""
+
+
 class RouteClearance(Model):
     """Which data may go to the targets, and what happens to other data."""
 
     confidentiality: ConfidentialityLevel = Confidentiality.INTERNAL
     categories: Categories = ()
     otherwise: Literal["refuse", "pseudonymise"] = "refuse"
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """Categories of which tokens go to the targets in place of what detectors find."""
+        return frozenset() if self.otherwise == "refuse" else REPLACEABLE - frozenset(self.categories)
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """Categories that a request may carry: those that the targets may see, and those that are replaced."""
+        return frozenset(self.categories) | self.replaced
 
 
 class MemoCache(Model):

@@ -18,8 +18,6 @@ from .errors import body_invalid
 from .json_texts import TooDeepError, joined, rewritten
 from .pseudonyms import TOKEN, Pseudonyms, TooManyPseudonymsError
 
-# Categories that detectors find; data of any other one cannot be replaced.
-FINDABLE = frozenset({"pci", "pii", "secret"})
 # Parts of messages that are texts; pictures, sounds and files cannot be looked into.
 _TEXT_PARTS = frozenset({"text", "refusal", "input_text", "output_text"})
 
@@ -41,12 +39,11 @@ def clearance(spec: RouteClearance, label: Label, fields: dict[str, Any], *, rou
         if uncleared:
             raise _exceeded(spec, label, route, "the route is not cleared for data of this category")
         return Cleared(fields)
-    if uncleared - FINDABLE:
+    if uncleared - spec.replaced:
         raise _exceeded(spec, label, route, "data of this category cannot be pseudonymised")
     if uncleared and _is_opaque(fields):
         raise _exceeded(spec, label, route, "only texts can be pseudonymised")
-    wanted = FINDABLE - frozenset(spec.categories)
-    return _pseudonymised(fields, wanted) if wanted else Cleared(fields)
+    return _pseudonymised(fields, spec.replaced) if spec.replaced else Cleared(fields)
 
 
 def _pseudonymised(fields: dict[str, Any], categories: frozenset[str]) -> Cleared:

@@ -8,7 +8,6 @@ from amas_governance.bundle import Bundle
 from amas_governance.dlp import prepare
 
 from amas_ai_router.domain.bounded_cache import BoundedCache
-from amas_ai_router.domain.clearance import FINDABLE
 from amas_ai_router.domain.errors import bundle_invalid, bundle_unknown
 from amas_ai_router.domain.routing import Routing, compile_routing
 from amas_ai_router.ports import BundleStore
@@ -73,5 +72,5 @@ def _parse(content: bytes) -> Routing:
         if route.spec.response.redact:
             prepare(frozenset(route.spec.response.redact))
         if route.spec.clearance.otherwise == "pseudonymise":
-            prepare(FINDABLE - frozenset(route.spec.clearance.categories))
+            prepare(route.spec.clearance.replaced)
     return routing
