@@ -197,3 +197,14 @@ def test_what_leaves_is_described_and_compared() -> None:
     ]
     assert next(iter(diff_dlp(loose, strict))) == ("loses", "personal data may not leave")
     assert list(diff_dlp(strict, strict)) == []
+
+
+def test_autonomy_is_described_and_compared() -> None:
+    """Who reads the words knows what a burnt error budget leads to; a budget that goes is a gain."""
+    governed = {"autonomy": {"objective": "95%", "window": "24h", "pendingApprovals": 5}}
+    text = describe_role(role(**governed))
+    assert "none once 5% of those within 24h have (few are reckoned as 100)" in text
+    assert "while 5 approvals wait, what would need another is refused" in text
+    assert [change.split(":")[0] for change in changes({}, governed)] == ["loses"]
+    assert changes(governed, {}) == ["gains: its autonomy follows no error budget any more"]
+    assert [change.split(":")[0] for change in changes(governed, {"autonomy": {"objective": "90%"}})] == ["changes"]

@@ -7,6 +7,7 @@
 package amas.main
 
 import data.amas.administration.access as administration
+import data.amas.autonomy.error_budget
 import data.amas.delegation.chain
 import data.amas.escalation.risk
 import data.amas.flow.clearance
@@ -54,7 +55,7 @@ denials contains reason if some reason in (tool_access.deny | model_access.deny)
 
 denials contains reason if some reason in (chain.deny | administration.deny)
 
-denials contains reason if some reason in ((risk.deny | integrity.deny) | dlp.deny)
+denials contains reason if some reason in ((risk.deny | integrity.deny) | (dlp.deny | error_budget.deny))
 
 # Administration moves no data of a run, so it carries no label and nobody's clearance is asked about.
 denials contains reason if {
@@ -67,7 +68,14 @@ denials contains {"code": "APPROVERS_CONFLICT", "message": "no group may approve
 	count(requirement.from) == 0
 }
 
-escalations := ((approval.escalate | integrity.escalate) | risk.escalate) | dlp.escalate
+# Only where somebody new would be asked.
+denials contains reason if {
+	count(escalations) > 0
+	not approved
+	some reason in error_budget.busy
+}
+
+escalations := (((approval.escalate | integrity.escalate) | risk.escalate) | dlp.escalate) | error_budget.escalate
 
 allowances := ((((tool_access.allow | model_access.allow) | integrity.allow) | chain.allow) | administration.allow) | approved_reason
 
@@ -99,3 +107,5 @@ asking contains integrity.requirement if count(integrity.escalate) > 0
 asking contains risk.requirement if count(risk.escalate) > 0
 
 asking contains dlp.requirement if count(dlp.escalate) > 0
+
+asking contains error_budget.requirement if count(error_budget.escalate) > 0

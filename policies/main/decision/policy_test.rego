@@ -9,6 +9,7 @@ base := {
 	"grant": {"tool": "git/git_log", "untrusted": "escalate", "approval": null},
 	"context": {"label": {"confidentiality": "internal", "categories": [], "integrity": "trusted"}},
 	"approval": null,
+	"autonomy": null,
 }
 
 test_allows if main.decision.effect == "allow" with input as base
@@ -89,4 +90,15 @@ test_a_risk_too_high_is_denied if {
 test_data_above_a_clearance_is_denied if {
 	altered := json.patch(base, [{"op": "replace", "path": "/context/label/confidentiality", "value": "restricted"}])
 	main.decision.reasons[0].code == "CLEARANCE_EXCEEDED" with input as altered
+}
+
+burning := json.patch(base, [
+	{"op": "replace", "path": "/action/effect", "value": "external"},
+	{"op": "replace", "path": "/autonomy", "value": {"role": {"level": "reduced"}, "service": {"level": "full"}, "approvers": {"waiting": 1, "capacity": 2}}},
+])
+
+test_a_burning_budget_escalates_while_approvers_have_time if {
+	main.decision.effect == "escalate" with input as burning
+	busy := json.patch(burning, [{"op": "replace", "path": "/autonomy/approvers/waiting", "value": 2}])
+	main.decision.reasons[0].code == "APPROVERS_BUSY" with input as busy
 }

@@ -178,6 +178,11 @@ class FakeApprovals:
             found = self.stored[approval_id] = replace(found, state=ApprovalState.EXPIRED)
         return found
 
+    async def waiting(self, tenant: str, now: datetime) -> int:
+        return sum(
+            a.tenant == tenant and a.state is ApprovalState.PENDING and a.expires_at > now for a in self.stored.values()
+        )
+
     async def others_pending(self, run_id: str, approval_id: str) -> bool:
         return any(
             a.run_id == run_id and a.id != approval_id and a.state is ApprovalState.PENDING

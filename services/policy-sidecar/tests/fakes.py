@@ -16,6 +16,7 @@ from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.resources import ToolServer
 from amas_policy_sidecar.adapters.bundle_store import BundleStore
 from amas_policy_sidecar.adapters.engine_faults import unavailable as engine_unavailable
+from amas_policy_sidecar.domain.autonomy import Standing, Subject, Tally
 from amas_policy_sidecar.domain.errors import unavailable
 from amas_policy_sidecar.domain.model import (
     ActionContext,
@@ -28,10 +29,12 @@ from amas_policy_sidecar.domain.model import (
     ToolDescription,
 )
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
-from amas_policy_sidecar.ports import AppendAnswer
+from amas_policy_sidecar.ports import AppendAnswer, Count, Reading
 from amas_policy_sidecar.telemetry import Instruments
+from amas_policy_sidecar.usecases.assess_autonomy import AssessAutonomy
 from amas_policy_sidecar.usecases.attempts import Attempts
 from amas_policy_sidecar.usecases.call_tool import CallTool
+from amas_policy_sidecar.usecases.count_outcome import CountOutcome
 from amas_policy_sidecar.usecases.decide_action import DecideAction
 from amas_policy_sidecar.usecases.decide_administration import DecideAdministration
 from amas_policy_sidecar.usecases.decide_delegation import DecideDelegation
@@ -158,6 +161,45 @@ class FakeQuota:
         return self.verdicts.pop(0) if self.verdicts else QuotaVerdict(QuotaAnswer.GRANTED)
 
 
+class FakeAutonomy:
+    """Counts as the real store does, without a window; its clock is set by hand."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.loses_races = False
+        self.now = 1000.0
+        self.counted: set[tuple[str, str]] = set()
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        self.levels: dict[tuple[str, str], Standing] = {}
+        """By tenant and name of the subject."""
+
+    async def count(self, tenant: str, key: str, counts: Sequence[Count]) -> None:
+        self._answer()
+        if (tenant, key) in self.counted:
+            return
+        self.counted.add((tenant, key))
+        for count in counts:
+            place = (tenant, count.subject.name)
+            before = self.tallies.get(place, Tally(0, 0))
+            self.tallies[place] = Tally(before.total + 1, before.bad + count.bad)
+
+    async def read(self, tenant: str, subject: Subject) -> Reading:
+        self._answer()
+        place = (tenant, subject.name)
+        return Reading(self.now, self.tallies.get(place, Tally(0, 0)), self.levels.get(place))
+
+    async def move(self, tenant: str, subject: Subject, before: Standing | None, after: Standing) -> bool:
+        self._answer()
+        if self.loses_races or self.levels.get((tenant, subject.name)) != before:
+            return False
+        self.levels[tenant, subject.name] = after
+        return True
+
+    def _answer(self) -> None:
+        if self.away:
+            raise unavailable("QUOTA_UNAVAILABLE", "the quota store does not answer")
+
+
 class FakeAudit:
     """A log with the semantics of the audit service: idempotent by id and content, fenced by run."""
 
@@ -211,6 +253,7 @@ class World:
     engine: FakeEngine = field(default_factory=FakeEngine)
     tools: FakeTools = field(default_factory=FakeTools)
     quota: FakeQuota = field(default_factory=FakeQuota)
+    autonomy: FakeAutonomy = field(default_factory=FakeAutonomy)
     audit: FakeAudit = field(default_factory=FakeAudit)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     secret: bytes | None = None
@@ -224,7 +267,9 @@ class World:
         bundles = BundleStore()
         bundles.put(self.bundle)
         instruments = Instruments(CollectorRegistry())
-        judge = JudgeAction(bundles, self.tools, self.engine, self.clock, secret=self.secret)
+        counts = CountOutcome(self.autonomy)
+        autonomy = AssessAutonomy(self.autonomy, counts)
+        judge = JudgeAction(bundles, self.tools, self.engine, autonomy, self.clock, secret=self.secret)
         record = RecordAction(self.audit, self.clock)
         self.attempts = Attempts()
         self.enforce = EnforceAction(
@@ -235,6 +280,7 @@ class World:
             call=CallTool(self.tools, self.clock),
             attempts=self.attempts,
             faults=RecordFault(self.audit, self.clock),
+            counts=counts,
             instruments=instruments,
         )
         self.decide = DecideAction(

@@ -123,6 +123,7 @@ async def test_the_input_is_the_agreed_document() -> None:
             "grant": {"tool": "git/commit", "untrusted": "trustedArguments", "approval": None, "amounts": []},
             "context": {"label": {"confidentiality": "internal", "categories": [], "integrity": "trusted"}},
             "approval": None,
+            "autonomy": None,
         }
     ]
 

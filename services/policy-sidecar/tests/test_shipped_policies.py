@@ -10,6 +10,7 @@ import pytest
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.adapters.wasm_engine import WasmEngine
+from amas_policy_sidecar.domain.autonomy import Tally
 from amas_policy_sidecar.domain.model import AdminAction, Decision, DelegateAction, ModelAction
 
 from .fakes import World
@@ -67,3 +68,22 @@ async def test_administration(world: World) -> None:
     assert said(await world.administration(admin, apply)) == ("allow", {"ADMIN_GRANTED"})
     assert said(await world.administration(developer, apply)) == ("deny", {"ADMIN_ROLE_MISSING"})
     assert said(await world.administration(replace(admin, role="lead"), apply)) == ("deny", {"ADMIN_BY_AGENT"})
+
+
+async def test_autonomy() -> None:
+    """A role that fails too often acts with a human, and then not at all; what it is refused for that burns nothing."""
+    autonomy = {"objective": "90%", "pendingApprovals": 2}
+    made = bundle(role("lead", [COMMIT], autonomy=autonomy), tool_server())
+    policies = PolicySet({"p.rego": "package p"}, (POLICIES / "build" / "policy.wasm").read_bytes())
+    world = World(bundle=Bundle.build(made.resources, policies), engine=WasmEngine())  # type: ignore[arg-type]
+    for bad, waiting, expected in (
+        (0, 0, ("allow", {"TOOL_GRANTED"})),
+        (8, 1, ("escalate", {"AUTONOMY_MINIMAL"})),
+        (8, 2, ("deny", {"APPROVERS_BUSY"})),
+        (8, None, ("deny", {"APPROVERS_BUSY"})),
+        (10, 0, ("deny", {"AUTONOMY_NONE"})),
+    ):
+        world.autonomy.tallies["acme", "role:lead"] = Tally(20, bad)
+        command = world.command(role="lead", key=f"{bad}/{waiting}", approvals_waiting=waiting)
+        assert said((await world.enforce(command)).decision) == expected
+    assert world.autonomy.tallies["acme", "role:lead"] == Tally(20, 10)

@@ -8,8 +8,17 @@ from typing import Any
 from .argument_conditions import conditions
 from .describe_dlp import describe_dlp
 from .labels import Confidentiality
-from .quantities import format_duration, format_size
-from .resources import AgentRole, AmountBound, ApprovalRequirement, Deprecation, Resource, ToolGrant, ToolServer
+from .quantities import format_duration, format_percent, format_size
+from .resources import (
+    AgentRole,
+    AmountBound,
+    ApprovalRequirement,
+    Autonomy,
+    Deprecation,
+    Resource,
+    ToolGrant,
+    ToolServer,
+)
 
 _EFFECTS = {
     "read": "reads",
@@ -48,6 +57,8 @@ def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
     else:
         lines.append("It may hand nothing to another role.")
     lines += ["", *_bounds(role)]
+    if spec.autonomy is not None:
+        lines.append(f"{describe_autonomy(spec.autonomy)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -91,6 +102,18 @@ def describe_deprecation(deprecated: Deprecation) -> str:
     instead = f" Use {deprecated.replaced_by} instead." if deprecated.replaced_by else ""
     end = f" New runs are refused from {deprecated.removal} on." if deprecated.removal else ""
     return f"Deprecated since {deprecated.since}: {deprecated.message.strip().rstrip('.')}.{instead}{end}"
+
+
+def describe_autonomy(autonomy: Autonomy) -> str:
+    """The error budget, and what happens as it burns, in one sentence."""
+    budget = format_percent(1 - autonomy.objective)
+    text = (
+        f"If more and more of its actions end badly, less of them happens without a human, and none once {budget} of "
+        f"those within {format_duration(autonomy.window)} have (few are reckoned as {autonomy.volume:,})"
+    )
+    if autonomy.pending_approvals is not None:
+        text += f"; while {autonomy.pending_approvals:,} approvals wait, what would need another is refused"
+    return text
 
 
 def describe_amount(bound: AmountBound) -> str:

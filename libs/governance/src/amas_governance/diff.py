@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from .argument_conditions import Condition, compare, conditions
 from .canonical import canonical_json
-from .describe import describe_amount, describe_approval, describe_deprecation
+from .describe import describe_amount, describe_approval, describe_autonomy, describe_deprecation
 from .describe_dlp import Kind, diff_dlp
 from .quantities import format_duration, format_size
 from .resources import AgentRole, ToolGrant, UntrustedStance
@@ -53,6 +53,7 @@ def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleCh
         *_tools(before, after),
         *_delegates(before, after),
         *_bounds(before, after),
+        *_autonomy(before, after),
         *_data(before, after),
         *_deprecation(before, after),
         *_words(before, after),
@@ -165,6 +166,18 @@ def _bounds(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
         if old_cost.currency == new_cost.currency:
             kind = "gains" if new_cost.amount > old_cost.amount else "loses"
         yield RoleChange(kind, f"cost from {old_cost} to {new_cost}")
+
+
+def _autonomy(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+    old, new = before.spec.autonomy, after.spec.autonomy
+    if old == new:
+        return
+    if new is None:
+        yield RoleChange("gains", "its autonomy follows no error budget any more")
+    elif old is None:
+        yield RoleChange("loses", f"autonomy: {describe_autonomy(new)}")
+    else:
+        yield RoleChange("changes", f"autonomy: {describe_autonomy(new)}; before: {describe_autonomy(old)}")
 
 
 def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:

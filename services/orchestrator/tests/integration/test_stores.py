@@ -254,6 +254,21 @@ async def test_an_expired_approval_settles_as_expired(stored: Database) -> None:
     assert (await store.settle(asked.id, asked.expires_at)).state is ApprovalState.EXPIRED
 
 
+async def test_what_waits_for_people_is_counted_by_tenant(stored: Database) -> None:
+    """I8: only what is pending and not expired, and only the tenant's own."""
+    runs, store, run = PostgresRuns(stored), PostgresApprovals(stored), a_run()
+    await runs.create(run, "", "d")
+    for number in range(3):
+        asked = await store.open(approval(run_id=run.id, id=f"a-{number}"))
+        if number:
+            await store.publish(asked, 1, [])
+    assert await store.waiting("acme", START) == 2
+    assert await store.waiting("globex", START) == 0
+    assert await store.waiting("acme", asked.expires_at) == 0
+    await store.cancel_pending(run.id)
+    assert await store.waiting("acme", START) == 0
+
+
 async def test_two_who_apply_at_once_do_not_overwrite_each_other(stored: Database) -> None:
     """The second is told that resources changed; bundles are read back as they were built."""
     bundles = PostgresBundles(stored)

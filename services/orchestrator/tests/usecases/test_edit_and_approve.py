@@ -42,6 +42,8 @@ async def test_what_was_edited_is_done_and_the_model_is_told(made: World) -> Non
     assert grant.action_digest == edit.action_digest != approval.action_digest
     assert [answer.approver for answer in grant.answers] == ["release-manager"]
     assert made.enforcer.arguments[-1] == {"text": "y"}
+    # The edit takes the place of the question that waits: nobody is asked anew.
+    assert {actor.approvals_waiting for actor, _ in made.enforcer.dry_runs} == {0}
     told = json.loads(results(made.model.bodies[1]["messages"])[0])
     assert told["edited"]["arguments"] == {"text": "y"}
     assert told["result"] == "did notes/write"

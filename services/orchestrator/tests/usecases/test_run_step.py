@@ -277,6 +277,39 @@ async def test_a_delegate_spends_from_the_bounds_of_who_delegated() -> None:
     assert len(made.model.calls) == 3
 
 
+async def test_the_load_on_approvers_is_told_where_a_contract_bounds_it() -> None:
+    """Each new action of such a role says how many approvals wait; what an approval answers asks nobody again."""
+    bounded = WORKER.replace("  delegates:", "  autonomy: {objective: 90%, pendingApprovals: 3}\n  delegates:")
+    for text, told in ((WORKER, [None, None, None]), (bounded, [0, 0, None])):
+        made = world(
+            lambda _, messages: (
+                calls(("notes__read", {"text": "1"}), ("notes__write", {"text": "2"}))
+                if not results(messages)
+                else says({"text": "x"})
+            ),
+            text,
+        )
+        run = await made.run("single", None, lambda _, made=made: made.decide(True))
+        assert run.state is RunState.SUCCEEDED
+        assert [actor.approvals_waiting for actor, *_ in made.enforcer.requests] == told
+
+
+async def test_a_delegate_of_a_bounded_role_tells_the_load_too() -> None:
+    """A delegate is no way around the bound of who delegated."""
+    bounded = resources.role("worker", delegates="helper").replace(
+        "  delegates:", "  autonomy: {objective: 90%, pendingApprovals: 3}\n  delegates:"
+    )
+
+    def say(actor: Actor, messages: list[Json]) -> Json:
+        if results(messages):
+            return says({"text": "x"})
+        return calls(("notes__read", {}) if actor.role == "helper" else ("delegate__helper", {"topic": "a"}))
+
+    made = world(say, bounded, resources.role("helper"))
+    await made.run("single")
+    assert [(actor.role, actor.approvals_waiting) for actor, *_ in made.enforcer.requests] == [("helper", 0)]
+
+
 async def test_a_bound_may_be_extended_by_a_human() -> None:
     """With `onBound: escalate` a human may let the step go on, once more the bounds each time."""
     role = resources.role("worker", bounds="{modelCalls: 1}", on_bound="escalate")

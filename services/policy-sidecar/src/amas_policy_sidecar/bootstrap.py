@@ -17,6 +17,7 @@ from .adapters.audit_client import AuditClient, make_stub
 from .adapters.bundle_store import BundleStore
 from .adapters.decision_cache import DecisionCache
 from .adapters.mcp_tools import McpToolServers
+from .adapters.redis_autonomy import RedisAutonomy
 from .adapters.redis_quota import RedisQuota
 from .adapters.sandbox.host import SandboxMode, SandboxSettings
 from .adapters.transports import ToolSurroundings
@@ -25,8 +26,10 @@ from .entrypoints.grpc_api import PolicyServicer
 from .ports import AuditLog, PolicyEngine
 from .settings import PREFIX, Settings
 from .telemetry import Instruments
+from .usecases.assess_autonomy import AssessAutonomy
 from .usecases.attempts import Attempts
 from .usecases.call_tool import CallTool
+from .usecases.count_outcome import CountOutcome
 from .usecases.decide_action import DecideAction
 from .usecases.decide_administration import DecideAdministration
 from .usecases.decide_delegation import DecideDelegation
@@ -69,7 +72,11 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     engine = DecisionCache(beside.engine, instruments.cached)
     bundles = BundleStore(dropped=engine.forget)
     tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
-    judge = JudgeAction(bundles, tools, engine, clock, secret=settings.pseudonym_secret())
+    autonomy = RedisAutonomy(quota.redis)
+    counts = CountOutcome(autonomy)
+    judge = JudgeAction(
+        bundles, tools, engine, AssessAutonomy(autonomy, counts), clock, secret=settings.pseudonym_secret()
+    )
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
     enforce = EnforceAction(
@@ -80,6 +87,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         call=CallTool(tools, clock),
         attempts=attempts,
         faults=RecordFault(audit, clock),
+        counts=counts,
         instruments=instruments,
     )
     servicer = PolicyServicer(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.resources import ToolServer
 
+from .domain.autonomy import Standing, Subject, Tally
 from .domain.model import Event, ToolAnswer, ToolDescription
 from .domain.quota import QuotaClaim, QuotaVerdict
 
@@ -78,6 +79,39 @@ class AppendAnswer:
 
     recorded: bool
     duplicate: bool
+
+
+@dataclass(frozen=True)
+class Count:
+    """One end of an action for one subject's error budget."""
+
+    subject: Subject
+    bad: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the store holds of a subject, by its own clock (seconds)."""
+
+    now: float
+    tally: Tally
+    standing: Standing | None
+
+
+class AutonomyStore(Protocol):
+    """Error budgets and levels, shared by all replicas. When it cannot answer: UNAVAILABLE, QUOTA_UNAVAILABLE."""
+
+    async def count(self, tenant: str, key: str, counts: Sequence[Count]) -> None:
+        """Count the end of an action once for its idempotency key."""
+        ...
+
+    async def read(self, tenant: str, subject: Subject) -> Reading:
+        """The outcomes within the subject's window, and its level."""
+        ...
+
+    async def move(self, tenant: str, subject: Subject, before: Standing | None, after: Standing) -> bool:
+        """Change the level if it still is as it was read; answers whether it was."""
+        ...
 
 
 class AuditLog(Protocol):

@@ -14,6 +14,7 @@ from .agent_role import (
     UntrustedStance,
 )
 from .amounts import AmountBound
+from .autonomy import Autonomy
 from .budget import Budget, BudgetSpec, BudgetSubject
 from .dlp_rules import DlpRules
 from .manifest_fields import API_VERSION, Manifest, Metadata, Money
@@ -52,6 +53,7 @@ __all__ = [
     "AgentRoleSpec",
     "AmountBound",
     "ApprovalRequirement",
+    "Autonomy",
     "Bounds",
     "Breaker",
     "Budget",

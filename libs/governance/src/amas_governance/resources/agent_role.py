@@ -16,6 +16,7 @@ from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, Size
 
 from .amounts import AmountBound
+from .autonomy import Autonomy
 from .dlp_rules import DlpRules
 from .manifest_fields import (
     MAX_ITEMS,
@@ -226,6 +227,8 @@ class AgentRoleSpec(Model):
     on_bound: Literal["fail", "escalate"] = "fail"
     data: DataAccess = Field(default_factory=DataAccess)
     delegates: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
+    autonomy: Autonomy | None = None
+    """How often its actions may end badly before less of them happens without a human; absent: not governed so."""
     deprecated: Deprecation | None = None
 
     @model_validator(mode="after")

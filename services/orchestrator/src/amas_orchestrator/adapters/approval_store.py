@@ -171,6 +171,17 @@ class PostgresApprovals:
             )
             return await _one(connection, approval_id)
 
+    async def waiting(self, tenant: str, now: datetime) -> int:
+        """See ApprovalStore."""
+        async with self._database.connection() as connection:
+            count: int = await connection.fetchval(
+                "SELECT count(*) FROM orchestrator.approvals "
+                "WHERE tenant = $1 AND state = 'pending' AND expires_at > $2",
+                tenant,
+                now,
+            )
+        return count
+
     async def others_pending(self, run_id: str, approval_id: str) -> bool:
         """See ApprovalStore."""
         async with self._database.connection() as connection:

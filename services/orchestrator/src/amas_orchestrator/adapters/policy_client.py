@@ -167,6 +167,7 @@ def _context(actor: Actor) -> policy_pb2.ActionContext:
         delegated_by=actor.delegated_by,
         context_label=label_message(actor.label),
         # In a trusted context all values are, so that nobody asks for single ones.
+        approvals_waiting=actor.approvals_waiting,
         trusted_values=actor.trusted.texts if actor.label.integrity is Integrity.UNTRUSTED else (),
     )
 

@@ -37,6 +37,8 @@ class Actor:
     delegated_by: tuple[str, ...] = ()
     label: Label = field(default_factory=Label)
     trusted: TrustedValues = TrustedValues.NONE
+    approvals_waiting: int | None = None
+    """Approvals of the tenant that wait for people, where a contract bounds them."""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,10 @@ class ApprovalStore(Protocol):
         """What the approval has come to; a pending one that is past its expiry becomes expired."""
         ...
 
+    async def waiting(self, tenant: str, now: datetime) -> int:
+        """How many approvals of the tenant wait for people."""
+        ...
+
     async def others_pending(self, run_id: str, approval_id: str) -> bool:
         """Whether the run waits for another approval as well."""
         ...

@@ -87,6 +87,13 @@ class AskHuman:
             place.cancel.set()
         return approval
 
+    async def load(self, job: StepJob) -> int | None:
+        """How many approvals wait for the tenant's people, if a contract of the chain bounds that; else None."""
+        if not job.bounds_approvals:
+            return None
+        tenant, now = job.run.tenant, self._clock.now()
+        return await self._patience.record("database", lambda: self._approvals.waiting(tenant, now))
+
     async def close(self, job: StepJob, place: Workplace, approval_id: str) -> Approval:
         """What the approval has come to, recorded and shown; a pending one is left as it is."""
         now = self._clock.now()

@@ -121,4 +121,6 @@ def _actor(run: Run, approval: Approval) -> Actor:
         fencing_token=run.fencing_token,
         delegated_by=proposer.delegated_by,
         label=proposer.label,
+        # An edit takes the place of the question that waits already: nobody is asked anew.
+        approvals_waiting=0,
     )

@@ -76,9 +76,10 @@ class ActionRunner:
         if approved is not None:
             where, grant = (*where, f"approved-{approved.id}"), grant_of(approved)
         key = ids.place_key(job.run.id, job.path, *where)
-        enforced = await self._enforce(
-            progress, place, call, progress.job.actor(turn, label, trusted), key, grant, waited
-        )
+        # Who brings an approval asks nobody again.
+        waiting = None if approved is not None else await self._human.load(job)
+        actor = replace(job.actor(turn, label, trusted), approvals_waiting=waiting)
+        enforced = await self._enforce(progress, place, call, actor, key, grant, waited)
         self._metrics.tool_called(enforced.decision.effect)
         event = _tool_called(job, call, where, enforced, self._clock)
         if enforced.decision.effect == "escalate":

@@ -75,6 +75,13 @@ class StepJob:
         found = (self.bundle.role(name) for name in self.role.spec.delegates)
         return [role for role in found if role is not None]
 
+    @property
+    def bounds_approvals(self) -> bool:
+        """Whether a contract of the chain says how many approvals may wait for people at once."""
+        chain = [self.role, *(self.bundle.role(name) for name in self.delegated_by)]
+        spoken = [role.spec.autonomy for role in chain if role is not None and role.spec.autonomy is not None]
+        return any(autonomy.pending_approvals is not None for autonomy in spoken)
+
     def actor(self, turn: int, label: Label, trusted: TrustedValues) -> Actor:
         """Who acts, for policy and router, in a context of that label and with these values of trusted origin."""
         return Actor(

@@ -76,6 +76,11 @@ class RedisQuota:
         """A client for `dsn`; it connects when it is first asked."""
         return cls(Redis.from_url(dsn, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT))
 
+    @property
+    def redis(self) -> Redis:
+        """The client, for what else stands in the same store."""
+        return self._redis
+
     async def peek(self, claim: QuotaClaim) -> QuotaVerdict:
         """What `take` would say, without taking."""
         return await self._run(claim, dry=True)

@@ -35,6 +35,8 @@ class Case:
     pseudonyms: RunPseudonyms | None = None
     """Those of the run; None: there are none, and what would get one is redacted."""
     digest: str = ""
+    autonomy: Mapping[str, Any] | None = None
+    """The policy's `autonomy`; None for roles whose contracts say nothing of it."""
     policy_input: Mapping[str, Any] | None = None
     obligations: tuple[str, ...] = ()
     leaving: Leaving = field(default_factory=Leaving)

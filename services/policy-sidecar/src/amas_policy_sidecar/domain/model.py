@@ -61,6 +61,8 @@ class ActionContext:
     orchestration: str = ""
     role: str = ""
     delegated_by: tuple[str, ...] = ()
+    approvals_waiting: int | None = None
+    """Approvals of the tenant that wait for people, as the orchestrator counts them; None: nobody said."""
     trusted: TrustedValues = TrustedValues.NONE
 
 

@@ -32,6 +32,7 @@ def tool_document(
     sensitive: Sequence[SensitiveArgument],
     leaving: Leaving,
     approval: Mapping[str, Any] | None,
+    autonomy: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Input for one tool call. `approval` is what the sidecar itself has verified, or None."""
     action = {
@@ -58,7 +59,13 @@ def tool_document(
             for bound in grant.amounts
         ],
     }
-    return {**_who(context, contract), "action": action, "grant": held, "approval": approval}
+    return {
+        **_who(context, contract),
+        "action": action,
+        "grant": held,
+        "approval": approval,
+        "autonomy": autonomy,
+    }
 
 
 def model_document(

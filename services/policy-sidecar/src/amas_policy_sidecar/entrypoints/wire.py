@@ -65,6 +65,7 @@ def read_context(message: policy_pb2.ActionContext) -> ActionContext:
         orchestration=message.orchestration,
         role=message.role,
         delegated_by=tuple(message.delegated_by),
+        approvals_waiting=message.approvals_waiting if message.HasField("approvals_waiting") else None,
         trusted=TrustedValues.bounded(message.trusted_values),
     )
 

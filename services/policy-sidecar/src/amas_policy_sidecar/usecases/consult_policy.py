@@ -53,7 +53,9 @@ async def _ask(case: Case, engine: PolicyEngine, *, approval: Mapping[str, Any] 
     if case.contract is None or case.arguments is None:
         raise RuntimeError("the contract check has not run")
     sensitive = sensitive_arguments(case)
-    document = tool_document(case.context, case.contract, case.grant, case.arguments, sensitive, case.leaving, approval)
+    document = tool_document(
+        case.context, case.contract, case.grant, case.arguments, sensitive, case.leaving, approval, case.autonomy
+    )
     case.policy_input = document
     verdict = Verdict(await engine.decide(case.context.bundle, document))
     case.obligations = verdict.obligations

@@ -21,6 +21,7 @@ from amas_policy_sidecar.telemetry import Instruments
 
 from .attempts import Attempts, Identity
 from .call_tool import CallTool
+from .count_outcome import CountOutcome
 from .judge_action import JudgeAction
 from .record_action import RecordAction, Standing
 from .record_fault import RecordFault
@@ -42,6 +43,7 @@ class EnforceAction:
         call: CallTool,
         attempts: Attempts,
         faults: RecordFault,
+        counts: CountOutcome,
         instruments: Instruments,
     ) -> None:
         self._judge = judge
@@ -51,6 +53,7 @@ class EnforceAction:
         self._call = call
         self._attempts = attempts
         self._faults = faults
+        self._counts = counts
         self._instruments = instruments
         self._lines = Lines()
 
@@ -118,10 +121,11 @@ class EnforceAction:
         if standing.outcome is not None:
             return replay(standing.outcome)
         if not standing.ours and not case.grant.repeatable:
-            return _unknown(case, decision)
+            return await self._unknown(case, decision, command)
         self._attempts.begin(identity)
         result, shaped = await self._call(case)
         self._instruments.called(case.grant, result)
+        await self._counts.called(case, command.idempotency_key, result.outcome)
         data = outcome_data(case, decision, command.idempotency_key, result, shaped.structured)
         answer = Enforced(decision, result, effect=case.effect, idempotent=case.idempotent)
         return await self._outcomes(case, command.idempotency_key, data, answer, identity, fingerprint)
@@ -134,6 +138,8 @@ class EnforceAction:
         if decision.effect is Effect.ESCALATE:
             decision = await self._escalable(case, decision, command, repeats=repeats)
         await self._record.refusal(case, decision, command)
+        if decision.effect is Effect.DENY:
+            await self._counts.denied(case, command.idempotency_key, decision)
         result = CallResult(outcome=Outcome.NOT_CALLED, label=case.context.label)
         return Enforced(decision, result, effect=case.effect, idempotent=case.idempotent)
 
@@ -148,7 +154,11 @@ class EnforceAction:
             return None
         if standing.outcome is not None:
             return replay(standing.outcome)
-        return None if case.grant.repeatable else _unknown(case, decision)
+        return None if case.grant.repeatable else await self._unknown(case, decision, command)
+
+    async def _unknown(self, case: Case, decision: Decision, command: EnforceCommand) -> Enforced:
+        await self._counts.called(case, command.idempotency_key, Outcome.UNKNOWN)
+        return _unknown(case, decision)
 
     async def _escalable(self, case: Case, decision: Decision, command: EnforceCommand, *, repeats: bool) -> Decision:
         """The escalation, or a denial if the quota would refuse the action once it is approved."""

@@ -13,6 +13,7 @@ from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, Decision, Effect
 from amas_policy_sidecar.ports import Bundles, PolicyEngine, ToolServers
 
+from .assess_autonomy import AssessAutonomy
 from .check_contract import check_contract
 from .check_data import check_data
 from .consult_policy import consult_policy
@@ -23,12 +24,20 @@ class JudgeAction:
     """Decides about one tool call; what it finds out on the way stays in the case."""
 
     def __init__(
-        self, bundles: Bundles, tools: ToolServers, engine: PolicyEngine, clock: Clock, *, secret: bytes | None = None
+        self,
+        bundles: Bundles,
+        tools: ToolServers,
+        engine: PolicyEngine,
+        autonomy: AssessAutonomy,
+        clock: Clock,
+        *,
+        secret: bytes | None = None,
     ) -> None:
         """`secret` is what the pseudonyms of all runs derive from; without it there are none."""
         self._bundles = bundles
         self._tools = tools
         self._engine = engine
+        self._autonomy = autonomy
         self._clock = clock
         self._secret = secret
 
@@ -39,6 +48,7 @@ class JudgeAction:
             case.pseudonyms = self._pseudonyms(case.context)
             await check_contract(case, bundle, self._tools)
             inspect_arguments(case)
+            case.autonomy = await self._autonomy(case)
             # A dictionary look-up, unless the engine has let go of the policies of a bundle that is still at hand.
             await self._engine.load(bundle.digest, bundle.policies)
             verdict = await consult_policy(case, self._engine, self._clock)

@@ -104,6 +104,7 @@ class ActionContext(_message.Message):
     DELEGATED_BY_FIELD_NUMBER: _builtins.int
     CONTEXT_LABEL_FIELD_NUMBER: _builtins.int
     TRUSTED_VALUES_FIELD_NUMBER: _builtins.int
+    APPROVALS_WAITING_FIELD_NUMBER: _builtins.int
     bundle: _builtins.str
     run_id: _builtins.str
     step: _builtins.str
@@ -111,6 +112,8 @@ class ActionContext(_message.Message):
     orchestration: _builtins.str
     role: _builtins.str
     """Name of the AgentRole that acts."""
+    approvals_waiting: _builtins.int
+    """Approvals of the tenant that wait for people; needed where a contract bounds them, unset where nobody counted."""
     @_builtins.property
     def principal(self) -> _identity_pb2.Principal: ...
     @_builtins.property
@@ -140,12 +143,15 @@ class ActionContext(_message.Message):
         delegated_by: _abc.Iterable[_builtins.str] | None = ...,
         context_label: _label_pb2.Label | None = ...,
         trusted_values: _abc.Iterable[_builtins.str] | None = ...,
+        approvals_waiting: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context_label", b"context_label", "principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_approvals_waiting", b"_approvals_waiting", "approvals_waiting", b"approvals_waiting", "context_label", b"context_label", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "context_label", b"context_label", "delegated_by", b"delegated_by", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step", "trusted_values", b"trusted_values", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_approvals_waiting", b"_approvals_waiting", "approvals_waiting", b"approvals_waiting", "bundle", b"bundle", "context_label", b"context_label", "delegated_by", b"delegated_by", "orchestration", b"orchestration", "principal", b"principal", "role", b"role", "run_id", b"run_id", "step", b"step", "trusted_values", b"trusted_values", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__approvals_waiting: _TypeAlias = _typing.Literal["approvals_waiting"]  # noqa: Y015
+    _WhichOneofArgType__approvals_waiting: _TypeAlias = _typing.Literal["_approvals_waiting", b"_approvals_waiting"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__approvals_waiting) -> _WhichOneofReturnType__approvals_waiting | None: ...
 
 Global___ActionContext: _TypeAlias = ActionContext  # noqa: Y015
 
