@@ -93,7 +93,7 @@ class RedisAutonomy:
 
     async def move(self, tenant: str, subject: Subject, before: Standing | None, after: Standing) -> bool:
         """See AutonomyStore."""
-        arguments = [_text(before), _text(after), _keep(subject)]
+        arguments: list[str | int] = [_text(before), _text(after), _keep(subject)]
         try:
             return bool(await self._move(keys=[_level_key(tenant, subject)], args=arguments))
         except (RedisError, OSError) as error:
