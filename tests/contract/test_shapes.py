@@ -15,9 +15,13 @@ MAX_PAGE = 1_000
 LISTS = [m for m in METHODS if m.name.startswith(("List", "Query")) and m.full_name not in BOUNDED_BY_A_BUNDLE]
 PAGED = [m for m in METHODS if {"page_size", "page_token"} & set(m.input_type.fields_by_name)]
 WATCHES = [m for m in METHODS if m.name.startswith("Watch")]
-# A bundle is fetched by services for a tenant, by its digest; nobody asks for it on a person's behalf.
-FOR_A_TENANT = {"amas.orchestrator.v1.OrchestratorService.GetBundle"}
-ON_BEHALF = [m for m in METHODS if m.full_name.startswith("amas.orchestrator.") and m.full_name not in FOR_A_TENANT]
+# A bundle is fetched by services for a tenant, by its digest, and the gateway refuses tokens of all tenants; nobody
+# asks for these on a person's behalf.
+FOR_SERVICES = {
+    "amas.orchestrator.v1.OrchestratorService.GetBundle",
+    "amas.orchestrator.v1.OrchestratorService.GetRevokedPrincipals",
+}
+ON_BEHALF = [m for m in METHODS if m.full_name.startswith("amas.orchestrator.") and m.full_name not in FOR_SERVICES]
 
 
 def name(method: MethodDescriptor) -> str:

@@ -13,12 +13,14 @@ from amas_chassis.clock import SystemClock
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.loader import SourceFile, load
+from amas_governance.revocations import Revoked
 from amas_orchestrator.adapters.approval_store import PostgresApprovals
 from amas_orchestrator.adapters.bundle_store import PostgresBundles
 from amas_orchestrator.adapters.dbos_engine import DbosEngine, EngineLimits
 from amas_orchestrator.adapters.migrate import newest_revision
 from amas_orchestrator.adapters.notifications import Notifications
 from amas_orchestrator.adapters.postgres_pool import wait_for_database
+from amas_orchestrator.adapters.revocation_store import PostgresRevocations
 from amas_orchestrator.adapters.run_store import PostgresRuns
 from amas_orchestrator.adapters.step_gate import StepGate
 from amas_orchestrator.domain.conversation import ToolInfo
@@ -32,6 +34,8 @@ from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
 from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
+from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
 from prometheus_client import CollectorRegistry
@@ -50,7 +54,7 @@ CONNECT_S = 30.0
 
 
 class Neighbours:
-    """ModelClient, Enforcer and AuditLog that answer at once."""
+    """ModelClient, Enforcer, AuditLog and RevocationCopies that answer at once."""
 
     def __init__(self) -> None:
         call = {"id": "c0", "type": "function", "function": {"name": "notes__read", "arguments": '{"text":"a"}'}}
@@ -59,6 +63,7 @@ class Neighbours:
         self._usage = Usage(10, 0, 5, Decimal("0.001"), "USD")
         schema = {"type": "object", "properties": {"text": {"type": "string"}}}
         self._tools = [ToolInfo("notes/read", "Reads.", schema, "read", True)]
+        self._revocations = 0
 
     async def complete(self, actor: Actor, route: str, body: bytes, key: str) -> ModelReply:
         """See ModelClient."""
@@ -83,6 +88,15 @@ class Neighbours:
 
     async def append_for_tenant(self, principal: Principal, record: AuditRecord, bundle: str) -> None:
         """See AuditLog."""
+
+    async def version(self) -> int:
+        """See RevocationCopies."""
+        return self._revocations
+
+    async def replace(self, revoked: Revoked) -> int:
+        """See RevocationCopies."""
+        self._revocations = revoked.version
+        return self._revocations
 
 
 def _completion(message: Json, reason: str) -> bytes:
@@ -119,14 +133,19 @@ async def measure(dsn: str, workflows: int) -> Spent:
     approvals = PostgresApprovals(database)
     human = AskHuman(approvals, recorder, patience, clock)
     actions = ActionRunner(neighbours, human, recorder, patience, clock, telemetry)
-    turns = TurnRunner(neighbours, neighbours, actions, recorder, patience, clock, telemetry)
+    engine = DbosEngine(dsn, "dbos", "executor-bench", gate, LIMITS)
+    history = PostgresRevocations(database)
+    revocations = SpreadRevocations(history, neighbours, runs, SendWakes(approvals, engine), clock)
+    turns = TurnRunner(neighbours, neighbours, actions, revocations, recorder, patience, clock, telemetry)
     steps = StepRunner(turns, actions, clock, telemetry)
     ends = Ends(RunOrchestration(runs, approvals, bundles, steps, recorder, patience, notifications, clock, telemetry))
-    engine = DbosEngine(dsn, "dbos", "executor-bench", gate, LIMITS)
     await engine.launch(ends.run, _no_spawned)
-    listening = asyncio.create_task(notifications.listen(runs.to_cancel))
+    background = [
+        asyncio.create_task(notifications.listen(runs.to_cancel)),
+        asyncio.create_task(revocations.keep()),
+    ]
     await _apply(bundles, clock)
-    start = StartRun(runs, bundles, engine, clock)
+    start = StartRun(runs, bundles, revocations, history, engine, clock)
 
     async def one() -> None:
         run, _ = await start(DEVELOPER, "engine", '{"topic":"a"}', "", "")
@@ -138,9 +157,10 @@ async def measure(dsn: str, workflows: int) -> Spent:
     try:
         return await spend(one, settled, workflows)
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for work in background:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
         await engine.stop()
         await database.close()
 

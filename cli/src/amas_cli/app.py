@@ -2,7 +2,7 @@
 
 import typer
 
-from .commands import approvals, audit, explain, login, platform, reading, resources, runs, tools, usage
+from .commands import approvals, audit, explain, login, platform, reading, resources, revocations, runs, tools, usage
 
 
 def build() -> typer.Typer:
@@ -31,6 +31,9 @@ def build() -> typer.Typer:
         (runs.cancel, work),
         (approvals.approve, people),
         (approvals.reject, people),
+        (revocations.revoke, people),
+        (revocations.restore, people),
+        (revocations.revocations, people),
         (usage.usage, people),
         (usage.budgets, people),
     ):

@@ -176,6 +176,14 @@ class FakePolicy:
         self.strict = False
         self.loaded: list[str] = []
         self.asked: list[CallContext] = []
+        self.version = 1
+        self.looks = 0
+
+    async def revocations_version(self) -> int:
+        self.looks += 1
+        if self.away:
+            raise unavailable("POLICY_UNAVAILABLE", "away")
+        return self.version
 
     async def decide(self, context: CallContext, route: str) -> Decision:
         self.asked.append(context)

@@ -75,6 +75,9 @@ class Orchestrator(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         answer.bundle.digest = DIGEST
         return answer
 
+    async def GetRevokedPrincipals(self, request: Any, context: Any) -> Any:
+        return orchestrator_pb2.GetRevokedPrincipalsResponse(version=1)
+
     @staticmethod
     def _run(run_id: str, owner: Any) -> run_pb2.Run:
         return run_pb2.Run(id=run_id, tenant=owner.tenant, requester=owner.subject, state=run_pb2.RUN_STATE_SUCCEEDED)

@@ -28,16 +28,20 @@ from amas_gateway.usecases.list_approvals import ListApprovals
 from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
+from amas_gateway.usecases.list_revocations import ListRevocations
 from amas_gateway.usecases.list_runs import ListRuns
 from amas_gateway.usecases.preview_edit import PreviewEdit
 from amas_gateway.usecases.query_usage import QueryUsage
 from amas_gateway.usecases.read_audit import ReadAudit
+from amas_gateway.usecases.restore import Restore
+from amas_gateway.usecases.revoke import Revoke
 from amas_gateway.usecases.start_run import StartRun
 from amas_gateway.usecases.stream_chat import StreamChat
 from amas_gateway.usecases.under_bundle import UnderBundle
 from amas_gateway.usecases.watch_run import WatchRun
 from prometheus_client import CollectorRegistry
 
+from .fake_revocations import FakeRevocations, FakeRevoked
 from .fake_services import FakeAudit, FakeBundles, FakeModels, FakeUsage
 from .fakes import FakeApprovals, FakeLimiter, FakeResources, FakeRuns, FakeVerifier, RecordedDenials
 
@@ -63,6 +67,8 @@ class World:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     heartbeat: float = 15.0
     bundles: FakeBundles = field(default_factory=FakeBundles)
+    revocations: FakeRevocations = field(default_factory=FakeRevocations)
+    revoked: FakeRevoked = field(default_factory=FakeRevoked)
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()
@@ -71,12 +77,14 @@ class World:
         rates = Rates(Rate.parse("100/s"), Rate.parse("10/s"))
         self.verbs = Catalogue(
             authenticate=Authenticate(self.verifier, self.denials, self.clock, self.instruments),
-            admit=AdmitRequest(self.limiter, self.denials, dict.fromkeys(RouteClass, rates), self.instruments),
+            admit=AdmitRequest(
+                self.limiter, self.revoked, self.denials, dict.fromkeys(RouteClass, rates), self.instruments
+            ),
             start_run=StartRun(self.runs),
             get_run=GetRun(self.runs),
             list_runs=ListRuns(self.runs),
             cancel_run=CancelRun(self.runs),
-            watch_run=WatchRun(self.runs, _no_pause),
+            watch_run=WatchRun(self.runs, self.revoked, _no_pause),
             hold_stream=HoldStream(self.instruments),
             get_approval=GetApproval(self.approvals),
             list_approvals=ListApprovals(self.approvals),
@@ -86,12 +94,15 @@ class World:
             list_resources=ListResources(self.resources),
             describe_tool_server=DescribeToolServer(self.resources),
             complete_chat=CompleteChat(under_bundle),
-            stream_chat=StreamChat(under_bundle),
+            stream_chat=StreamChat(under_bundle, self.revoked),
             embed_text=EmbedText(under_bundle),
             list_models=ListModels(under_bundle),
             query_usage=QueryUsage(FakeUsage()),
             list_budgets=ListBudgets(under_bundle, FakeUsage()),
             read_audit=ReadAudit(self.audit, self.audit),
+            revoke=Revoke(self.revocations),
+            restore=Restore(self.revocations),
+            list_revocations=ListRevocations(self.revocations),
         )
         self.access = Access(self.verbs.authenticate, self.verbs.admit)
 

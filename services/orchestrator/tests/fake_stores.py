@@ -75,12 +75,16 @@ class FakeRuns:
         self.runs[run_id] = run
         return run.cancel is not None
 
-    async def request_cancel(self, tenant: str, run_id: str, by: str, reason: str, now: datetime) -> Run | None:
+    async def request_cancel(
+        self, tenant: str, run_id: str, by: str, reason: str, now: datetime, *, revoked: bool = False
+    ) -> Run | None:
         run = await self.get(tenant, run_id)
         if run is None:
             return None
         if not run.state.ended:
-            run = self.runs[run_id] = replace(run, cancel=run.cancel or {"by": by, "reason": reason})
+            run = self.runs[run_id] = replace(
+                run, cancel=run.cancel or {"by": by, "reason": reason, "revoked": revoked}
+            )
             if self.approvals:
                 await self.approvals.cancel_pending(run_id)
         return run

@@ -10,21 +10,26 @@ from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
 from amas_orchestrator.domain.model import Json, Principal, Run
 from amas_orchestrator.domain.rendering import rendering_digest
+from amas_orchestrator.usecases.ask_administration import AskAdministration
 from amas_orchestrator.usecases.ask_delegation import AskDelegation
 from amas_orchestrator.usecases.ask_human import AskHuman
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
 from amas_orchestrator.usecases.lower_label import LowerLabel
 from amas_orchestrator.usecases.patience import Patience
+from amas_orchestrator.usecases.restore import Restore
+from amas_orchestrator.usecases.revoke import Revoke
 from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
 from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
 from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
 
+from .fake_revocations import FakeCopies, FakeRevocations
 from .fake_stores import FakeApprovals, FakeBundles, FakeRuns
 from .fakes import (
     DEVELOPER,
@@ -38,6 +43,7 @@ from .fakes import (
     FakeModel,
     Say,
     clock,
+    policies,
 )
 
 
@@ -79,11 +85,19 @@ class World:
         self.approvals = FakeApprovals(self.runs)
         self.bundles, self.engine = FakeBundles(bundle), FakeEngine()
         self.metrics, self.cancellations = FakeMetrics(), FakeCancellations()
+        self.wakes = SendWakes(self.approvals, self.engine)
+        self.revocations, self.copies = FakeRevocations(self.runs, self.bundles), FakeCopies()
+        self.spread = SpreadRevocations(self.revocations, self.copies, self.runs, self.wakes, self.clock)
+        ask = AskAdministration(self.enforcer, policies())
+        self.revoke = Revoke(self.revocations, self.bundles, ask, self.audit, self.spread, self.clock)
+        self.restore = Restore(self.revocations, self.bundles, ask, self.audit, self.spread, self.clock)
         self.patience = Patience(self.clock, self.metrics, self._sleep)
         recorder = Recorder(self.audit, self.runs, self.patience)
         human = AskHuman(self.approvals, recorder, self.patience, self.clock)
         actions = ActionRunner(self.enforcer, human, recorder, self.patience, self.clock, self.metrics)
-        turns = TurnRunner(self.model, self.enforcer, actions, recorder, self.patience, self.clock, self.metrics)
+        turns = TurnRunner(
+            self.model, self.enforcer, actions, self.spread, recorder, self.patience, self.clock, self.metrics
+        )
         delegation = AskDelegation(self.enforcer, recorder, self.patience, self.clock)
         self.orchestrations = RunOrchestration(
             self.runs,
@@ -96,11 +110,10 @@ class World:
             self.clock,
             self.metrics,
         )
-        self.wakes = SendWakes(self.approvals, self.engine)
         self.notices = SendNotices(self.approvals, self.runs, self.audit, self.clock)
         self.edits = EditAction(self.approvals, self.runs, self.enforcer, self.clock)
         self.decide_approval = DecideApproval(self.approvals, self.edits, self.audit, self.wakes, self.clock)
-        self.start_run = StartRun(self.runs, self.bundles, self.engine, self.clock)
+        self.start_run = StartRun(self.runs, self.bundles, self.spread, self.revocations, self.engine, self.clock)
 
     async def start(self, orchestration: str, value: Any = None) -> FakeDurable:
         """A started run's workflow, not begun."""

@@ -14,10 +14,11 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.resources import ToolServer
+from amas_governance.revocations import Revocable, RevocationKind, Revoked
 from amas_policy_sidecar.adapters.bundle_store import BundleStore
 from amas_policy_sidecar.adapters.engine_faults import unavailable as engine_unavailable
 from amas_policy_sidecar.domain.autonomy import Standing, Subject, Tally
-from amas_policy_sidecar.domain.errors import unavailable
+from amas_policy_sidecar.domain.errors import revocations_unknown, unavailable
 from amas_policy_sidecar.domain.model import (
     ActionContext,
     ApprovalGrant,
@@ -129,10 +130,38 @@ class FakeTools:
         return self.answer
 
 
-class FakeQuota:
-    """Counts calls as the real store does; rates and places are answered as told."""
+class FakeRevocations:
+    """What is revoked; `late` is what this process still believes, where that is something older."""
 
     def __init__(self) -> None:
+        self.revoked = Revoked(1)
+        self.late: Revoked | None = None
+        self.unknown = False
+
+    async def current(self) -> Revoked:
+        return self.late or await self.newest()
+
+    async def newest(self) -> Revoked:
+        if self.unknown:
+            raise revocations_unknown()
+        return self.revoked
+
+    async def replace(self, revoked: Revoked) -> int:
+        if revoked.version > self.revoked.version:
+            self.revoked = revoked
+        return self.revoked.version
+
+    def revoke(self, kind: str, name: str, tenant: str = "acme") -> None:
+        """Adds one."""
+        one = Revocable(tenant, RevocationKind(kind), name)
+        self.revoked = Revoked(self.revoked.version + 1, self.revoked.members | {one})
+
+
+class FakeQuota:
+    """Counts calls as the real store does, and knows at once what is revoked; rates and places are answered as told."""
+
+    def __init__(self, revocations: FakeRevocations) -> None:
+        self._revocations = revocations
         self.away = False
         self.counted: dict[tuple[str, str, str], set[str]] = {}
         self.verdicts: list[QuotaVerdict] = []
@@ -154,6 +183,9 @@ class FakeQuota:
     def _check(self, claim: QuotaClaim) -> QuotaVerdict:
         if self.away:
             raise unavailable("QUOTA_UNAVAILABLE", "the quota store does not answer")
+        revoked = self._revocations.revoked.first((*claim.needs, *claim.approvers))
+        if revoked is not None:
+            return QuotaVerdict(QuotaAnswer.REVOKED, revoked=revoked)
         for limit in claim.call_limits:
             counted = self.counted.get((claim.run_id, limit.role, claim.tool), set())
             if limit.calls is not None and claim.key not in counted and len(counted) >= limit.calls:
@@ -252,7 +284,7 @@ class World:
     bundle: Bundle = field(default_factory=lambda: bundle(PUBLISHER, tool_server()))
     engine: FakeEngine = field(default_factory=FakeEngine)
     tools: FakeTools = field(default_factory=FakeTools)
-    quota: FakeQuota = field(default_factory=FakeQuota)
+    revocations: FakeRevocations = field(default_factory=FakeRevocations)
     autonomy: FakeAutonomy = field(default_factory=FakeAutonomy)
     audit: FakeAudit = field(default_factory=FakeAudit)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
@@ -260,6 +292,7 @@ class World:
     """What pseudonyms derive from."""
 
     def __post_init__(self) -> None:
+        self.quota = FakeQuota(self.revocations)
         self.restart()
 
     def restart(self) -> None:
@@ -269,7 +302,9 @@ class World:
         instruments = Instruments(CollectorRegistry())
         counts = CountOutcome(self.autonomy)
         autonomy = AssessAutonomy(self.autonomy, counts)
-        judge = JudgeAction(bundles, self.tools, self.engine, autonomy, self.clock, secret=self.secret)
+        judge = JudgeAction(
+            bundles, self.tools, self.engine, autonomy, self.revocations, self.clock, secret=self.secret
+        )
         record = RecordAction(self.audit, self.clock)
         self.attempts = Attempts()
         self.enforce = EnforceAction(
@@ -277,21 +312,26 @@ class World:
             quota=self.quota,
             record=record,
             outcomes=RecordOutcome(record),
-            call=CallTool(self.tools, self.clock),
+            call=CallTool(self.tools, self.revocations, self.clock),
             attempts=self.attempts,
             faults=RecordFault(self.audit, self.clock),
             counts=counts,
             instruments=instruments,
         )
         self.decide = DecideAction(
-            bundles=bundles, engine=self.engine, judge=judge, quota=self.quota, instruments=instruments
+            bundles=bundles,
+            engine=self.engine,
+            judge=judge,
+            revocations=self.revocations,
+            quota=self.quota,
+            instruments=instruments,
         )
         decisions = RecordDecision(self.audit, self.clock)
         self.delegation = DecideDelegation(
-            bundles, self.engine, decisions, RecordFault(self.audit, self.clock), instruments
+            bundles, self.engine, self.revocations, decisions, RecordFault(self.audit, self.clock), instruments
         )
         self.administration = DecideAdministration(bundles, self.engine, decisions, instruments)
-        self.list_tools = ListTools(bundles, self.tools)
+        self.list_tools = ListTools(bundles, self.tools, self.revocations)
 
     def context(self, **changes: Any) -> ActionContext:
         values: dict[str, Any] = {

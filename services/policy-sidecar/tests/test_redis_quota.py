@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.revocations import Revoked
 from amas_policy_sidecar.adapters.redis_quota import RedisQuota
+from amas_policy_sidecar.adapters.redis_revocations import RedisRevocations
 from amas_policy_sidecar.domain.contract import CallLimit
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim
 
@@ -38,8 +41,17 @@ def claim(key: str, **changes: Any) -> QuotaClaim:
 
 
 @pytest.fixture
-async def quota(redis_url: str) -> AsyncIterator[RedisQuota]:
-    made = RedisQuota.connect(redis_url)
+async def store(redis_url: str) -> str:
+    """URL of a store that knows that nothing is revoked."""
+    revocations = RedisRevocations.connect(redis_url, SystemClock())
+    await revocations.replace(Revoked(1))
+    await revocations.close()
+    return redis_url
+
+
+@pytest.fixture
+async def quota(store: str) -> AsyncIterator[RedisQuota]:
+    made = RedisQuota.connect(store)
     yield made
     await made.close()
 
@@ -78,9 +90,9 @@ async def test_every_role_of_a_chain_has_its_limit(quota: RedisQuota) -> None:
     assert await take(quota, claim("3", call_limits=inner), claim("4", call_limits=inner)) == [GRANTED, EXCEEDED]
 
 
-async def test_no_race_gets_past_a_limit(redis_url: str) -> None:
+async def test_no_race_gets_past_a_limit(store: str) -> None:
     """Replicas with connections of their own ask at once: exactly as many as the limit says get through."""
-    replicas = [RedisQuota.connect(redis_url) for _ in range(4)]
+    replicas = [RedisQuota.connect(store) for _ in range(4)]
     limit = (CallLimit("publisher", 7),)
     claims = [claim(str(number), call_limits=limit) for number in range(40)]
     verdicts = await asyncio.gather(*(replicas[n % 4].take(one) for n, one in enumerate(claims)))

@@ -113,6 +113,7 @@ class Sidecar:
         self._life = asyncio.create_task(Lifecycle(wire(settings, CollectorRegistry())).run(self._stop))
         await eventually(lambda: (self.folder / "policy.sock").exists() or self._life.done())
         self.orchestrator, self.router = self._client("orchestrator"), self._client("ai-router")
+        await self.orchestrator.stub.SyncRevocations(policy_pb2.SyncRevocationsRequest(version=1))
 
     async def stop(self) -> None:
         if self._stop.is_set():

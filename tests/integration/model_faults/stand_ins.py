@@ -32,6 +32,10 @@ class Policy(policy_pb2_grpc.PolicyServiceServicer):
         decision = decision_pb2.Decision(id="d", effect=decision_pb2.EFFECT_ALLOW)
         return policy_pb2.DecideResponse(decision=decision)
 
+    async def GetRevocationsVersion(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
+        """Nothing is ever revoked."""
+        return policy_pb2.GetRevocationsVersionResponse(version=1)
+
 
 class Audit(audit_pb2_grpc.AuditServiceServicer):
     """Keeps events by id; the same id with other content is refused, as the real one does."""

@@ -130,6 +130,20 @@ class GatewayApi:
         """Its tools as it offers them now, their pin and the accepted one."""
         return dict(normal(await self._client.request("GET", f"/v1/tool-servers/{_path(name)}")))
 
+    async def revoke(self, kind: str, name: str, *, reason: str, force: bool) -> tuple[dict[str, Any], bool]:
+        """The revocation, and whether it held before."""
+        body = {"kind": kind, "name": name, "reason": reason, "force": force}
+        answer = dict(normal(await self._client.request("POST", "/v1/revocations", body=body)))
+        return dict(answer.get("revocation") or {}), bool(answer.get("existed"))
+
+    async def restore(self, kind: str, name: str, *, reason: str) -> dict[str, Any]:
+        body = {"kind": kind, "name": name, "reason": reason}
+        answer = dict(normal(await self._client.request("POST", "/v1/revocations:restore", body=body)))
+        return dict(answer.get("revocation") or {})
+
+    async def revocations(self, *, lifted_too: bool) -> list[dict[str, Any]]:
+        return await self._list("/v1/revocations", "revocations", {"all": "true" if lifted_too else ""})
+
     async def usage(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/usage", "rows", filters)
 

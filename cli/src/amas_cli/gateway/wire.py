@@ -6,7 +6,7 @@ from typing import Any
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _ENUM = re.compile(
-    r"(?:RUN_STATE|STEP_STATE|APPROVAL_STATE|APPROVAL_KIND|EFFECT|RESOURCE_CHANGE_KIND|CONFIDENTIALITY|INTEGRITY)_([A-Z_]+)"
+    r"(?:RUN_STATE|STEP_STATE|APPROVAL_STATE|APPROVAL_KIND|REVOCATION_KIND|EFFECT|RESOURCE_CHANGE_KIND|CONFIDENTIALITY|INTEGRITY)_([A-Z_]+)"
 )
 OPAQUE = frozenset({"input", "output", "arguments", "manifest", "before", "after", "data", "arguments_schema", "offer"})
 """Fields whose content belongs to users: nothing inside them is renamed."""

@@ -51,6 +51,14 @@ AUDIT: _Columns = (
     ("SOURCE", lambda item, _: str(item.get("source", ""))),
 )
 
+REVOCATIONS: _Columns = (
+    ("KIND", lambda item, _: str(item.get("kind", ""))),
+    ("NAME", lambda item, _: str(item.get("name", ""))),
+    ("BY", lambda item, _: str(item.get("revoked_by", ""))),
+    ("AGE", lambda item, now: age(str(item.get("revoked_at", "")), now)),
+    ("REASON", lambda item, _: str(item.get("reason", ""))),
+    ("LIFTED BY", lambda item, _: str(item.get("lifted_by", ""))),
+)
 USAGE: _Columns = (
     ("RUN", lambda row, _: str(row.get("run_id", ""))),
     ("ROLE", lambda row, _: str(row.get("role", ""))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import SystemRandom
 
@@ -98,17 +98,19 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    """The use cases, and what must be waited for before an exit."""
+    """The use cases, what must be waited for before an exit, what runs beside them, and what must be well."""
 
     use_cases: RouterUseCases
     drain: tuple[Callable[[], Awaitable[None]], ...]
+    background: tuple[Callable[[], Awaitable[None]], ...]
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
 
 
 def wire(parts: Parts) -> Wired:
     """The use cases over any set of adapters."""
     clock, telemetry, random = SystemClock(), parts.telemetry, SystemRandom()
     routing = FindRouting(parts.bundles)
-    access = DecideAccess(parts.policy, routing)
+    access = DecideAccess(parts.policy, routing, clock)
     admit = AdmitCall(routing, access)
     bill = BillAttempt(parts.budgets, parts.ledger, clock, lambda: telemetry.trace_ids().trace_id)
     in_turn = AskInTurn(bill, telemetry, clock, random)
@@ -132,7 +134,8 @@ def wire(parts: Parts) -> Wired:
         query_usage=QueryUsage(parts.ledger),
         list_budgets=ListBudgets(routing, parts.budgets),
     )
-    return Wired(use_cases, (in_turn.drain, record.drain, bill.drain, kept.drain))
+    drain = (in_turn.drain, record.drain, bill.drain, kept.drain)
+    return Wired(use_cases, drain, (access.watch,), {"revocations": access.check})
 
 
 async def build() -> ServiceSpec:
@@ -182,8 +185,8 @@ async def build() -> ServiceSpec:
         services=[GrpcService(SERVICE, router_pb2_grpc.add_RouterServiceServicer_to_server, api)],
         callers=CALLERS,
         # Redis is not among the checks: calls that no budget covers go on without it.
-        checks={"database": database},
-        background=(budgets.run,),
+        checks={"database": database, **wired.checks},
+        background=(budgets.run, *wired.background),
         # After the last call has ended: one that the end cuts off is billed and put on record in the background.
         on_stop=[
             *wired.drain,

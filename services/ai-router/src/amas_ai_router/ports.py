@@ -50,6 +50,10 @@ class Policy(Protocol):
         """Hands a bundle over."""
         ...
 
+    async def revocations_version(self) -> int:
+        """Changes when something is revoked or restored: what was decided before is void. UNAVAILABLE if unknown."""
+        ...
+
 
 class AuditLog(Protocol):
     """The audit service."""

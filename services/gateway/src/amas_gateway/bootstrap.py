@@ -30,6 +30,7 @@ from amas_gateway.adapters.orchestrator_client import (
     OrchestratorRuns,
 )
 from amas_gateway.adapters.redis_limits import RedisLimits
+from amas_gateway.adapters.revocations import OrchestratorRevocations, RevokedPrincipals
 from amas_gateway.domain.token_rules import TokenProfile
 from amas_gateway.entrypoints import grpc_api, http_api
 from amas_gateway.entrypoints.access import Access
@@ -54,10 +55,13 @@ from amas_gateway.usecases.list_approvals import ListApprovals
 from amas_gateway.usecases.list_budgets import ListBudgets
 from amas_gateway.usecases.list_models import ListModels
 from amas_gateway.usecases.list_resources import ListResources
+from amas_gateway.usecases.list_revocations import ListRevocations
 from amas_gateway.usecases.list_runs import ListRuns
 from amas_gateway.usecases.preview_edit import PreviewEdit
 from amas_gateway.usecases.query_usage import QueryUsage
 from amas_gateway.usecases.read_audit import ReadAudit
+from amas_gateway.usecases.restore import Restore
+from amas_gateway.usecases.revoke import Revoke
 from amas_gateway.usecases.start_run import StartRun
 from amas_gateway.usecases.stream_chat import StreamChat
 from amas_gateway.usecases.under_bundle import UnderBundle
@@ -74,6 +78,8 @@ class _Adapters:
     runs: OrchestratorRuns
     approvals: OrchestratorApprovals
     resources: OrchestratorResources
+    revocations: OrchestratorRevocations
+    revoked: RevokedPrincipals
     bundles: ActiveBundles
     models: RouterModels
     usage: RouterUsage
@@ -90,14 +96,14 @@ async def build() -> ServiceSpec:
     adapters = _adapters(settings, clock, instruments, channels, session, redis)
     verbs = _verbs(settings, clock, instruments, adapters)
     # Redis is not among the checks: without it the gateway works on, limited by itself.
-    checks = {"identity": adapters.keys.check}
+    checks = {"identity": adapters.keys.check, "revocations": adapters.revoked.check}
     return ServiceSpec(
         name="gateway",
         settings=settings,
         services=(),
         callers={},
         checks=checks,
-        background=(adapters.keys.run, adapters.denials.run),
+        background=(adapters.keys.run, adapters.denials.run, adapters.revoked.run),
         servers=_servers(settings, clock, instruments, draining, verbs, checks),
         on_stop=(adapters.denials.close, channels.close, session.close, redis.close),
     )
@@ -129,6 +135,8 @@ def _adapters(
         runs=OrchestratorRuns(orchestrator),
         approvals=OrchestratorApprovals(orchestrator),
         resources=OrchestratorResources(orchestrator),
+        revocations=OrchestratorRevocations(orchestrator),
+        revoked=RevokedPrincipals(orchestrator, clock),
         bundles=ActiveBundles(orchestrator, clock),
         models=RouterModels(router),
         usage=RouterUsage(router),
@@ -139,12 +147,12 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
     under_bundle = UnderBundle(adapters.bundles, adapters.models, instruments)
     return Catalogue(
         authenticate=Authenticate(adapters.tokens, adapters.denials, clock, instruments),
-        admit=AdmitRequest(adapters.limits, adapters.denials, settings.rates(), instruments),
+        admit=AdmitRequest(adapters.limits, adapters.revoked, adapters.denials, settings.rates(), instruments),
         start_run=StartRun(adapters.runs),
         get_run=GetRun(adapters.runs),
         list_runs=ListRuns(adapters.runs),
         cancel_run=CancelRun(adapters.runs),
-        watch_run=WatchRun(adapters.runs),
+        watch_run=WatchRun(adapters.runs, adapters.revoked),
         hold_stream=HoldStream(instruments),
         get_approval=GetApproval(adapters.approvals),
         list_approvals=ListApprovals(adapters.approvals),
@@ -154,12 +162,15 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         list_resources=ListResources(adapters.resources),
         describe_tool_server=DescribeToolServer(adapters.resources),
         complete_chat=CompleteChat(under_bundle),
-        stream_chat=StreamChat(under_bundle),
+        stream_chat=StreamChat(under_bundle, adapters.revoked),
         embed_text=EmbedText(under_bundle),
         list_models=ListModels(under_bundle),
         query_usage=QueryUsage(adapters.usage),
         list_budgets=ListBudgets(under_bundle, adapters.usage),
         read_audit=ReadAudit(adapters.audit, adapters.audit),
+        revoke=Revoke(adapters.revocations),
+        restore=Restore(adapters.revocations),
+        list_revocations=ListRevocations(adapters.revocations),
     )
 
 

@@ -91,6 +91,32 @@ class Approvals(Protocol):
         ...
 
 
+class Revocations(Protocol):
+    """The orchestrator's revocations."""
+
+    async def revoke(
+        self, principal: Principal, what: model.Revocable, reason: str, force: bool
+    ) -> model.RevocationAnswer: ...
+
+    async def restore(self, principal: Principal, what: model.Revocable, reason: str) -> model.RevocationAnswer: ...
+
+    async def list(
+        self, principal: Principal, lifted_too: bool, page: model.PageQuery
+    ) -> model.Page[model.Revocation]: ...
+
+
+class RevokedPrincipals(Protocol):
+    """Whose tokens are refused."""
+
+    def has(self, principal: Principal) -> bool:
+        """Whether the principal is revoked, as far as is known here."""
+        ...
+
+    async def refuse(self, principal: Principal) -> None:
+        """Raises PERMISSION_DENIED (REVOKED); UNAVAILABLE if it was not known for a second who is revoked."""
+        ...
+
+
 class Resources(Protocol):
     """The orchestrator's resources."""
 

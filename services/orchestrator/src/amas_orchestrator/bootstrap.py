@@ -25,6 +25,8 @@ from amas_orchestrator.adapters.migrate import migrate, newest_revision
 from amas_orchestrator.adapters.notifications import Notifications
 from amas_orchestrator.adapters.policy_files import PolicyFilesError, read_policies
 from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
+from amas_orchestrator.adapters.revocation_push import RevocationPush
+from amas_orchestrator.adapters.revocation_store import PostgresRevocations
 from amas_orchestrator.adapters.run_store import PostgresRuns
 from amas_orchestrator.adapters.step_gate import StepGate
 from amas_orchestrator.adapters.webhook_file import WebhookFileError, read_endpoints
@@ -45,7 +47,10 @@ from amas_orchestrator.usecases.lower_label import LowerLabel
 from amas_orchestrator.usecases.patience import Patience
 from amas_orchestrator.usecases.read_approvals import ReadApprovals
 from amas_orchestrator.usecases.read_resources import ReadResources
+from amas_orchestrator.usecases.read_revocations import ReadRevocations
 from amas_orchestrator.usecases.read_runs import ReadRuns
+from amas_orchestrator.usecases.restore import Restore
+from amas_orchestrator.usecases.revoke import Revoke
 from amas_orchestrator.usecases.run_action import ActionRunner
 from amas_orchestrator.usecases.run_orchestration import RunOrchestration
 from amas_orchestrator.usecases.run_step import StepRunner
@@ -53,6 +58,7 @@ from amas_orchestrator.usecases.run_turn import TurnRunner
 from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
 from amas_orchestrator.usecases.send_webhooks import SendWebhooks
+from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.take_over import TakeOver
 from amas_orchestrator.usecases.watch_run import WatchRun
@@ -116,6 +122,7 @@ class _Service:
         self.telemetry = OrchestratorTelemetry()
         self.runs, self.approvals = PostgresRuns(database), PostgresApprovals(database)
         self.bundles, self.executors = PostgresBundles(database), PostgresExecutors(database)
+        self.revocations = PostgresRevocations(database)
         self.notifications = Notifications(settings.service_dsn())
         self.gate = StepGate(clock)
         # New for each process: one that starts again must not pass for the one that died.
@@ -126,11 +133,13 @@ class _Service:
         self.channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
         self.clock = clock
         self._clients()
+        self.wakes = SendWakes(self.approvals, self.engine)
+        self.spread = SpreadRevocations(self.revocations, self.copies, self.runs, self.wakes, clock)
         patience = Patience(clock, self.telemetry)
         recorder = Recorder(self.audit, self.runs, patience)
         human = AskHuman(self.approvals, recorder, patience, clock)
         actions = ActionRunner(self.policy, human, recorder, patience, clock, self.telemetry)
-        turns = TurnRunner(self.router, self.policy, actions, recorder, patience, clock, self.telemetry)
+        turns = TurnRunner(self.router, self.policy, actions, self.spread, recorder, patience, clock, self.telemetry)
         delegation = AskDelegation(self.policy, recorder, patience, clock)
         self.orchestration = RunOrchestration(
             self.runs,
@@ -143,7 +152,6 @@ class _Service:
             clock,
             self.telemetry,
         )
-        self.wakes = SendWakes(self.approvals, self.engine)
         self.notices = SendNotices(self.approvals, self.runs, self.audit, clock)
         sender = HttpSender(settings.webhook_secrets_dir)
         self.webhooks = SendWebhooks(PostgresOutbox(database), sender, endpoints, clock, self.telemetry)
@@ -156,6 +164,7 @@ class _Service:
         router = channels.client(router_client.make_stub, settings.ai_router_target, "ai-router")
         audit = channels.client(audit_client.make_stub, settings.audit_target, "audit")
         self.policy = policy_client.PolicyClient(policy, self._bundle_content)
+        self.copies = RevocationPush(policy)
         self.router = router_client.RouterClient(router, self._bundle_content)
         self.audit = audit_client.AuditClient(audit)
 
@@ -167,19 +176,21 @@ class _Service:
 
     def _use_cases(self, policies: PolicySet) -> UseCases:
         clock = self.clock
+        ask = AskAdministration(self.policy, policies)
         edits = EditAction(self.approvals, self.runs, self.policy, clock)
         return UseCases(
-            start_run=StartRun(self.runs, self.bundles, self.engine, clock),
+            start_run=StartRun(self.runs, self.bundles, self.spread, self.revocations, self.engine, clock),
             read_runs=ReadRuns(self.runs),
             watch_run=WatchRun(self.runs, self.notifications),
             cancel_run=CancelRun(self.runs, self.wakes, clock),
             decide_approval=DecideApproval(self.approvals, edits, self.audit, self.wakes, clock),
             edit_action=edits,
             read_approvals=ReadApprovals(self.approvals),
-            apply_resources=ApplyResources(
-                self.bundles, policies, AskAdministration(self.policy, policies), self.audit, clock
-            ),
+            apply_resources=ApplyResources(self.bundles, policies, ask, self.audit, clock),
             read_resources=ReadResources(self.bundles, self.policy),
+            revoke=Revoke(self.revocations, self.bundles, ask, self.audit, self.spread, clock),
+            restore=Restore(self.revocations, self.bundles, ask, self.audit, self.spread, clock),
+            read_revocations=ReadRevocations(self.revocations, self.spread),
         )
 
     def spec(self) -> ServiceSpec:
@@ -203,6 +214,7 @@ class _Service:
             checks={"database": database_answers},
             background=[
                 self.lease.keep,
+                self.spread.keep,
                 take_over,
                 listen,
                 lambda: repeat("wakes", WAKE_SECONDS, self.wakes),

@@ -56,6 +56,8 @@ class Fakes:
     enforced: list[policy_pb2.EnforceRequest] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     tool_delay: Callable[[policy_pb2.EnforceRequest], Awaitable[None]] | None = None
+    revocations: policy_pb2.SyncRevocationsRequest | None = None
+    """What the sidecars share."""
     trace_ids: set[str] = field(default_factory=set)
     bundles: dict[str, set[str]] = field(default_factory=lambda: {"policy": set(), "router": set()})
 
@@ -106,6 +108,21 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         """Takes a bundle."""
         self._fakes.bundles["policy"].add(request.digest)
         return policy_pb2.LoadBundleResponse()
+
+    async def GetRevocationsVersion(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> policy_pb2.GetRevocationsVersionResponse:
+        """The version that was handed over, or that it was lost."""
+        if self._fakes.revocations is None:
+            raise AmasError(ErrorKind.UNAVAILABLE, "REVOCATIONS_UNKNOWN", "lost")
+        return policy_pb2.GetRevocationsVersionResponse(version=self._fakes.revocations.version)
+
+    async def SyncRevocations(self, request: Any, context: Any) -> policy_pb2.SyncRevocationsResponse:  # noqa: N802
+        """Takes a newer set."""
+        held = self._fakes.revocations
+        if held is None or request.version > held.version:
+            self._fakes.revocations = request
+        return policy_pb2.SyncRevocationsResponse(version=self._fakes.revocations.version)
 
     async def ListTools(self, request: Any, context: Any) -> policy_pb2.ListToolsResponse:  # noqa: N802
         """Two tools."""

@@ -19,6 +19,7 @@ from .adapters.decision_cache import DecisionCache
 from .adapters.mcp_tools import McpToolServers
 from .adapters.redis_autonomy import RedisAutonomy
 from .adapters.redis_quota import RedisQuota
+from .adapters.redis_revocations import RedisRevocations
 from .adapters.sandbox.host import SandboxMode, SandboxSettings
 from .adapters.transports import ToolSurroundings
 from .domain.engine_reports import AwaitedLogs
@@ -42,6 +43,7 @@ from .usecases.record_action import RecordAction
 from .usecases.record_decision import RecordDecision
 from .usecases.record_fault import RecordFault
 from .usecases.record_outcome import RecordOutcome
+from .usecases.sync_revocations import SyncRevocations
 
 NAME = "policy-sidecar"
 _SERVICE = "amas.policy.v1.PolicyService"
@@ -54,6 +56,8 @@ CALLERS = {
     f"/{_SERVICE}/Enforce": _ORCHESTRATOR,
     f"/{_SERVICE}/ListTools": _ORCHESTRATOR,
     f"/{_SERVICE}/DescribeToolServer": _ORCHESTRATOR,
+    f"/{_SERVICE}/SyncRevocations": _ORCHESTRATOR,
+    f"/{_SERVICE}/GetRevocationsVersion": _ALL,
 }
 
 
@@ -68,6 +72,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     channels = ClientChannels(settings.tls_files(), NAME)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     quota = RedisQuota.connect(settings.redis_dsn())
+    revocations = RedisRevocations.connect(settings.redis_dsn(), clock)
     beside = _engine(settings, audit, clock, instruments)
     engine = DecisionCache(beside.engine, instruments.cached)
     bundles = BundleStore(dropped=engine.forget)
@@ -75,7 +80,13 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     autonomy = RedisAutonomy(quota.redis)
     counts = CountOutcome(autonomy)
     judge = JudgeAction(
-        bundles, tools, engine, AssessAutonomy(autonomy, counts), clock, secret=settings.pseudonym_secret()
+        bundles,
+        tools,
+        engine,
+        AssessAutonomy(autonomy, counts),
+        revocations,
+        clock,
+        secret=settings.pseudonym_secret(),
     )
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
@@ -84,7 +95,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         quota=quota,
         record=record,
         outcomes=outcomes,
-        call=CallTool(tools, clock),
+        call=CallTool(tools, revocations, clock),
         attempts=attempts,
         faults=RecordFault(audit, clock),
         counts=counts,
@@ -92,12 +103,20 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     )
     servicer = PolicyServicer(
         load_bundle=LoadBundle(bundles, engine),
-        decide=DecideAction(bundles=bundles, engine=engine, judge=judge, quota=quota, instruments=instruments),
-        delegation=DecideDelegation(bundles, engine, decisions, RecordFault(audit, clock), instruments),
+        decide=DecideAction(
+            bundles=bundles,
+            engine=engine,
+            judge=judge,
+            revocations=revocations,
+            quota=quota,
+            instruments=instruments,
+        ),
+        delegation=DecideDelegation(bundles, engine, revocations, decisions, RecordFault(audit, clock), instruments),
         administration=DecideAdministration(bundles, engine, decisions, instruments),
         enforce=enforce,
-        list_tools=ListTools(bundles, tools),
+        list_tools=ListTools(bundles, tools, revocations),
         describe=DescribeToolServer(bundles, tools),
+        sync_revocations=SyncRevocations(revocations),
     )
     return ServiceSpec(
         name=NAME,
@@ -105,11 +124,19 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         services=[GrpcService(_SERVICE, policy_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)],
         callers=CALLERS,
         checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
-        background=beside.background,
+        background=[*beside.background, revocations.run],
         servers=beside.servers,
         on_drain=[attempts.drain, outcomes.flush],
         # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.
-        on_stop=[attempts.drain, outcomes.flush, tools.close, quota.close, *beside.on_stop, channels.close],
+        on_stop=[
+            attempts.drain,
+            outcomes.flush,
+            tools.close,
+            quota.close,
+            revocations.close,
+            *beside.on_stop,
+            channels.close,
+        ],
     )
 
 

@@ -1,4 +1,4 @@
-"""What the use cases need from the world: a policy engine, tools, quotas, the audit log, and the bundles at hand.
+"""What the use cases need from the world: a policy engine, tools, quotas, revocations, the audit log, bundles.
 
 Every method of a port either does what it says or raises; none answers "perhaps".
 """
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.resources import ToolServer
+from amas_governance.revocations import Revoked
 
 from .domain.autonomy import Standing, Subject, Tally
 from .domain.model import Event, ToolAnswer, ToolDescription
@@ -57,8 +58,30 @@ class ToolServers(Protocol):
         ...
 
 
+class Revocations(Protocol):
+    """What is revoked, in the store that all replicas share.
+
+    When it cannot be known: AmasError UNAVAILABLE, REVOCATIONS_UNKNOWN.
+    """
+
+    async def current(self) -> Revoked:
+        """What is revoked, as it was at most a second ago; from memory in nearly all cases."""
+        ...
+
+    async def newest(self) -> Revoked:
+        """What is revoked now."""
+        ...
+
+    async def replace(self, revoked: Revoked) -> int:
+        """Make it all that is revoked, unless the store has it or something newer; the version that the store has."""
+        ...
+
+
 class Quota(Protocol):
-    """Counts in a store that all replicas share. When it cannot answer: AmasError UNAVAILABLE, QUOTA_UNAVAILABLE."""
+    """Counts in a store that all replicas share. When it cannot answer: AmasError UNAVAILABLE, QUOTA_UNAVAILABLE.
+
+    In the same step it says what of a claim's needs is revoked; if it has lost that: REVOCATIONS_UNKNOWN.
+    """
 
     async def peek(self, claim: QuotaClaim) -> QuotaVerdict:
         """What `take` would say, without taking."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # A bundle of 16 MiB with its modules takes this long at most to load, in seconds.
 LOAD_TIMEOUT_SECONDS = 30.0
+# A look at the store that all sidecars share, in seconds; calls may wait for it.
+LOOK_TIMEOUT_SECONDS = 2.0
 
 
 def make_stub(channel: grpc.aio.Channel) -> PolicyServiceAsyncStub:
@@ -80,6 +82,15 @@ class PolicyClient:
             await self._client.stub.LoadBundle(request, timeout=LOAD_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise _refusal(error) from error
+
+    async def revocations_version(self) -> int:
+        """See ports.Policy."""
+        request = policy_pb2.GetRevocationsVersionRequest()
+        try:
+            response = await self._client.stub.GetRevocationsVersion(request, timeout=LOOK_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
+        return int(response.version)
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> AmasError:

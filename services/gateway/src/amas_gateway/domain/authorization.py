@@ -30,6 +30,8 @@ class Action(StrEnum):
     MODEL_CALL = "model.call"
     USAGE_READ = "usage.read"
     AUDIT_READ = "audit.read"
+    REVOCATION_READ = "revocation.read"
+    REVOCATION_CHANGE = "revocation.change"
 
 
 ALLOWED: dict[Action, frozenset[str]] = {
@@ -44,6 +46,8 @@ ALLOWED: dict[Action, frozenset[str]] = {
     Action.MODEL_CALL: frozenset({DEVELOPER, PLATFORM_ADMIN}),
     Action.USAGE_READ: frozenset({DEVELOPER, PLATFORM_ADMIN, AUDITOR}),
     Action.AUDIT_READ: frozenset({AUDITOR, PLATFORM_ADMIN}),
+    Action.REVOCATION_READ: frozenset({AUDITOR, PLATFORM_ADMIN}),
+    Action.REVOCATION_CHANGE: frozenset({PLATFORM_ADMIN}),
 }
 
 # Roles for which these actions reach every run of the tenant, and not only the principal's own.

@@ -77,6 +77,11 @@ def role_missing(needed: frozenset[str]) -> AmasError:
     )
 
 
+def principal_revoked() -> AmasError:
+    """The 403 for a principal whose tokens are refused; why is told to the tenant's administrators alone."""
+    return AmasError(ErrorKind.PERMISSION_DENIED, "REVOKED", "The principal was revoked.")
+
+
 def not_owner() -> AmasError:
     """The 403 for another one's run in the same tenant."""
     return AmasError(ErrorKind.PERMISSION_DENIED, "NOT_OWNER", "Only the requester of the run may do this.")

@@ -62,6 +62,31 @@ class Approval(Protocol):
     def tenant(self) -> str: ...
 
 
+class Revocation(Protocol):
+    """A revocation, as the orchestrator tells it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def tenant(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Revocable:
+    """Something of the tenant that can be revoked; `kind` is a RevocationKind of amas.common.v1."""
+
+    kind: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationAnswer:
+    """The revocation that was made or lifted, and whether it had been before."""
+
+    revocation: Revocation
+    existed: bool
+
+
 class Resource(Protocol):
     """A resource of the tenant's active bundle."""
 

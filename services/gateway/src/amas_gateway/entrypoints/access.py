@@ -49,11 +49,15 @@ class Access:
         except RateExceededError as error:
             caller.taken = error.taken
             raise
+        except AmasError:
+            # On the record by now, as what the admission refused.
+            caller.action = None
+            raise
         return caller.principal
 
     def refused(self, caller: Caller, error: AmasError) -> None:
         """Records a refusal that came after the admission: by ownership, or by a service on the right."""
-        if error.kind is not ErrorKind.PERMISSION_DENIED or error.reason == "ROLE_MISSING":
+        if error.kind is not ErrorKind.PERMISSION_DENIED:
             return
         if caller.principal is not None and caller.action is not None:
             self._admit.denied(caller.principal, caller.action, error.reason, telemetry.current_trace_id())

@@ -1,17 +1,15 @@
-"""The public gRPC API: RunsService, ApprovalsService, ResourcesService. Identity is the token in `authorization`.
+"""The public gRPC API: RunsService, ApprovalsService, ResourcesService; RevocationsService has a file of its own.
 
-Errors, validation, traces and metrics are the chassis's; each method translates, asks one use case, translates back.
+Identity is the token in `authorization`. Errors, validation, traces and metrics are the chassis's; each method
+translates, asks one use case, translates back.
 """
 
 # ruff: noqa: N802 - the contract names the methods.
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
 
-import grpc
 from amas.common.v1 import approval_pb2, resource_pb2, run_pb2
 from amas.gateway.v1 import gateway_pb2 as pb
 from amas.gateway.v1 import gateway_pb2_grpc as rpc
@@ -21,58 +19,15 @@ from amas_chassis.service import GrpcService
 from google.protobuf.message import Message
 
 from amas_gateway.domain.authorization import Action
-from amas_gateway.domain.errors import TokenFault, invalid, token_refused
-from amas_gateway.domain.model import PageQuery, Principal, ResourceRef, RunEvent, SourceFile, Verdict
-from amas_gateway.entrypoints.access import Access, Caller
+from amas_gateway.domain.errors import invalid
+from amas_gateway.domain.model import PageQuery, ResourceRef, SourceFile, Verdict
+from amas_gateway.entrypoints.access import Access
 from amas_gateway.usecases.catalogue import Catalogue
 
-MessageT = TypeVar("MessageT", bound=Message)
-Context = grpc.aio.ServicerContext[Any, Any]
+from .grpc_calls import Calls, Context, carried_as, metadata
+from .grpc_revocations import RevocationsServicer
 
 MAX_IDEMPOTENCY_KEY = 200
-
-
-class Calls:
-    """What the three services share: the caller of a call."""
-
-    def __init__(self, verbs: Catalogue, access: Access, clock: Clock) -> None:
-        self.verbs = verbs
-        self.clock = clock
-        self._access = access
-
-    async def admit(self, context: Context, action: Action) -> Principal:
-        """The principal of the call, if it may do the action."""
-        caller = Caller()
-        await self._access.identify(caller, metadata(context, "authorization"))
-        return await self._access.admit(caller, action)
-
-    def refused(self, principal: Principal, action: Action, error: AmasError) -> None:
-        """Records a refusal that came after the admission."""
-        self._access.refused(Caller(principal=principal, action=action), error)
-
-    async def while_valid(self, principal: Principal, events: AsyncIterator[RunEvent]) -> RunEvent | None:
-        """The next event, or None at the end. Raises UNAUTHENTICATED when the principal's token ends first."""
-        left = principal.expires_at - self.clock.now().timestamp()
-        try:
-            async with asyncio.timeout(max(0.0, left)):
-                return await anext(events, None)
-        except TimeoutError as error:
-            raise token_refused(TokenFault.EXPIRED) from error
-
-
-def metadata(context: Context, name: str) -> str | None:
-    """One text entry of the call's metadata."""
-    for key, value in context.invocation_metadata() or ():
-        if key == name and isinstance(value, str):
-            return value
-    return None
-
-
-def _is(kind: type[MessageT], carried: object) -> MessageT:
-    """The carried message, which the orchestrator sent as this kind."""
-    if not isinstance(carried, kind):
-        raise TypeError(f"a {kind.__name__} was expected")
-    return carried
 
 
 class RunsServicer(rpc.RunsServiceServicer):
@@ -88,18 +43,18 @@ class RunsServicer(rpc.RunsServiceServicer):
         if len(key) > MAX_IDEMPOTENCY_KEY:
             raise invalid("idempotency-key", f"must have at most {MAX_IDEMPOTENCY_KEY} characters")
         started = await self._verbs.start_run(principal, request.orchestration, request.input_json, key)
-        return pb.StartRunResponse(run=_is(run_pb2.Run, started.run), existed=started.existed)
+        return pb.StartRunResponse(run=carried_as(run_pb2.Run, started.run), existed=started.existed)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
         principal = await self._calls.admit(context, Action.RUN_READ)
-        return pb.GetRunResponse(run=_is(run_pb2.Run, await self._verbs.get_run(principal, request.run_id)))
+        return pb.GetRunResponse(run=carried_as(run_pb2.Run, await self._verbs.get_run(principal, request.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         principal = await self._calls.admit(context, Action.RUN_READ)
         answer = await self._verbs.list_runs(
             principal, request.orchestration, request.state, PageQuery(request.page_size, request.page_token)
         )
-        runs = [_is(run_pb2.Run, run) for run in answer.items]
+        runs = [carried_as(run_pb2.Run, run) for run in answer.items]
         return pb.ListRunsResponse(runs=runs, next_page_token=answer.next_page_token)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> pb.CancelRunResponse:
@@ -109,7 +64,7 @@ class RunsServicer(rpc.RunsServiceServicer):
         except AmasError as error:
             self._calls.refused(principal, Action.RUN_CANCEL, error)
             raise
-        return pb.CancelRunResponse(run=_is(run_pb2.Run, run))
+        return pb.CancelRunResponse(run=carried_as(run_pb2.Run, run))
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: Context) -> AsyncIterator[run_pb2.RunEvent]:
         principal = await self._calls.admit(context, Action.RUN_WATCH)
@@ -121,7 +76,7 @@ class RunsServicer(rpc.RunsServiceServicer):
         with self._verbs.hold_stream(principal):
             async with aclosing(self._verbs.watch_run(principal, request.run_id, request.after_sequence)) as events:
                 while (event := await self._calls.while_valid(principal, events)) is not None:
-                    yield _is(run_pb2.RunEvent, event)
+                    yield carried_as(run_pb2.RunEvent, event)
 
 
 class ApprovalsServicer(rpc.ApprovalsServiceServicer):
@@ -134,14 +89,14 @@ class ApprovalsServicer(rpc.ApprovalsServiceServicer):
     async def GetApproval(self, request: pb.GetApprovalRequest, context: Context) -> pb.GetApprovalResponse:
         principal = await self._calls.admit(context, Action.APPROVAL_READ)
         approval = await self._verbs.get_approval(principal, request.approval_id)
-        return pb.GetApprovalResponse(approval=_is(approval_pb2.Approval, approval))
+        return pb.GetApprovalResponse(approval=carried_as(approval_pb2.Approval, approval))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Context) -> pb.ListApprovalsResponse:
         principal = await self._calls.admit(context, Action.APPROVAL_READ)
         answer = await self._verbs.list_approvals(
             principal, request.run_id, request.state, PageQuery(request.page_size, request.page_token)
         )
-        approvals = [_is(approval_pb2.Approval, approval) for approval in answer.items]
+        approvals = [carried_as(approval_pb2.Approval, approval) for approval in answer.items]
         return pb.ListApprovalsResponse(approvals=approvals, next_page_token=answer.next_page_token)
 
     async def DecideApproval(self, request: pb.DecideApprovalRequest, context: Context) -> pb.DecideApprovalResponse:
@@ -159,13 +114,13 @@ class ApprovalsServicer(rpc.ApprovalsServiceServicer):
         except AmasError as error:
             self._calls.refused(principal, Action.APPROVAL_DECIDE, error)
             raise
-        return pb.DecideApprovalResponse(approval=_is(approval_pb2.Approval, approval))
+        return pb.DecideApprovalResponse(approval=carried_as(approval_pb2.Approval, approval))
 
     async def PreviewEdit(self, request: pb.PreviewEditRequest, context: Context) -> pb.PreviewEditResponse:
         principal = await self._calls.admit(context, Action.APPROVAL_DECIDE)
         previewed = await self._verbs.preview_edit(principal, request.approval_id, request.arguments_json)
         # The orchestrator's response has the same fields with the same numbers; a test holds them together.
-        return pb.PreviewEditResponse.FromString(_is(Message, previewed).SerializeToString())
+        return pb.PreviewEditResponse.FromString(carried_as(Message, previewed).SerializeToString())
 
 
 class ResourcesServicer(rpc.ResourcesServiceServicer):
@@ -184,7 +139,7 @@ class ResourcesServicer(rpc.ResourcesServiceServicer):
             request.dry_run,
         )
         # The orchestrator's response has the same fields with the same numbers; a test holds them together.
-        return pb.ApplyResourcesResponse.FromString(_is(Message, applied).SerializeToString())
+        return pb.ApplyResourcesResponse.FromString(carried_as(Message, applied).SerializeToString())
 
     async def ListResources(self, request: pb.ListResourcesRequest, context: Context) -> pb.ListResourcesResponse:
         principal = await self._calls.admit(context, Action.RESOURCE_READ)
@@ -192,16 +147,16 @@ class ResourcesServicer(rpc.ResourcesServiceServicer):
             principal, request.kind, request.name, PageQuery(request.page_size, request.page_token)
         )
         response = pb.ListResourcesResponse(
-            resources=[_is(resource_pb2.Resource, resource) for resource in answer.items],
+            resources=[carried_as(resource_pb2.Resource, resource) for resource in answer.items],
             next_page_token=answer.next_page_token,
         )
         if answer.context is not None:
-            response.bundle.CopyFrom(_is(resource_pb2.Bundle, answer.context))
+            response.bundle.CopyFrom(carried_as(resource_pb2.Bundle, answer.context))
         return response
 
 
 def services(verbs: Catalogue, access: Access, clock: Clock) -> Sequence[GrpcService]:
-    """The three services, for the public server."""
+    """The services, for the public server."""
     calls = Calls(verbs, access, clock)
     return (
         GrpcService("amas.gateway.v1.RunsService", rpc.add_RunsServiceServicer_to_server, RunsServicer(calls)),
@@ -214,5 +169,10 @@ def services(verbs: Catalogue, access: Access, clock: Clock) -> Sequence[GrpcSer
             "amas.gateway.v1.ResourcesService",
             rpc.add_ResourcesServiceServicer_to_server,
             ResourcesServicer(calls),
+        ),
+        GrpcService(
+            "amas.gateway.v1.RevocationsService",
+            rpc.add_RevocationsServiceServicer_to_server,
+            RevocationsServicer(calls),
         ),
     )

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from amas_gateway.entrypoints import http_errors
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.entrypoints.http_errors import HttpError
-from amas_gateway.entrypoints.rest import approvals, audit, budgets, docs, resources, runs, schemas, usage
+from amas_gateway.entrypoints.rest import approvals, audit, budgets, docs, resources, revocations, runs, schemas, usage
 from amas_gateway.entrypoints.rest.parameters import caller_of
 from amas_gateway.usecases.catalogue import Catalogue
 
@@ -62,6 +62,7 @@ def build(
         runs.events_router(verbs, access, clock, draining, heartbeat),
         approvals.router(verbs, access),
         resources.router(verbs, access),
+        revocations.router(verbs, access),
         usage.router(verbs, access),
         budgets.router(verbs, access),
         audit.router(verbs, access),

@@ -1,4 +1,4 @@
-"""May this principal do this, now? Roles first, then rates; every API asks here before it does anything else."""
+"""May this principal do this, now? Revocations first, then roles, then rates; every API asks here before all else."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from amas_chassis.errors import AmasError
+from amas_chassis.errors import AmasError, ErrorKind
 
 from amas_gateway.domain import authorization
 from amas_gateway.domain.authorization import Action
-from amas_gateway.domain.errors import rate_limited
+from amas_gateway.domain.errors import principal_revoked, rate_limited
 from amas_gateway.domain.limits import Allowance, Rate, RouteClass, Taken
 from amas_gateway.domain.model import Denial, Principal
-from amas_gateway.ports import AccessLog, RateLimiter
+from amas_gateway.ports import AccessLog, RateLimiter, RevokedPrincipals
 from amas_gateway.telemetry import Instruments
 
 # Which allowance an action draws on.
@@ -29,6 +29,8 @@ ROUTE_CLASSES: dict[Action, RouteClass] = {
     Action.MODEL_CALL: RouteClass.MODEL,
     Action.USAGE_READ: RouteClass.READ,
     Action.AUDIT_READ: RouteClass.READ,
+    Action.REVOCATION_READ: RouteClass.READ,
+    Action.REVOCATION_CHANGE: RouteClass.WRITE,
 }
 
 
@@ -50,16 +52,18 @@ class RateExceededError(AmasError):
 
 
 class AdmitRequest:
-    """Raises PERMISSION_DENIED (ROLE_MISSING) or RateExceededError; answers what is left of the rates."""
+    """Raises PERMISSION_DENIED (REVOKED, ROLE_MISSING) or RateExceededError; answers what is left of the rates."""
 
     def __init__(
         self,
         limiter: RateLimiter,
+        revoked: RevokedPrincipals,
         access_log: AccessLog,
         rates: Mapping[RouteClass, Rates],
         instruments: Instruments,
     ) -> None:
         self._limiter = limiter
+        self._revoked = revoked
         self._access_log = access_log
         self._rates = rates
         self._instruments = instruments
@@ -67,9 +71,11 @@ class AdmitRequest:
     async def __call__(self, principal: Principal, action: Action, trace_id: str = "") -> Taken:
         """Charges one request to the tenant and to the principal: to both or to neither."""
         try:
+            await self._refuse_revoked(principal, action)
             authorization.require(principal, action)
         except AmasError as error:
-            self.denied(principal, action, error.reason, trace_id)
+            if error.kind is ErrorKind.PERMISSION_DENIED:
+                self.denied(principal, action, error.reason, trace_id)
             raise
         route_class = ROUTE_CLASSES[action]
         rates = self._rates[route_class]
@@ -87,6 +93,13 @@ class AdmitRequest:
             self._instruments.limited.labels(route_class).inc()
             raise RateExceededError(taken)
         return taken
+
+    async def _refuse_revoked(self, principal: Principal, action: Action) -> None:
+        if action is not Action.MODEL_CALL:
+            await self._revoked.refuse(principal)
+        elif self._revoked.has(principal):
+            # What is not known here yet is refused further right, where models are called: no reason to wait.
+            raise principal_revoked()
 
     def denied(self, principal: Principal, action: Action, reason: str, trace_id: str = "") -> None:
         """Remembers a refusal for the audit log."""

@@ -19,10 +19,13 @@ from .list_approvals import ListApprovals
 from .list_budgets import ListBudgets
 from .list_models import ListModels
 from .list_resources import ListResources
+from .list_revocations import ListRevocations
 from .list_runs import ListRuns
 from .preview_edit import PreviewEdit
 from .query_usage import QueryUsage
 from .read_audit import ReadAudit
+from .restore import Restore
+from .revoke import Revoke
 from .start_run import StartRun
 from .stream_chat import StreamChat
 from .watch_run import WatchRun
@@ -52,3 +55,6 @@ class Catalogue:
     query_usage: QueryUsage
     list_budgets: ListBudgets
     read_audit: ReadAudit
+    revoke: Revoke
+    restore: Restore
+    list_revocations: ListRevocations

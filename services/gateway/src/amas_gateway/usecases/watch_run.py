@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from amas_chassis.errors import AmasError, ErrorKind
 
 from amas_gateway.domain.authorization import Action
+from amas_gateway.domain.errors import principal_revoked
 from amas_gateway.domain.model import TERMINAL_RUN_STATES, Principal, Run, RunEvent
-from amas_gateway.ports import Runs
+from amas_gateway.ports import RevokedPrincipals, Runs
 
 from .get_run import GetRun
 
@@ -30,6 +31,7 @@ _CUT = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.
 @dataclass(frozen=True, slots=True)
 class WatchRun:
     runs: Runs
+    revoked: RevokedPrincipals
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def open(self, principal: Principal, run_id: str) -> Run:
@@ -37,7 +39,7 @@ class WatchRun:
         return await GetRun(self.runs).for_action(principal, run_id, Action.RUN_WATCH)
 
     async def __call__(self, principal: Principal, run_id: str, after: int = 0) -> AsyncGenerator[RunEvent]:
-        """Events after sequence `after`; ends when the run has ended."""
+        """Events after sequence `after`; ends when the run has ended. Raises REVOKED in place of the next event."""
         seen, cuts = after, 0
         while True:
             try:
@@ -47,6 +49,8 @@ class WatchRun:
                             continue
                         if event.sequence != seen + 1:
                             raise _gap()
+                        if self.revoked.has(principal):
+                            raise principal_revoked()
                         seen, cuts = event.sequence, 0
                         yield event
                 return

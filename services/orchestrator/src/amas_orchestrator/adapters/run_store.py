@@ -119,9 +119,11 @@ class PostgresRuns:
         async with self._database.connection() as connection:
             return await record(connection, run_id, fencing_token, events)
 
-    async def request_cancel(self, tenant: str, run_id: str, by: str, reason: str, now: datetime) -> Run | None:
+    async def request_cancel(
+        self, tenant: str, run_id: str, by: str, reason: str, now: datetime, *, revoked: bool = False
+    ) -> Run | None:
         """See RunStore."""
-        cancel = {"by": by, "reason": reason, "time": now.isoformat()}
+        cancel = {"by": by, "reason": reason, "time": now.isoformat(), "revoked": revoked}
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(
                 "SELECT * FROM orchestrator.runs WHERE tenant = $1 AND id = $2 FOR UPDATE", tenant, run_id

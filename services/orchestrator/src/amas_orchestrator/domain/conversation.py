@@ -29,6 +29,11 @@ _CODE_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+def function_of(tool: str) -> str:
+    """The name under which a model is shown `server/tool`."""
+    return tool.replace("/", "__", 1)
+
+
 @dataclass(frozen=True)
 class ServerOffer:
     """What a live tool server offers, the pin that accepting it would write, the one that was accepted, and the
@@ -53,12 +58,17 @@ class ToolInfo:
     @property
     def function(self) -> str:
         """The name that the model is shown: `git__git_log`."""
-        return self.name.replace("/", "__", 1)
+        return function_of(self.name)
 
     @property
     def repeatable_read(self) -> bool:
         """Whether it can be part of a turn: doing it again after a crash changes nothing."""
         return self.effect == "read" and self.idempotent
+
+
+def delegate_function(role: AgentRole) -> str:
+    """The name under which a model is shown a role that it may ask for help."""
+    return DELEGATE_PREFIX + role.metadata.name
 
 
 @dataclass(frozen=True)
@@ -186,7 +196,7 @@ def parse_answer(body: bytes, tools: Sequence[ToolInfo], delegates: Sequence[Age
     if len(raw_calls) > 4 * MAX_CALLS_PER_TURN:
         raise AnswerRefused(Reason("TOO_MANY_CALLS", f"an answer may ask for {MAX_CALLS_PER_TURN} calls"))
     offered = {tool.function: tool for tool in tools}
-    others = {DELEGATE_PREFIX + other.metadata.name: other for other in delegates}
+    others = {delegate_function(other): other for other in delegates}
     calls = tuple(_call(index, raw, offered, others) for index, raw in enumerate(raw_calls))
     return Answer(_echo(content, calls), content, calls, finish_reason)
 

@@ -20,7 +20,10 @@ from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
 from amas_orchestrator.usecases.read_approvals import ReadApprovals
 from amas_orchestrator.usecases.read_resources import ReadResources
+from amas_orchestrator.usecases.read_revocations import ReadRevocations
 from amas_orchestrator.usecases.read_runs import ReadRuns
+from amas_orchestrator.usecases.restore import Restore
+from amas_orchestrator.usecases.revoke import Revoke
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.watch_run import WatchRun
 
@@ -33,6 +36,7 @@ from .approval_wire import (
     problem_message,
     resource_message,
 )
+from .revocation_wire import revocation_kind_of, revocation_message
 from .run_wire import decision_message, event_message, run_message, run_state_of
 
 SERVICE = "amas.orchestrator.v1.OrchestratorService"
@@ -53,6 +57,9 @@ class UseCases:
     read_approvals: ReadApprovals
     apply_resources: ApplyResources
     read_resources: ReadResources
+    revoke: Revoke
+    restore: Restore
+    read_revocations: ReadRevocations
 
 
 class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
@@ -184,6 +191,39 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         return pb.DescribeToolServerResponse(
             tools=described, pin=offer.pin, accepted_pin=offer.accepted_pin, offer_json=offer.offer_json
         )
+
+    async def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeResponse:  # noqa: N802 - named by the contract
+        """Takes something out of use."""
+        made, existed = await self._use.revoke(
+            principal_of(request.principal),
+            revocation_kind_of(request.kind),
+            request.name,
+            request.reason,
+            force=request.force,
+        )
+        return pb.RevokeResponse(revocation=revocation_message(made), existed=existed)
+
+    async def Restore(self, request: pb.RestoreRequest, context: Any) -> pb.RestoreResponse:  # noqa: N802 - named by the contract
+        """Lifts a revocation."""
+        lifted, existed = await self._use.restore(
+            principal_of(request.principal), revocation_kind_of(request.kind), request.name, request.reason
+        )
+        return pb.RestoreResponse(revocation=revocation_message(lifted), existed=existed)
+
+    async def ListRevocations(self, request: pb.ListRevocationsRequest, context: Any) -> pb.ListRevocationsResponse:  # noqa: N802 - named by the contract
+        """Shows a page of revocations."""
+        found, token = await self._use.read_revocations.page(
+            principal_of(request.principal), request.page_size, request.page_token, lifted_too=request.all
+        )
+        return pb.ListRevocationsResponse(revocations=[revocation_message(one) for one in found], next_page_token=token)
+
+    async def GetRevokedPrincipals(  # noqa: N802 - named by the contract
+        self, request: pb.GetRevokedPrincipalsRequest, context: Any
+    ) -> pb.GetRevokedPrincipalsResponse:
+        """Names the revoked principals of all tenants."""
+        version, found = await self._use.read_revocations.principals(request.known_version)
+        principals = [pb.RevokedPrincipal(tenant=one.tenant, subject=one.name) for one in found]
+        return pb.GetRevokedPrincipalsResponse(version=version, principals=principals)
 
 
 def _change(change: Change) -> resource_pb2.ResourceChange:

@@ -5,6 +5,7 @@ Methods raise AmasError; OwnershipLost goes through everything. Nothing here kno
 
 from .engine import Body, Cancellations, Durable, Engine, EventWakes, Metrics
 from .neighbours import Actor, Administration, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
+from .revocations import RevocationCopies, Revocations, RevocationStore
 from .stores import ApprovalStore, BundleInfo, BundleStore, ExecutorStore, RunStore
 from .webhooks import Compose, Outbox, WebhookSender
 
@@ -30,6 +31,9 @@ __all__ = [
     "ModelClient",
     "ModelReply",
     "Outbox",
+    "RevocationCopies",
+    "RevocationStore",
+    "Revocations",
     "RunStore",
     "WebhookSender",
 ]

@@ -41,8 +41,13 @@ class RunStore(Protocol):
         """
         ...
 
-    async def request_cancel(self, tenant: str, run_id: str, by: str, reason: str, now: datetime) -> Run | None:
-        """Notes that the run is to be cancelled, and cancels its pending approvals."""
+    async def request_cancel(
+        self, tenant: str, run_id: str, by: str, reason: str, now: datetime, *, revoked: bool = False
+    ) -> Run | None:
+        """Notes that the run is to be cancelled, and cancels its pending approvals.
+
+        With `revoked` it ends as failed, with `reason` for what was revoked.
+        """
         ...
 
     async def take_over(self, run_id: str, now: datetime) -> Run | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json
+from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain.conversation import Call, error_text
 from amas_orchestrator.domain.events import NewEvent
@@ -32,7 +33,7 @@ class AskDelegation:
         self._clock = clock
 
     async def __call__(self, progress: StepProgress, place: Workplace, call: Call) -> Json:
-        """A checkpoint: with `refused`, what the model is told; without it, the sub-task may begin."""
+        """A checkpoint: with `refused`, what the model is told; with `revoked`, why the run ends; else it may begin."""
         job = progress.job
         actor = job.actor(progress.turn, progress.label, progress.trusted)
         until, late = progress.deadline()
@@ -52,7 +53,10 @@ class AskDelegation:
             return checkpoint
         event = self._refused(progress, call, decision)
         await self._recorder.events(job.run, [event], place.cancel)
-        return {**checkpoint, "refused": error_text(decision.reasons[0] if decision.reasons else DENIED)}
+        reason = decision.reasons[0] if decision.reasons else DENIED
+        if reason.code == REVOKED:
+            return {**checkpoint, "revoked": reason.to_dict()}
+        return {**checkpoint, "refused": error_text(reason)}
 
     def _refused(self, progress: StepProgress, call: Call, decision: Decision) -> NewEvent:
         path = progress.job.path

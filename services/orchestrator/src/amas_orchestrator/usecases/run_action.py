@@ -14,6 +14,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json, parse_json
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
+from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain import ids
 from amas_orchestrator.domain.approvals import Approval, ApprovalKind, ApprovalState, Question
@@ -66,7 +67,8 @@ class ActionRunner:
         """Hands one call to the enforcer; what came of it, and the events that say so.
 
         `waited` is time that humans took and that the step's checkpoints do not know yet.
-        `status`: done (also when denied or failed; `reply` says so), escalated or unknown (an approval is open).
+        `status`: done (also when denied or failed; `reply` says so), escalated or unknown (an approval is open), or
+        revoked (the run ends).
         """
         if place.cancel.is_set():
             raise Cancelled
@@ -89,6 +91,9 @@ class ActionRunner:
             requirement = question.requirement if question is not None else _requirement_for(job, call.tool)
             return await self._unknown(progress, place, call, where, requirement, event)
         denied = enforced.decision.effect != "allow"
+        if denied and _first(enforced.decision).code == REVOKED:
+            # Not the model's to go round: the run ends here.
+            return {"status": "revoked", "reason": _first(enforced.decision).to_dict()}, [event]
         reply = error_text(_first(enforced.decision)) if denied else enforced.text
         result: Json = {
             "status": "done",

@@ -15,6 +15,7 @@ from amas_chassis.errors import AmasError
 from amas_governance.bundle import Bundle
 from amas_governance.expressions import ExpressionError, evaluate
 from amas_governance.resources import Orchestration
+from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain.errors import OwnershipLost
 from amas_orchestrator.domain.events import AuditRecord, run_state_changed
@@ -133,11 +134,11 @@ class RunOrchestration:
 
     async def _finish(self, run: Run, place: Workplace, pending: Pending, outcome: _Outcome) -> Json:
         """The last durable step: the end is acknowledged by audit, and only then shown."""
-        reason = outcome.reason
-        if outcome.state is RunState.CANCELLED:
-            reason = _cancelled(await self._begin(run.id) or run)
+        state, reason = outcome.state, outcome.reason
+        if state is RunState.CANCELLED:
+            state, reason = _told_to_end(await self._begin(run.id) or run)
         data = {
-            "state": outcome.state.value,
+            "state": state.value,
             "reason": reason.to_dict() if reason else None,
             "usage": outcome.usage.to_dict(),
             "orchestration": run.orchestration,
@@ -146,12 +147,12 @@ class RunOrchestration:
         pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
         pending.events.append(
             run_state_changed(
-                "ended", outcome.at, outcome.state, reason=reason, output_json=outcome.output, usage=outcome.usage
+                "ended", outcome.at, state, reason=reason, output_json=outcome.output, usage=outcome.usage
             )
         )
         await self._recorder.flush(run, pending, None)
         seconds = (self._clock.now() - run.created_at).total_seconds()
-        self._metrics.run_ended(outcome.state.value, seconds)
+        self._metrics.run_ended(state.value, seconds)
         return {"at": self._clock.now().isoformat()}
 
 
@@ -181,6 +182,14 @@ def _stopped(orchestration: Orchestration, name: str, result: StepResult) -> tup
         return RunState.REJECTED, result.reason
     reason = result.reason or Reason("STEP_FAILED", "the step failed")
     return RunState.FAILED, Reason(reason.code, f"step {name}: {reason.message}")
+
+
+def _told_to_end(run: Run) -> tuple[RunState, Reason]:
+    """State and reason of a run that was ended from outside: somebody cancelled it, or something of it was revoked."""
+    told = run.cancel or {}
+    if told.get("revoked"):
+        return RunState.FAILED, Reason(REVOKED, str(told.get("reason", "")))
+    return RunState.CANCELLED, _cancelled(run)
 
 
 def _cancelled(run: Run) -> Reason:

@@ -16,6 +16,7 @@ from amas_governance import json_schemas
 from amas_governance.canonical import canonical_json
 from amas_governance.provenance import TrustedValues
 from amas_governance.resources import Declassification
+from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.bounds import Spent
@@ -101,6 +102,8 @@ class StepRunner:
                 await self._let_out(progress, place)
                 return checkpoint["output"]
             progress.messages.append(checkpoint["message"])
+            if kind == "revoked":
+                raise _Ended(StepState.FAILED, Reason.from_dict(checkpoint["reason"]))
             if kind == "invalid":
                 self._mistake(progress, Reason(checkpoint["error"]["code"], checkpoint["error"]["message"]))
                 progress.messages.append({"role": "user", "content": _correction(checkpoint["error"]["message"])})
@@ -141,6 +144,8 @@ class StepRunner:
         for _ in range(MAX_QUESTIONS):
             if result["status"] == "done":
                 return str(result["reply"])
+            if result["status"] == "revoked":
+                raise _Ended(StepState.FAILED, Reason.from_dict(result["reason"]))
             result = await self._ask(progress, place, call, result)
         told = Reason("TOO_MANY_QUESTIONS", "humans were asked about this call too often")
         return conversation.error_text(told)
@@ -179,6 +184,8 @@ class StepRunner:
             f"{job.path}/{progress.turn}/{call.index}/delegation",
             lambda: self._delegation(progress, place, call),
         )
+        if asked.get("revoked"):
+            raise _Ended(StepState.FAILED, Reason.from_dict(asked["revoked"]))
         if asked.get("refused"):
             return str(asked["refused"])
         sub = StepJob(
@@ -201,7 +208,8 @@ class StepRunner:
         if result.state is StepState.SUCCEEDED:
             # Canonical, so that the order of keys says nothing that the schema does not allow.
             return canonical_json(result.output).decode()
-        if result.state in (StepState.REJECTED, StepState.CANCELLED):
+        revoked = result.reason is not None and result.reason.code == REVOKED
+        if revoked or result.state in (StepState.REJECTED, StepState.CANCELLED):
             raise _Ended(result.state, result.reason)
         return conversation.error_text(result.reason or Reason("DELEGATE_FAILED", "the delegate failed"))
 

@@ -12,13 +12,16 @@ from amas_chassis.clock import Clock
 from amas_governance.canonical import canonical_json
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
+from amas_governance.resources import AgentRole
+from amas_governance.revocations import REVOKED, Revocable, Revoked, words
 
 from amas_orchestrator.domain import bounds, conversation, ids
 from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCall, ToolInfo
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, preview
 from amas_orchestrator.domain.lowering import not_extracted
 from amas_orchestrator.domain.model import Json, Reason, Usage
-from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply
+from amas_orchestrator.domain.revocations import refuse_revoked, withheld
+from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply, Revocations
 
 from .patience import Patience
 from .run_action import ActionRunner
@@ -45,6 +48,15 @@ class _Turn:
         return bounds.Spent(usage=self.usage, bytes_in=self.bytes_in, bytes_out=self.bytes_out + call.size)
 
 
+@dataclass(frozen=True)
+class _Offer:
+    """What a model may call in a turn; what was revoked is not shown to it, and asking for it ends the run."""
+
+    tools: list[ToolInfo]
+    delegates: list[AgentRole]
+    withheld: dict[str, Revocable]
+
+
 class TurnRunner:
     """Turns of one process."""
 
@@ -53,6 +65,7 @@ class TurnRunner:
         model: ModelClient,
         enforcer: Enforcer,
         actions: ActionRunner,
+        revocations: Revocations,
         recorder: Recorder,
         patience: Patience,
         clock: Clock,
@@ -61,6 +74,7 @@ class TurnRunner:
         self._model = model
         self._enforcer = enforcer
         self._actions = actions
+        self._revocations = revocations
         self._recorder = recorder
         self._patience = patience
         self._clock = clock
@@ -72,14 +86,17 @@ class TurnRunner:
         await self._recorder.flush(job.run, progress.pending, place.cancel)
         actor = job.actor(progress.turn, progress.label, progress.trusted)
         until, _ = progress.deadline()
+        revoked = await self._patience.ask("database", self._revocations.current, until=until, cancel=place.cancel)
+        refuse_revoked(revoked, job.run.principal, job.run.bundle, (*job.delegated_by, job.role.metadata.name))
         tools = await self._patience.ask(
             "policy", lambda: self._enforcer.list_tools(actor), until=until, cancel=place.cancel
         )
+        offer = _offer(progress, tools, revoked)
         body = conversation.request_body(
             job.role,
             progress.messages,
-            tools,
-            job.delegates,
+            offer.tools,
+            offer.delegates,
             progress.tokens_for_answer(),
         )
         key = ids.place_key(job.run.id, job.path, progress.turn)
@@ -90,16 +107,13 @@ class TurnRunner:
             cancel=place.cancel,
         )
         self._metrics.model_called(reply.usage.to_dict())
-        return await self._take_answer(progress, place, reply, tools)
+        return await self._take_answer(progress, place, reply, offer)
 
-    async def _take_answer(
-        self, progress: StepProgress, place: Workplace, reply: ModelReply, tools: list[ToolInfo]
-    ) -> Json:
-        job = progress.job
+    async def _take_answer(self, progress: StepProgress, place: Workplace, reply: ModelReply, offer: _Offer) -> Json:
         turn = _Turn(label=progress.label, trusted=progress.trusted)
         spent = {"usage": reply.usage.to_dict(), "model_calls": 1}
         try:
-            answer = conversation.parse_answer(reply.body, tools, job.delegates)
+            answer = conversation.parse_answer(reply.body, offer.tools, offer.delegates)
         except AnswerRefused as refused:
             turn.events.append(self._model_called(progress, reply, "refused"))
             self._note_repair(progress, turn, refused.reason.message)
@@ -114,6 +128,11 @@ class TurnRunner:
             if isinstance(call, RefusedCall):
                 self._refuse(progress, turn, call)
         turn.usage = reply.usage
+        gone = next((offer.withheld[call.function] for call in answer.calls if call.function in offer.withheld), None)
+        if gone is not None:
+            await self._write(progress, place, turn)
+            reason = Reason(REVOKED, words(gone)).to_dict()
+            return self._checkpoint("revoked", turn, message=answer.message, reason=reason, **spent)
         rest, opened = await self._reads(progress, place, turn, [c for c in answer.calls if isinstance(c, Call)])
         await self._write(progress, place, turn)
         return self._checkpoint(
@@ -236,6 +255,16 @@ class TurnRunner:
             "bytes_out": turn.bytes_out,
             **more,
         }
+
+
+def _offer(progress: StepProgress, tools: list[ToolInfo], revoked: Revoked) -> _Offer:
+    job = progress.job
+    gone = withheld(revoked, job.run.tenant, job.role, job.delegates)
+    return _Offer(
+        tools=[tool for tool in tools if tool.function not in gone],
+        delegates=[role for role in job.delegates if conversation.delegate_function(role) not in gone],
+        withheld=gone,
+    )
 
 
 def over_limit(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> int | None:

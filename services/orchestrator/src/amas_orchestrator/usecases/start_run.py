@@ -15,11 +15,13 @@ from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, canonical_json, digest, parse_json
 from amas_governance.problems import field_path
 from amas_governance.resources import Orchestration
+from amas_governance.revocations import actors
 
 from amas_orchestrator.domain.errors import invalid, refused
 from amas_orchestrator.domain.ids import new_run_id
 from amas_orchestrator.domain.model import Principal, Run, RunState
-from amas_orchestrator.ports import BundleStore, Engine, RunStore
+from amas_orchestrator.domain.revocations import is_revoked
+from amas_orchestrator.ports import BundleStore, Engine, Revocations, RevocationStore, RunStore
 
 MAX_INPUT_BYTES = 1024 * 1024
 """Bytes of a run's input; larger things belong into a tool's reach."""
@@ -28,8 +30,18 @@ MAX_INPUT_BYTES = 1024 * 1024
 class StartRun:
     """Starts runs."""
 
-    def __init__(self, runs: RunStore, bundles: BundleStore, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self,
+        runs: RunStore,
+        bundles: BundleStore,
+        revocations: Revocations,
+        history: RevocationStore,
+        engine: Engine,
+        clock: Clock,
+    ) -> None:
         self._runs = runs
+        self._revocations = revocations
+        self._history = history
         self._bundles = bundles
         self._engine = engine
         self._clock = clock
@@ -46,6 +58,7 @@ class StartRun:
             )
         now = self._clock.now()
         _refuse_removed(active[1], found, now.date())
+        await self._refuse_revoked(principal, active[0].digest, found)
         value = _read(input_json)
         problems = json_schemas.findings(found.spec.input.schema_, value)
         if problems:
@@ -67,6 +80,16 @@ class StartRun:
         if stored.state is RunState.QUEUED:
             await self._engine.enqueue(stored)
         return stored, existed
+
+    async def _refuse_revoked(self, principal: Principal, bundle: str, orchestration: Orchestration) -> None:
+        """Raises AmasError REVOKED with what was said when it was revoked."""
+        revoked = await self._revocations.current()
+        roles = [step.role for step in orchestration.spec.steps]
+        wanted = actors(principal.tenant, principal=principal.subject, bundle=bundle, roles=roles)
+        one = revoked.first(wanted)
+        if one is not None:
+            standing = await self._history.newest(one)
+            raise is_revoked(one, standing.reason if standing else "")
 
 
 def _refuse_removed(bundle: Bundle, orchestration: Orchestration, today: date) -> None:

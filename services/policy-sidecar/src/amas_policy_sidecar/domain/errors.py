@@ -6,6 +6,7 @@ Messages here reach clients and models, so they never hold an argument's value, 
 from __future__ import annotations
 
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance import revocations
 
 from .model import Reason
 
@@ -65,6 +66,12 @@ def engine_fault(error: AmasError) -> Reason | None:
 
 def unavailable(reason: str, message: str, *, retry_after: float | None = None) -> AmasError:
     return AmasError(ErrorKind.UNAVAILABLE, reason, message, retry_after=retry_after)
+
+
+def revocations_unknown() -> AmasError:
+    return unavailable(
+        revocations.UNKNOWN, "it is not known what is revoked: nothing is done until it is", retry_after=0.5
+    )
 
 
 def overloaded(reason: str, message: str, *, retry_after: float) -> AmasError:

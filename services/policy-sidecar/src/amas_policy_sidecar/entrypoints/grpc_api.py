@@ -15,6 +15,7 @@ from amas_policy_sidecar.usecases.describe_tool_server import DescribeToolServer
 from amas_policy_sidecar.usecases.enforce_action import EnforceAction
 from amas_policy_sidecar.usecases.list_tools import ListTools
 from amas_policy_sidecar.usecases.load_bundle import LoadBundle
+from amas_policy_sidecar.usecases.sync_revocations import SyncRevocations
 
 from . import wire
 
@@ -34,6 +35,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         enforce: EnforceAction,
         list_tools: ListTools,
         describe: DescribeToolServer,
+        sync_revocations: SyncRevocations,
     ) -> None:
         self._load_bundle = load_bundle
         self._decide = decide
@@ -42,6 +44,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self._enforce = enforce
         self._list_tools = list_tools
         self._describe = describe
+        self._sync_revocations = sync_revocations
 
     async def LoadBundle(  # noqa: N802 - the name of the method in the contract
         self, request: policy_pb2.LoadBundleRequest, context: _Context
@@ -90,3 +93,16 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             accepted_pin=live.accepted_pin,
             offer_json=canonical_json(list(live.offer)).decode(),
         )
+
+    async def SyncRevocations(  # noqa: N802 - the name of the method in the contract
+        self, request: policy_pb2.SyncRevocationsRequest, context: _Context
+    ) -> policy_pb2.SyncRevocationsResponse:
+        """See policy.proto."""
+        version = await self._sync_revocations(wire.read_revoked(request))
+        return policy_pb2.SyncRevocationsResponse(version=version)
+
+    async def GetRevocationsVersion(  # noqa: N802 - the name of the method in the contract
+        self, request: policy_pb2.GetRevocationsVersionRequest, context: _Context
+    ) -> policy_pb2.GetRevocationsVersionResponse:
+        """See policy.proto."""
+        return policy_pb2.GetRevocationsVersionResponse(version=await self._sync_revocations.version())

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from datetime import UTC
 
-from amas.common.v1 import decision_pb2, label_pb2
+from amas.common.v1 import decision_pb2, label_pb2, revocation_pb2
 from amas.policy.v1 import policy_pb2
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
 from amas_governance.provenance import TrustedValues
+from amas_governance.revocations import Revocable, RevocationKind, Revoked
 
 from amas_policy_sidecar.domain.model import (
     ActionContext,
@@ -40,6 +41,12 @@ _OUTCOMES = {
     Outcome.SUCCEEDED: policy_pb2.OUTCOME_SUCCEEDED,
     Outcome.FAILED: policy_pb2.OUTCOME_FAILED,
     Outcome.UNKNOWN: policy_pb2.OUTCOME_UNKNOWN,
+}
+_REVOCATION_KINDS: dict[int, RevocationKind] = {
+    revocation_pb2.REVOCATION_KIND_ROLE: RevocationKind.ROLE,
+    revocation_pb2.REVOCATION_KIND_TOOL: RevocationKind.TOOL,
+    revocation_pb2.REVOCATION_KIND_PRINCIPAL: RevocationKind.PRINCIPAL,
+    revocation_pb2.REVOCATION_KIND_BUNDLE: RevocationKind.BUNDLE,
 }
 # The numbers of the contract are those of the lattice.
 _RESTRICTED = Confidentiality.RESTRICTED
@@ -196,3 +203,19 @@ def write_tool(tool: GrantedTool) -> policy_pb2.Tool:
         effect=tool.effect,
         idempotent=tool.idempotent,
     )
+
+
+def read_revoked(request: policy_pb2.SyncRevocationsRequest) -> Revoked:
+    """All that is revoked; raises AmasError INVALID_ARGUMENT for a kind that is not known here."""
+    return Revoked(
+        request.version,
+        frozenset(Revocable(one.tenant, _revocation_kind(one.kind), one.name) for one in request.subjects),
+    )
+
+
+def _revocation_kind(number: int) -> RevocationKind:
+    kind = _REVOCATION_KINDS.get(number)
+    if kind is None:
+        # Leaving it out would be taken for "not revoked".
+        raise AmasError(ErrorKind.INVALID_ARGUMENT, "REVOCATION_KIND_UNKNOWN", "what is revoked is of an unknown kind")
+    return kind

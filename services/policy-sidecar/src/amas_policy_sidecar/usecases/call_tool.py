@@ -1,21 +1,24 @@
 """The call itself, and what becomes of the answer: redaction, bounds, labels.
 
 Called only by enforcement, after the intent stands on the record. An outcome that nobody can know is said to be
-unknown: a call that may do harm twice is never repeated (invariant I4).
+unknown: a call that may do harm twice is never repeated (invariant I4). What was revoked while the intent was being
+recorded is not sent any more.
 """
 
 from __future__ import annotations
 
 from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
 from amas_governance.labels import Label
 
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.data_flow import Hiding
-from amas_policy_sidecar.domain.errors import ToolFailed
+from amas_policy_sidecar.domain.errors import Denied, ToolFailed
 from amas_policy_sidecar.domain.model import CallResult, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.origins import result_trusted
 from amas_policy_sidecar.domain.results import Shaped, shape
-from amas_policy_sidecar.ports import ToolServers
+from amas_policy_sidecar.domain.revocations import check_revocations
+from amas_policy_sidecar.ports import Revocations, ToolServers
 
 # Calls of one attempt: the second one only where the first cannot have had an effect, or where two do no harm.
 MAX_CALLS = 2
@@ -25,8 +28,9 @@ _AGAIN = frozenset({"TOOL_SERVER_UNAVAILABLE"})
 class CallTool:
     """Calls a tool once in effect, and shapes the answer."""
 
-    def __init__(self, tools: ToolServers, clock: Clock) -> None:
+    def __init__(self, tools: ToolServers, revocations: Revocations, clock: Clock) -> None:
         self._tools = tools
+        self._revocations = revocations
         self._clock = clock
 
     async def __call__(self, case: Case) -> tuple[CallResult, Shaped]:
@@ -58,6 +62,7 @@ class CallTool:
         grant = case.grant
         for call in range(1, MAX_CALLS + 1):
             try:
+                await self._refuse_revoked(case)
                 answer = await self._tools.call(
                     case.context.principal.tenant, grant.server, case.action.name, case.sent_arguments
                 )
@@ -69,3 +74,13 @@ class CallTool:
                 return ToolAnswer(text=f"{failure.code}: {failure.message}", structured=None, is_error=True), outcome
             return answer, Outcome.FAILED if answer.is_error else Outcome.SUCCEEDED
         raise RuntimeError("the last call neither answered nor failed")
+
+    async def _refuse_revoked(self, case: Case) -> None:
+        """Raises ToolFailed: the intent stands on the record by now, so that this is how the call ended."""
+        try:
+            check_revocations(await self._revocations.current(), case.context, case.action.tool)
+        except Denied as denied:
+            reason = denied.reasons[0]
+            raise ToolFailed(reason.code, f"{reason.message}; the call was not made", sent=False) from denied
+        except AmasError as error:
+            raise ToolFailed(error.reason, f"{error.message}; the call was not made", sent=False) from error

@@ -1,4 +1,7 @@
-"""The first check: the action is within the contract of the role, and of every role that delegated to it."""
+"""The first check: the action is within the contract of the role, and of every role that delegated to it.
+
+Nothing that it needs may be revoked.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused
 from amas_governance.dlp.actions import CATEGORY_OF, Action
+from amas_governance.revocations import Revoked
 
 from amas_policy_sidecar.domain.arguments import check_arguments, parse_arguments
 from amas_policy_sidecar.domain.case import Case
@@ -16,12 +20,13 @@ from amas_policy_sidecar.domain.contract import resolve_contract, resolve_grant
 from amas_policy_sidecar.domain.data_flow import described_label
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.leaving import action_of
+from amas_policy_sidecar.domain.revocations import check_revocations
 from amas_policy_sidecar.ports import ToolServers
 
 from .pinned_tools import accepted_tools
 
 
-async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None:
+async def check_contract(case: Case, bundle: Bundle, tools: ToolServers, revoked: Revoked) -> None:
     """Fill in contract, grant, arguments and digest; raises Denied, or AmasError if the tool server is away."""
     context, action = case.context, case.action
     case.contract = resolve_contract(bundle, context)
@@ -38,6 +43,8 @@ async def check_contract(case: Case, bundle: Bundle, tools: ToolServers) -> None
         )
     except JsonRefused as error:
         raise Denied("ARGUMENTS_MALFORMED", f"the arguments have no canonical form: {error}") from error
+    # Once the action has its name, so that an earlier outcome of it is found; before its server is asked anything.
+    check_revocations(revoked, context, action.tool)
     case.proposed, case.arguments = arguments, _restored(case, arguments)
     live = await accepted_tools(tools, context.principal.tenant, case.granted.server)
     tool = live.get(action.name)

@@ -16,12 +16,13 @@ from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, Decision, Effect, ModelAction, ToolAction
 from amas_policy_sidecar.domain.policy_document import Verdict, model_document
 from amas_policy_sidecar.domain.quota import claim_for
-from amas_policy_sidecar.ports import Bundles, PolicyEngine, Quota
+from amas_policy_sidecar.domain.revocations import check_revocations
+from amas_policy_sidecar.ports import Bundles, PolicyEngine, Quota, Revocations
 from amas_policy_sidecar.telemetry import Instruments
 
 from .ask_verdict import ask_verdict
 from .judge_action import JudgeAction
-from .take_quota import refuse_used_up
+from .take_quota import refuse_for_good
 
 # Roles of a token that may use a model without a contract.
 _DIRECT_ROLES = frozenset({"developer", "platform-admin"})
@@ -31,11 +32,19 @@ class DecideAction:
     """Dry runs of tool calls, and decisions about model calls."""
 
     def __init__(
-        self, *, bundles: Bundles, engine: PolicyEngine, judge: JudgeAction, quota: Quota, instruments: Instruments
+        self,
+        *,
+        bundles: Bundles,
+        engine: PolicyEngine,
+        judge: JudgeAction,
+        revocations: Revocations,
+        quota: Quota,
+        instruments: Instruments,
     ) -> None:
         self._bundles = bundles
         self._engine = engine
         self._judge = judge
+        self._revocations = revocations
         self._quota = quota
         self._instruments = instruments
 
@@ -47,7 +56,7 @@ class DecideAction:
             # A key of its own, that no call has: what would a new call be answered?
             claim = claim_for(context, case.grant, f"dry-run:{uuid.uuid4()}", repeats=False)
             try:
-                refuse_used_up(await self._quota.peek(claim), claim)
+                refuse_for_good(await self._quota.peek(claim), claim)
             except Denied as denied:
                 decision = case.decide(Effect.DENY, denied.reasons)
         self._instruments.decided(decision, "decide_tool")
@@ -56,7 +65,9 @@ class DecideAction:
     async def model(self, context: ActionContext, action: ModelAction) -> Decision:
         """Whether the role, or the person without one, may send this context to this route."""
         bundle = self._bundles.get(context.bundle)
+        revoked = await self._revocations.current()
         try:
+            check_revocations(revoked, context)
             verdict = await self._judge_model(bundle, context, action)
         except Denied as denied:
             decision = _decision(context, Effect.DENY, denied=denied)

@@ -15,6 +15,7 @@ from amas_chassis.errors import AmasError
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, digest_bytes
+from amas_governance.revocations import Revoked
 
 from amas_policy_sidecar.domain.arguments import parse_arguments
 from amas_policy_sidecar.domain.contract import resolve_contract, resolve_reach
@@ -23,7 +24,8 @@ from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, Decision, DelegateAction, Effect
 from amas_policy_sidecar.domain.policy_document import Verdict, delegate_document
 from amas_policy_sidecar.domain.records import DELEGATION
-from amas_policy_sidecar.ports import Bundles, PolicyEngine
+from amas_policy_sidecar.domain.revocations import check_revocations
+from amas_policy_sidecar.ports import Bundles, PolicyEngine, Revocations
 from amas_policy_sidecar.telemetry import Instruments
 
 from .ask_verdict import ask_verdict
@@ -47,12 +49,14 @@ class DecideDelegation:
         self,
         bundles: Bundles,
         engine: PolicyEngine,
+        revocations: Revocations,
         record: RecordDecision,
         faults: RecordFault,
         instruments: Instruments,
     ) -> None:
         self._bundles = bundles
         self._engine = engine
+        self._revocations = revocations
         self._record = record
         self._faults = faults
         self._instruments = instruments
@@ -60,9 +64,10 @@ class DecideDelegation:
     async def __call__(self, context: ActionContext, action: DelegateAction) -> Decision:
         """The recorded decision, allow or deny; raises AmasError if it cannot be made or recorded."""
         bundle, found = self._bundles.get(context.bundle), _Found()
+        revoked = await self._revocations.current()
         decision = Decision(id=str(uuid.uuid4()), effect=Effect.ALLOW, bundle=context.bundle, action_digest="")
         try:
-            verdict = await self._judge(bundle, context, action, found)
+            verdict = await self._judge(bundle, context, action, found, revoked)
         except Denied as denied:
             decision = replace(decision, effect=Effect.DENY, reasons=denied.reasons)
         except AmasError as error:
@@ -91,11 +96,15 @@ class DecideDelegation:
         self._instruments.decided(decision, "decide_delegation")
         return decision
 
-    async def _judge(self, bundle: Bundle, context: ActionContext, action: DelegateAction, found: _Found) -> Verdict:
+    async def _judge(
+        self, bundle: Bundle, context: ActionContext, action: DelegateAction, found: _Found, revoked: Revoked
+    ) -> Verdict:
         contract = resolve_contract(bundle, context)
         found.role_version = contract.version
         chain = (*context.delegated_by, context.role)
-        extended = resolve_contract(bundle, replace(context, role=action.delegate, delegated_by=chain))
+        extended_context = replace(context, role=action.delegate, delegated_by=chain)
+        check_revocations(revoked, extended_context)
+        extended = resolve_contract(bundle, extended_context)
         task = parse_arguments(action.arguments_json)
         try:
             found.digest = action_digest(

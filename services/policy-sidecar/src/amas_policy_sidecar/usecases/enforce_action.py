@@ -1,6 +1,7 @@
 """Decide about one tool call and, if it is allowed, do it: the only way to a tool (invariants I1 to I4).
 
-Contract → policy → labels and DLP → quota → record of the intent → call → redaction and labels → record of the outcome.
+Revocations → contract → policy → labels and DLP → quota, and revocations again → record of the intent → call →
+redaction and labels → record of the outcome.
 No step may be skipped, and a step that cannot be made stops the action.
 """
 
@@ -26,7 +27,7 @@ from .judge_action import JudgeAction
 from .record_action import RecordAction, Standing
 from .record_fault import RecordFault
 from .record_outcome import RecordOutcome
-from .take_quota import refuse_used_up, take_quota
+from .take_quota import refuse_for_good, take_quota
 from .wait_in_line import Lines
 
 
@@ -84,7 +85,8 @@ class EnforceAction:
         repeats = case.approval is not None and case.approval.repeats_unknown_outcome
         if decision.effect is not Effect.ALLOW:
             return await self._refuse(case, decision, command, repeats=repeats)
-        claim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats)
+        approvers = () if case.approval is None else case.approval.approvers
+        claim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats, approvers=approvers)
         async with self._lines.place(claim):
             try:
                 await take_quota(self._quota, claim)
@@ -164,7 +166,7 @@ class EnforceAction:
         """The escalation, or a denial if the quota would refuse the action once it is approved."""
         claim: QuotaClaim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats)
         try:
-            refuse_used_up(await self._quota.peek(claim), claim)
+            refuse_for_good(await self._quota.peek(claim), claim)
         except Denied as denied:
             return case.decide(Effect.DENY, denied.reasons)
         return decision

@@ -11,7 +11,8 @@ from amas_governance.visible import visible
 from amas_policy_sidecar.domain.contract import Contract, Grant, resolve_contract, resolve_grant
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, GrantedTool, ToolAction
-from amas_policy_sidecar.ports import Bundles, ToolServers
+from amas_policy_sidecar.domain.revocations import check_revocations, needs_of
+from amas_policy_sidecar.ports import Bundles, Revocations, ToolServers
 
 from .pinned_tools import accepted_tools
 
@@ -19,20 +20,25 @@ from .pinned_tools import accepted_tools
 class ListTools:
     """Lists the tools of a role, by name."""
 
-    def __init__(self, bundles: Bundles, tools: ToolServers) -> None:
+    def __init__(self, bundles: Bundles, tools: ToolServers, revocations: Revocations) -> None:
         self._bundles = bundles
+        self._revocations = revocations
         self._tools = tools
 
     async def __call__(self, context: ActionContext) -> Sequence[GrantedTool]:
-        """All tools that the whole delegation chain grants.
+        """All tools that the whole delegation chain grants, but for revoked ones.
 
-        Raises AmasError FAILED_PRECONDITION with the reason if a server's tools are held (TOOL_PIN_MISMATCH,
-        TOOL_NOT_ACCEPTED): an agent that silently misses a tool would do something else instead.
+        Raises AmasError FAILED_PRECONDITION with the reason if role, principal or bundle are REVOKED, or if a server's
+        tools are held (TOOL_PIN_MISMATCH, TOOL_NOT_ACCEPTED): an agent that silently misses a tool would do something
+        else instead. Who revokes a tool wants just that, and its server is not even asked.
         """
         bundle = self._bundles.get(context.bundle)
+        revoked = await self._revocations.current()
         try:
+            check_revocations(revoked, context)
             contract = resolve_contract(bundle, context)
-            grants = [resolve_grant(bundle, contract, ToolAction(name, "{}")) for name in _common_tools(contract)]
+            names = [name for name in _common_tools(contract) if revoked.first(needs_of(context, name)) is None]
+            grants = [resolve_grant(bundle, contract, ToolAction(name, "{}")) for name in names]
             return [await self._describe(context, grant) for grant in grants]
         except Denied as denied:
             reason = denied.reasons[0]

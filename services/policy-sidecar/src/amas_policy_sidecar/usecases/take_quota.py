@@ -1,4 +1,4 @@
-"""The fourth check: the quotas. What passes with time is waited for, briefly; what does not is a refusal.
+"""The fourth check: the quotas, and in the same step revocations. What passes with time is waited for, briefly.
 
 If the store cannot answer, the error of the port goes through and the action does not happen (invariant I2).
 """
@@ -9,6 +9,7 @@ import asyncio
 
 from amas_policy_sidecar.domain.errors import Denied, overloaded
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
+from amas_policy_sidecar.domain.revocations import approver_refused, refused
 from amas_policy_sidecar.ports import Quota
 
 # Longest wait, in seconds, for a rate or a place: longer ones are the caller's, who waits durably.
@@ -19,13 +20,13 @@ _SHORTEST_WAIT = 0.05
 
 
 async def take_quota(quota: Quota, claim: QuotaClaim) -> None:
-    """Take the claim; raises Denied for calls that are used up, AmasError RESOURCE_EXHAUSTED for a rate or a place."""
+    """Take the claim; raises Denied for what does not change, AmasError RESOURCE_EXHAUSTED for a rate or a place."""
     waited = 0.0
     for _ in range(MAX_TRIES):
         verdict = await quota.take(claim)
         if verdict.answer is QuotaAnswer.GRANTED:
             return
-        refuse_used_up(verdict, claim)
+        refuse_for_good(verdict, claim)
         wait = max(verdict.retry_after, _SHORTEST_WAIT)
         if waited + wait > MAX_WAIT:
             break
@@ -36,7 +37,11 @@ async def take_quota(quota: Quota, claim: QuotaClaim) -> None:
     raise overloaded("TOOL_RATE_LIMITED", f"the rate of {claim.server} is used up", retry_after=verdict.retry_after)
 
 
-def refuse_used_up(verdict: QuotaVerdict, claim: QuotaClaim) -> None:
-    """Raises Denied if the run has used up its calls: waiting would not help."""
+def refuse_for_good(verdict: QuotaVerdict, claim: QuotaClaim) -> None:
+    """Raises Denied if the run has used up its calls, or something is revoked: waiting would not help."""
+    if verdict.revoked is not None:
+        if verdict.revoked in claim.needs:
+            raise refused(verdict.revoked)
+        raise approver_refused([verdict.revoked.name])
     if verdict.answer is QuotaAnswer.CALLS_EXCEEDED:
         raise Denied("QUOTA_EXCEEDED", f"the run has used up its calls of {claim.tool}")

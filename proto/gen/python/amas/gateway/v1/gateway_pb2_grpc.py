@@ -587,3 +587,164 @@ class ResourcesService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class RevocationsServiceStub:
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Revoke = channel.unary_unary(
+                '/amas.gateway.v1.RevocationsService/Revoke',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeResponse.FromString,
+                _registered_method=True)
+        self.Restore = channel.unary_unary(
+                '/amas.gateway.v1.RevocationsService/Restore',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreResponse.FromString,
+                _registered_method=True)
+        self.ListRevocations = channel.unary_unary(
+                '/amas.gateway.v1.RevocationsService/ListRevocations',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsResponse.FromString,
+                _registered_method=True)
+
+
+class RevocationsServiceServicer:
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too.
+    """
+
+    def Revoke(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restore(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevocations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_RevocationsServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Revoke': grpc.unary_unary_rpc_method_handler(
+                    servicer.Revoke,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreResponse.SerializeToString,
+            ),
+            'ListRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevocations,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'amas.gateway.v1.RevocationsService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('amas.gateway.v1.RevocationsService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class RevocationsService:
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too.
+    """
+
+    @staticmethod
+    def Revoke(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.RevocationsService/Revoke',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.RevokeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.RevocationsService/Restore',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.RestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.RevocationsService/ListRevocations',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.ListRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

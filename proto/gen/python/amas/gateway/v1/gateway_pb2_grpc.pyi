@@ -173,3 +173,49 @@ class ResourcesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_gateway_pb2.ListResourcesResponse, _abc.Awaitable[_gateway_pb2.ListResourcesResponse]]: ...
 
 def add_ResourcesServiceServicer_to_server(servicer: ResourcesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class RevocationsServiceStub:
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> RevocationsServiceAsyncStub: ...
+    Revoke: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.RevokeRequest, _gateway_pb2.RevokeResponse]
+    Restore: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.RestoreRequest, _gateway_pb2.RestoreResponse]
+    ListRevocations: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ListRevocationsRequest, _gateway_pb2.ListRevocationsResponse]
+
+@_typing.type_check_only
+class RevocationsServiceAsyncStub(RevocationsServiceStub):
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    Revoke: _aio.UnaryUnaryMultiCallable[_gateway_pb2.RevokeRequest, _gateway_pb2.RevokeResponse]  # type: ignore[assignment]
+    Restore: _aio.UnaryUnaryMultiCallable[_gateway_pb2.RestoreRequest, _gateway_pb2.RestoreResponse]  # type: ignore[assignment]
+    ListRevocations: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ListRevocationsRequest, _gateway_pb2.ListRevocationsResponse]  # type: ignore[assignment]
+
+class RevocationsServiceServicer(metaclass=_abc_1.ABCMeta):
+    """RevocationsService takes roles, tools, principals and bundles out of use at once, for runs under way too."""
+
+    @_abc_1.abstractmethod
+    def Revoke(
+        self,
+        request: _gateway_pb2.RevokeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.RevokeResponse, _abc.Awaitable[_gateway_pb2.RevokeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Restore(
+        self,
+        request: _gateway_pb2.RestoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.RestoreResponse, _abc.Awaitable[_gateway_pb2.RestoreResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListRevocations(
+        self,
+        request: _gateway_pb2.ListRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.ListRevocationsResponse, _abc.Awaitable[_gateway_pb2.ListRevocationsResponse]]: ...
+
+def add_RevocationsServiceServicer_to_server(servicer: RevocationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

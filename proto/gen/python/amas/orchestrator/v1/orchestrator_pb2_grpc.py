@@ -100,6 +100,26 @@ class OrchestratorServiceStub:
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerRequest.SerializeToString,
                 response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerResponse.FromString,
                 _registered_method=True)
+        self.Revoke = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/Revoke',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeResponse.FromString,
+                _registered_method=True)
+        self.Restore = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/Restore',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreResponse.FromString,
+                _registered_method=True)
+        self.ListRevocations = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/ListRevocations',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.FromString,
+                _registered_method=True)
+        self.GetRevokedPrincipals = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/GetRevokedPrincipals',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -187,6 +207,34 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Revoke(self, request, context):
+        """Revoke takes something out of use, for runs under way too. Answers when it is on the record and every policy-sidecar
+        refuses it. Again is the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Restore(self, request, context):
+        """Restore lifts a revocation. What it ended stays ended. Again is the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevocations(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevokedPrincipals(self, request, context):
+        """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrchestratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -254,6 +302,26 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.DescribeToolServer,
                     request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerRequest.FromString,
                     response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerResponse.SerializeToString,
+            ),
+            'Revoke': grpc.unary_unary_rpc_method_handler(
+                    servicer.Revoke,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeResponse.SerializeToString,
+            ),
+            'Restore': grpc.unary_unary_rpc_method_handler(
+                    servicer.Restore,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreResponse.SerializeToString,
+            ),
+            'ListRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevocations,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.SerializeToString,
+            ),
+            'GetRevokedPrincipals': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevokedPrincipals,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -607,6 +675,114 @@ class OrchestratorService:
             '/amas.orchestrator.v1.OrchestratorService/DescribeToolServer',
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerRequest.SerializeToString,
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.DescribeToolServerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Revoke(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/Revoke',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RevokeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Restore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/Restore',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.RestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/ListRevocations',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevokedPrincipals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/GetRevokedPrincipals',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,15 @@ class OrchestratorServiceStub:
     GetBundle: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetBundleRequest, _orchestrator_pb2.GetBundleResponse]
     """GetBundle answers the content too, so that it can be handed to services further right."""
     DescribeToolServer: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.DescribeToolServerRequest, _orchestrator_pb2.DescribeToolServerResponse]
+    Revoke: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.RevokeRequest, _orchestrator_pb2.RevokeResponse]
+    """Revoke takes something out of use, for runs under way too. Answers when it is on the record and every policy-sidecar
+    refuses it. Again is the same.
+    """
+    Restore: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.RestoreRequest, _orchestrator_pb2.RestoreResponse]
+    """Restore lifts a revocation. What it ended stays ended. Again is the same."""
+    ListRevocations: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.ListRevocationsRequest, _orchestrator_pb2.ListRevocationsResponse]
+    GetRevokedPrincipals: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]
+    """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -70,6 +79,15 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     GetBundle: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetBundleRequest, _orchestrator_pb2.GetBundleResponse]  # type: ignore[assignment]
     """GetBundle answers the content too, so that it can be handed to services further right."""
     DescribeToolServer: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.DescribeToolServerRequest, _orchestrator_pb2.DescribeToolServerResponse]  # type: ignore[assignment]
+    Revoke: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.RevokeRequest, _orchestrator_pb2.RevokeResponse]  # type: ignore[assignment]
+    """Revoke takes something out of use, for runs under way too. Answers when it is on the record and every policy-sidecar
+    refuses it. Again is the same.
+    """
+    Restore: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.RestoreRequest, _orchestrator_pb2.RestoreResponse]  # type: ignore[assignment]
+    """Restore lifts a revocation. What it ended stays ended. Again is the same."""
+    ListRevocations: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.ListRevocationsRequest, _orchestrator_pb2.ListRevocationsResponse]  # type: ignore[assignment]
+    GetRevokedPrincipals: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]  # type: ignore[assignment]
+    """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -166,5 +184,38 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_pb2.DescribeToolServerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_pb2.DescribeToolServerResponse, _abc.Awaitable[_orchestrator_pb2.DescribeToolServerResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Revoke(
+        self,
+        request: _orchestrator_pb2.RevokeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.RevokeResponse, _abc.Awaitable[_orchestrator_pb2.RevokeResponse]]:
+        """Revoke takes something out of use, for runs under way too. Answers when it is on the record and every policy-sidecar
+        refuses it. Again is the same.
+        """
+
+    @_abc_1.abstractmethod
+    def Restore(
+        self,
+        request: _orchestrator_pb2.RestoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.RestoreResponse, _abc.Awaitable[_orchestrator_pb2.RestoreResponse]]:
+        """Restore lifts a revocation. What it ended stays ended. Again is the same."""
+
+    @_abc_1.abstractmethod
+    def ListRevocations(
+        self,
+        request: _orchestrator_pb2.ListRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.ListRevocationsResponse, _abc.Awaitable[_orchestrator_pb2.ListRevocationsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRevokedPrincipals(
+        self,
+        request: _orchestrator_pb2.GetRevokedPrincipalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.GetRevokedPrincipalsResponse, _abc.Awaitable[_orchestrator_pb2.GetRevokedPrincipalsResponse]]:
+        """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

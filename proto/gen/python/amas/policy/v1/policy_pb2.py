@@ -26,11 +26,12 @@ from amas.common.v1 import decision_pb2 as amas_dot_common_dot_v1_dot_decision__
 from amas.common.v1 import identity_pb2 as amas_dot_common_dot_v1_dot_identity__pb2
 from amas.common.v1 import label_pb2 as amas_dot_common_dot_v1_dot_label__pb2
 from amas.common.v1 import resource_pb2 as amas_dot_common_dot_v1_dot_resource__pb2
+from amas.common.v1 import revocation_pb2 as amas_dot_common_dot_v1_dot_revocation__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61mas/policy/v1/policy.proto\x12\x0e\x61mas.policy.v1\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1d\x61mas/common/v1/identity.proto\x1a\x1a\x61mas/common/v1/label.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x11LoadBundleRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1d\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80\x08\"\x14\n\x12LoadBundleResponse\"\x99\x03\n\rActionContext\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12,\n\x06\x62undle\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x17\n\x06run_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x16\n\x04step\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0c\n\x04turn\x18\x05 \x01(\x05\x12\x1e\n\rorchestration\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x15\n\x04role\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x1e\n\x0c\x64\x65legated_by\x18\x08 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12,\n\rcontext_label\x18\t \x01(\x0b\x32\x15.amas.common.v1.Label\x12!\n\x0etrusted_values\x18\n \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x04\x12\'\n\x11\x61pprovals_waiting\x18\x0b \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x42\x14\n\x12_approvals_waiting\"r\n\nToolAction\x12>\n\x04tool\x18\x01 \x01(\tB0\xbaH-r+\x10\x03\x18\xff\x01\x32$^[a-z0-9][a-z0-9-]*/[A-Za-z0-9_.-]+$\x12$\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\"\'\n\x0bModelAction\x12\x18\n\x05route\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"s\n\x0e\x44\x65legateAction\x12\x1b\n\x08\x64\x65legate\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12$\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\x12\x1e\n\rfencing_token\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"t\n\x0b\x41\x64minAction\x12*\n\x04verb\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][A-Za-z]{0,62}$\x12\x39\n\tresources\x18\x02 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"\x94\x02\n\rDecideRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x04tool\x18\x02 \x01(\x0b\x32\x1a.amas.policy.v1.ToolActionH\x00\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.amas.policy.v1.ModelActionH\x00\x12\x32\n\x08\x64\x65legate\x18\x04 \x01(\x0b\x32\x1e.amas.policy.v1.DelegateActionH\x00\x12,\n\x05\x61\x64min\x18\x05 \x01(\x0b\x32\x1b.amas.policy.v1.AdminActionH\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"<\n\x0e\x44\x65\x63ideResponse\x12*\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Decision\"\xc7\x02\n\rApprovalGrant\x12\x1c\n\x0b\x61pproval_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x15\n\raction_digest\x18\x02 \x01(\t\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\x12\x11\n\trequester\x18\x04 \x01(\t\x12\x11\n\tapprovers\x18\x05 \x03(\t\x12\x17\n\x0f\x61pprover_groups\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x17repeats_unknown_outcome\x18\x08 \x01(\x08\x12\x30\n\x0crequested_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\n \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x01\n\x0e\x45nforceRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.amas.policy.v1.ToolActionB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0fidempotency_key\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\rfencing_token\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12/\n\x08\x61pproval\x18\x05 \x01(\x0b\x32\x1d.amas.policy.v1.ApprovalGrant\"\xa6\x02\n\x0f\x45nforceResponse\x12*\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Decision\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.amas.policy.v1.Outcome\x12\x13\n\x0bresult_json\x18\x03 \x01(\t\x12\x13\n\x0bresult_text\x18\x04 \x01(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12$\n\x05label\x18\x06 \x01(\x0b\x32\x15.amas.common.v1.Label\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\x03\x12\x10\n\x08replayed\x18\x08 \x01(\x08\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\t \x01(\t\x12\x12\n\nidempotent\x18\n \x01(\x08\x12\x0f\n\x07trusted\x18\x0b \x01(\x08\"l\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1d\n\x15\x61rguments_schema_json\x18\x03 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\t\x12\x12\n\nidempotent\x18\x05 \x01(\x08\"J\n\x10ListToolsRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\"8\n\x11ListToolsResponse\x12#\n\x05tools\x18\x01 \x03(\x0b\x32\x14.amas.policy.v1.Tool\"d\n\x19\x44\x65scribeToolServerRequest\x12,\n\x06\x62undle\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x19\n\x06server\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"x\n\x1a\x44\x65scribeToolServerResponse\x12#\n\x05tools\x18\x01 \x03(\x0b\x32\x14.amas.policy.v1.Tool\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65pted_pin\x18\x03 \x01(\t\x12\x12\n\noffer_json\x18\x04 \x01(\t*z\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTCOME_NOT_CALLED\x10\x01\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\xb8\x03\n\rPolicyService\x12S\n\nLoadBundle\x12!.amas.policy.v1.LoadBundleRequest\x1a\".amas.policy.v1.LoadBundleResponse\x12G\n\x06\x44\x65\x63ide\x12\x1d.amas.policy.v1.DecideRequest\x1a\x1e.amas.policy.v1.DecideResponse\x12J\n\x07\x45nforce\x12\x1e.amas.policy.v1.EnforceRequest\x1a\x1f.amas.policy.v1.EnforceResponse\x12P\n\tListTools\x12 .amas.policy.v1.ListToolsRequest\x1a!.amas.policy.v1.ListToolsResponse\x12k\n\x12\x44\x65scribeToolServer\x12).amas.policy.v1.DescribeToolServerRequest\x1a*.amas.policy.v1.DescribeToolServerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61mas/policy/v1/policy.proto\x12\x0e\x61mas.policy.v1\x1a\x1d\x61mas/common/v1/decision.proto\x1a\x1d\x61mas/common/v1/identity.proto\x1a\x1a\x61mas/common/v1/label.proto\x1a\x1d\x61mas/common/v1/resource.proto\x1a\x1f\x61mas/common/v1/revocation.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x11LoadBundleRequest\x12,\n\x06\x64igest\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x1d\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x0c\xbaH\tz\x07\x10\x01\x18\x80\x80\x80\x08\"\x14\n\x12LoadBundleResponse\"\x99\x03\n\rActionContext\x12\x34\n\tprincipal\x18\x01 \x01(\x0b\x32\x19.amas.common.v1.PrincipalB\x06\xbaH\x03\xc8\x01\x01\x12,\n\x06\x62undle\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x17\n\x06run_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x16\n\x04step\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0c\n\x04turn\x18\x05 \x01(\x05\x12\x1e\n\rorchestration\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x15\n\x04role\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x1e\n\x0c\x64\x65legated_by\x18\x08 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12,\n\rcontext_label\x18\t \x01(\x0b\x32\x15.amas.common.v1.Label\x12!\n\x0etrusted_values\x18\n \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x04\x12\'\n\x11\x61pprovals_waiting\x18\x0b \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x42\x14\n\x12_approvals_waiting\"r\n\nToolAction\x12>\n\x04tool\x18\x01 \x01(\tB0\xbaH-r+\x10\x03\x18\xff\x01\x32$^[a-z0-9][a-z0-9-]*/[A-Za-z0-9_.-]+$\x12$\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\"\'\n\x0bModelAction\x12\x18\n\x05route\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"s\n\x0e\x44\x65legateAction\x12\x1b\n\x08\x64\x65legate\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\x12$\n\x0e\x61rguments_json\x18\x02 \x01(\tB\x0c\xbaH\tr\x07\x10\x02(\x80\x80\x80\x02\x12\x1e\n\rfencing_token\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"t\n\x0b\x41\x64minAction\x12*\n\x04verb\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][A-Za-z]{0,62}$\x12\x39\n\tresources\x18\x02 \x03(\x0b\x32\x1b.amas.common.v1.ResourceRefB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"\x94\x02\n\rDecideRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x04tool\x18\x02 \x01(\x0b\x32\x1a.amas.policy.v1.ToolActionH\x00\x12,\n\x05model\x18\x03 \x01(\x0b\x32\x1b.amas.policy.v1.ModelActionH\x00\x12\x32\n\x08\x64\x65legate\x18\x04 \x01(\x0b\x32\x1e.amas.policy.v1.DelegateActionH\x00\x12,\n\x05\x61\x64min\x18\x05 \x01(\x0b\x32\x1b.amas.policy.v1.AdminActionH\x00\x42\x0f\n\x06\x61\x63tion\x12\x05\xbaH\x02\x08\x01\"<\n\x0e\x44\x65\x63ideResponse\x12*\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Decision\"\xc7\x02\n\rApprovalGrant\x12\x1c\n\x0b\x61pproval_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x15\n\raction_digest\x18\x02 \x01(\t\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\x12\x11\n\trequester\x18\x04 \x01(\t\x12\x11\n\tapprovers\x18\x05 \x03(\t\x12\x17\n\x0f\x61pprover_groups\x18\x06 \x03(\t\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x17repeats_unknown_outcome\x18\x08 \x01(\x08\x12\x30\n\x0crequested_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\n \x03(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf2\x01\n\x0e\x45nforceRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\x12\x32\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.amas.policy.v1.ToolActionB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0fidempotency_key\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\rfencing_token\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12/\n\x08\x61pproval\x18\x05 \x01(\x0b\x32\x1d.amas.policy.v1.ApprovalGrant\"\xa6\x02\n\x0f\x45nforceResponse\x12*\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x18.amas.common.v1.Decision\x12(\n\x07outcome\x18\x02 \x01(\x0e\x32\x17.amas.policy.v1.Outcome\x12\x13\n\x0bresult_json\x18\x03 \x01(\t\x12\x13\n\x0bresult_text\x18\x04 \x01(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12$\n\x05label\x18\x06 \x01(\x0b\x32\x15.amas.common.v1.Label\x12\x13\n\x0b\x64uration_ms\x18\x07 \x01(\x03\x12\x10\n\x08replayed\x18\x08 \x01(\x08\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\t \x01(\t\x12\x12\n\nidempotent\x18\n \x01(\x08\x12\x0f\n\x07trusted\x18\x0b \x01(\x08\"l\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x1d\n\x15\x61rguments_schema_json\x18\x03 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\t\x12\x12\n\nidempotent\x18\x05 \x01(\x08\"J\n\x10ListToolsRequest\x12\x36\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1d.amas.policy.v1.ActionContextB\x06\xbaH\x03\xc8\x01\x01\"8\n\x11ListToolsResponse\x12#\n\x05tools\x18\x01 \x03(\x0b\x32\x14.amas.policy.v1.Tool\"d\n\x19\x44\x65scribeToolServerRequest\x12,\n\x06\x62undle\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^sha256:[0-9a-f]{64}$\x12\x19\n\x06server\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"x\n\x1a\x44\x65scribeToolServerResponse\x12#\n\x05tools\x18\x01 \x03(\x0b\x32\x14.amas.policy.v1.Tool\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65pted_pin\x18\x03 \x01(\t\x12\x12\n\noffer_json\x18\x04 \x01(\t\"s\n\x0eRevokedSubject\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.amas.common.v1.RevocationKind\x12\x18\n\x04name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\"p\n\x16SyncRevocationsRequest\x12\x18\n\x07version\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12<\n\x08subjects\x18\x02 \x03(\x0b\x32\x1e.amas.policy.v1.RevokedSubjectB\n\xbaH\x07\x92\x01\x04\x10\xa0\x9c\x01\"*\n\x17SyncRevocationsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"\x1e\n\x1cGetRevocationsVersionRequest\"0\n\x1dGetRevocationsVersionResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03*z\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTCOME_NOT_CALLED\x10\x01\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x02\x12\x12\n\x0eOUTCOME_FAILED\x10\x03\x12\x13\n\x0fOUTCOME_UNKNOWN\x10\x04\x32\x92\x05\n\rPolicyService\x12S\n\nLoadBundle\x12!.amas.policy.v1.LoadBundleRequest\x1a\".amas.policy.v1.LoadBundleResponse\x12G\n\x06\x44\x65\x63ide\x12\x1d.amas.policy.v1.DecideRequest\x1a\x1e.amas.policy.v1.DecideResponse\x12J\n\x07\x45nforce\x12\x1e.amas.policy.v1.EnforceRequest\x1a\x1f.amas.policy.v1.EnforceResponse\x12P\n\tListTools\x12 .amas.policy.v1.ListToolsRequest\x1a!.amas.policy.v1.ListToolsResponse\x12k\n\x12\x44\x65scribeToolServer\x12).amas.policy.v1.DescribeToolServerRequest\x1a*.amas.policy.v1.DescribeToolServerResponse\x12\x62\n\x0fSyncRevocations\x12&.amas.policy.v1.SyncRevocationsRequest\x1a\'.amas.policy.v1.SyncRevocationsResponse\x12t\n\x15GetRevocationsVersion\x12,.amas.policy.v1.GetRevocationsVersionRequest\x1a-.amas.policy.v1.GetRevocationsVersionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -95,42 +96,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['bundle']._serialized_options = b'\272H\031r\0272\025^sha256:[0-9a-f]{64}$'
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_DESCRIBETOOLSERVERREQUEST'].fields_by_name['server']._serialized_options = b'\272H\006r\004\020\001\030\177'
-  _globals['_OUTCOME']._serialized_start=2835
-  _globals['_OUTCOME']._serialized_end=2957
-  _globals['_LOADBUNDLEREQUEST']._serialized_start=230
-  _globals['_LOADBUNDLEREQUEST']._serialized_end=326
-  _globals['_LOADBUNDLERESPONSE']._serialized_start=328
-  _globals['_LOADBUNDLERESPONSE']._serialized_end=348
-  _globals['_ACTIONCONTEXT']._serialized_start=351
-  _globals['_ACTIONCONTEXT']._serialized_end=760
-  _globals['_TOOLACTION']._serialized_start=762
-  _globals['_TOOLACTION']._serialized_end=876
-  _globals['_MODELACTION']._serialized_start=878
-  _globals['_MODELACTION']._serialized_end=917
-  _globals['_DELEGATEACTION']._serialized_start=919
-  _globals['_DELEGATEACTION']._serialized_end=1034
-  _globals['_ADMINACTION']._serialized_start=1036
-  _globals['_ADMINACTION']._serialized_end=1152
-  _globals['_DECIDEREQUEST']._serialized_start=1155
-  _globals['_DECIDEREQUEST']._serialized_end=1431
-  _globals['_DECIDERESPONSE']._serialized_start=1433
-  _globals['_DECIDERESPONSE']._serialized_end=1493
-  _globals['_APPROVALGRANT']._serialized_start=1496
-  _globals['_APPROVALGRANT']._serialized_end=1823
-  _globals['_ENFORCEREQUEST']._serialized_start=1826
-  _globals['_ENFORCEREQUEST']._serialized_end=2068
-  _globals['_ENFORCERESPONSE']._serialized_start=2071
-  _globals['_ENFORCERESPONSE']._serialized_end=2365
-  _globals['_TOOL']._serialized_start=2367
-  _globals['_TOOL']._serialized_end=2475
-  _globals['_LISTTOOLSREQUEST']._serialized_start=2477
-  _globals['_LISTTOOLSREQUEST']._serialized_end=2551
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=2553
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=2609
-  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_start=2611
-  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_end=2711
-  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_start=2713
-  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_end=2833
-  _globals['_POLICYSERVICE']._serialized_start=2960
-  _globals['_POLICYSERVICE']._serialized_end=3400
+  _globals['_REVOKEDSUBJECT'].fields_by_name['tenant']._loaded_options = None
+  _globals['_REVOKEDSUBJECT'].fields_by_name['tenant']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_REVOKEDSUBJECT'].fields_by_name['name']._loaded_options = None
+  _globals['_REVOKEDSUBJECT'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_SYNCREVOCATIONSREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_SYNCREVOCATIONSREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_SYNCREVOCATIONSREQUEST'].fields_by_name['subjects']._loaded_options = None
+  _globals['_SYNCREVOCATIONSREQUEST'].fields_by_name['subjects']._serialized_options = b'\272H\007\222\001\004\020\240\234\001'
+  _globals['_OUTCOME']._serialized_start=3225
+  _globals['_OUTCOME']._serialized_end=3347
+  _globals['_LOADBUNDLEREQUEST']._serialized_start=263
+  _globals['_LOADBUNDLEREQUEST']._serialized_end=359
+  _globals['_LOADBUNDLERESPONSE']._serialized_start=361
+  _globals['_LOADBUNDLERESPONSE']._serialized_end=381
+  _globals['_ACTIONCONTEXT']._serialized_start=384
+  _globals['_ACTIONCONTEXT']._serialized_end=793
+  _globals['_TOOLACTION']._serialized_start=795
+  _globals['_TOOLACTION']._serialized_end=909
+  _globals['_MODELACTION']._serialized_start=911
+  _globals['_MODELACTION']._serialized_end=950
+  _globals['_DELEGATEACTION']._serialized_start=952
+  _globals['_DELEGATEACTION']._serialized_end=1067
+  _globals['_ADMINACTION']._serialized_start=1069
+  _globals['_ADMINACTION']._serialized_end=1185
+  _globals['_DECIDEREQUEST']._serialized_start=1188
+  _globals['_DECIDEREQUEST']._serialized_end=1464
+  _globals['_DECIDERESPONSE']._serialized_start=1466
+  _globals['_DECIDERESPONSE']._serialized_end=1526
+  _globals['_APPROVALGRANT']._serialized_start=1529
+  _globals['_APPROVALGRANT']._serialized_end=1856
+  _globals['_ENFORCEREQUEST']._serialized_start=1859
+  _globals['_ENFORCEREQUEST']._serialized_end=2101
+  _globals['_ENFORCERESPONSE']._serialized_start=2104
+  _globals['_ENFORCERESPONSE']._serialized_end=2398
+  _globals['_TOOL']._serialized_start=2400
+  _globals['_TOOL']._serialized_end=2508
+  _globals['_LISTTOOLSREQUEST']._serialized_start=2510
+  _globals['_LISTTOOLSREQUEST']._serialized_end=2584
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=2586
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=2642
+  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_start=2644
+  _globals['_DESCRIBETOOLSERVERREQUEST']._serialized_end=2744
+  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_start=2746
+  _globals['_DESCRIBETOOLSERVERRESPONSE']._serialized_end=2866
+  _globals['_REVOKEDSUBJECT']._serialized_start=2868
+  _globals['_REVOKEDSUBJECT']._serialized_end=2983
+  _globals['_SYNCREVOCATIONSREQUEST']._serialized_start=2985
+  _globals['_SYNCREVOCATIONSREQUEST']._serialized_end=3097
+  _globals['_SYNCREVOCATIONSRESPONSE']._serialized_start=3099
+  _globals['_SYNCREVOCATIONSRESPONSE']._serialized_end=3141
+  _globals['_GETREVOCATIONSVERSIONREQUEST']._serialized_start=3143
+  _globals['_GETREVOCATIONSVERSIONREQUEST']._serialized_end=3173
+  _globals['_GETREVOCATIONSVERSIONRESPONSE']._serialized_start=3175
+  _globals['_GETREVOCATIONSVERSIONRESPONSE']._serialized_end=3223
+  _globals['_POLICYSERVICE']._serialized_start=3350
+  _globals['_POLICYSERVICE']._serialized_end=4008
 # @@protoc_insertion_point(module_scope)

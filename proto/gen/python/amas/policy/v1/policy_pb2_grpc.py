@@ -59,6 +59,16 @@ class PolicyServiceStub:
                 request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerRequest.SerializeToString,
                 response_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerResponse.FromString,
                 _registered_method=True)
+        self.SyncRevocations = channel.unary_unary(
+                '/amas.policy.v1.PolicyService/SyncRevocations',
+                request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsRequest.SerializeToString,
+                response_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsResponse.FromString,
+                _registered_method=True)
+        self.GetRevocationsVersion = channel.unary_unary(
+                '/amas.policy.v1.PolicyService/GetRevocationsVersion',
+                request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionRequest.SerializeToString,
+                response_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -101,6 +111,22 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SyncRevocations(self, request, context):
+        """SyncRevocations puts all that is revoked, of all tenants, into the store that all sidecars share, unless that has it
+        already or something newer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevocationsVersion(self, request, context):
+        """GetRevocationsVersion reads the store now. UNAVAILABLE with reason REVOCATIONS_UNKNOWN: it does not answer, or it has
+        lost what was revoked. Answers of Decide that were kept from before another version are void.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +154,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.DescribeToolServer,
                     request_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerRequest.FromString,
                     response_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerResponse.SerializeToString,
+            ),
+            'SyncRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.SyncRevocations,
+                    request_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsRequest.FromString,
+                    response_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsResponse.SerializeToString,
+            ),
+            'GetRevocationsVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevocationsVersion,
+                    request_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionRequest.FromString,
+                    response_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +301,60 @@ class PolicyService:
             '/amas.policy.v1.PolicyService/DescribeToolServer',
             amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerRequest.SerializeToString,
             amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SyncRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.policy.v1.PolicyService/SyncRevocations',
+            amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsRequest.SerializeToString,
+            amas_dot_policy_dot_v1_dot_policy__pb2.SyncRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevocationsVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.policy.v1.PolicyService/GetRevocationsVersion',
+            amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionRequest.SerializeToString,
+            amas_dot_policy_dot_v1_dot_policy__pb2.GetRevocationsVersionResponse.FromString,
             options,
             channel_credentials,
             insecure,

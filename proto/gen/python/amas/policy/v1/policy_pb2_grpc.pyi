@@ -45,6 +45,14 @@ class PolicyServiceStub:
     """ListTools names what a role may call, with the schemas narrowed by its contract, and checks the pins."""
     DescribeToolServer: _grpc.UnaryUnaryMultiCallable[_policy_pb2.DescribeToolServerRequest, _policy_pb2.DescribeToolServerResponse]
     """DescribeToolServer asks the live server what it offers, with the digest that a pin would have."""
+    SyncRevocations: _grpc.UnaryUnaryMultiCallable[_policy_pb2.SyncRevocationsRequest, _policy_pb2.SyncRevocationsResponse]
+    """SyncRevocations puts all that is revoked, of all tenants, into the store that all sidecars share, unless that has it
+    already or something newer.
+    """
+    GetRevocationsVersion: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetRevocationsVersionRequest, _policy_pb2.GetRevocationsVersionResponse]
+    """GetRevocationsVersion reads the store now. UNAVAILABLE with reason REVOCATIONS_UNKNOWN: it does not answer, or it has
+    lost what was revoked. Answers of Decide that were kept from before another version are void.
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -63,6 +71,14 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """ListTools names what a role may call, with the schemas narrowed by its contract, and checks the pins."""
     DescribeToolServer: _aio.UnaryUnaryMultiCallable[_policy_pb2.DescribeToolServerRequest, _policy_pb2.DescribeToolServerResponse]  # type: ignore[assignment]
     """DescribeToolServer asks the live server what it offers, with the digest that a pin would have."""
+    SyncRevocations: _aio.UnaryUnaryMultiCallable[_policy_pb2.SyncRevocationsRequest, _policy_pb2.SyncRevocationsResponse]  # type: ignore[assignment]
+    """SyncRevocations puts all that is revoked, of all tenants, into the store that all sidecars share, unless that has it
+    already or something newer.
+    """
+    GetRevocationsVersion: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetRevocationsVersionRequest, _policy_pb2.GetRevocationsVersionResponse]  # type: ignore[assignment]
+    """GetRevocationsVersion reads the store now. UNAVAILABLE with reason REVOCATIONS_UNKNOWN: it does not answer, or it has
+    lost what was revoked. Answers of Decide that were kept from before another version are void.
+    """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -108,5 +124,25 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.DescribeToolServerResponse, _abc.Awaitable[_policy_pb2.DescribeToolServerResponse]]:
         """DescribeToolServer asks the live server what it offers, with the digest that a pin would have."""
+
+    @_abc_1.abstractmethod
+    def SyncRevocations(
+        self,
+        request: _policy_pb2.SyncRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.SyncRevocationsResponse, _abc.Awaitable[_policy_pb2.SyncRevocationsResponse]]:
+        """SyncRevocations puts all that is revoked, of all tenants, into the store that all sidecars share, unless that has it
+        already or something newer.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevocationsVersion(
+        self,
+        request: _policy_pb2.GetRevocationsVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.GetRevocationsVersionResponse, _abc.Awaitable[_policy_pb2.GetRevocationsVersionResponse]]:
+        """GetRevocationsVersion reads the store now. UNAVAILABLE with reason REVOCATIONS_UNKNOWN: it does not answer, or it has
+        lost what was revoked. Answers of Decide that were kept from before another version are void.
+        """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amas.audit.v1 import audit_pb2
-from amas.common.v1 import approval_pb2, resource_pb2, run_pb2
+from amas.common.v1 import approval_pb2, resource_pb2, revocation_pb2, run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2
 from amas.router.v1 import router_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -13,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 Schema = dict[str, Any]
 Responses = dict[int | str, Schema]
 
-_FILES = (approval_pb2, audit_pb2, orchestrator_pb2, resource_pb2, router_pb2, run_pb2)
+_FILES = (approval_pb2, audit_pb2, orchestrator_pb2, resource_pb2, revocation_pb2, router_pb2, run_pb2)
 _PREFIX = "#/components/schemas/"
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
