@@ -32,6 +32,7 @@ CALLS: dict[tuple[str, str], tuple[Action, object]] = {
     ("GET", "/v1/approvals"): (Action.APPROVAL_READ, None),
     ("GET", "/v1/approvals/approval-1"): (Action.APPROVAL_READ, None),
     ("POST", "/v1/approvals/approval-1:approve"): (Action.APPROVAL_DECIDE, {"actionDigest": DIGEST}),
+    ("POST", "/v1/approvals/approval-1:previewEdit"): (Action.APPROVAL_DECIDE, {"argumentsJson": "{}"}),
     ("POST", "/v1/approvals/approval-1:reject"): (Action.APPROVAL_DECIDE, {"actionDigest": DIGEST}),
     ("POST", "/v1/resources:apply"): (Action.RESOURCE_APPLY, {"files": [{"name": "a", "content": "b"}]}),
     ("GET", "/v1/resources"): (Action.RESOURCE_READ, None),
