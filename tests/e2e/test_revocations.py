@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amas_cli.local.home import Home
+from amas_cli.local.state import load_state
+from redis import Redis
 
 from ..gateway_client import GatewayClient, ProblemError
 from ..local_platform import LocalPlatform
@@ -179,6 +182,24 @@ def test_a_revoked_principals_tokens_and_direct_calls_are_refused(
     assert last <= answered + PROMISE, f"{(last - answered).total_seconds():.3f} s after the answer"
     admin.call("POST", "/revocations:restore", {"kind": "principal", "name": "release-manager"})
     wait_for("an answer again", lambda: release_manager.call("POST", "/chat/completions", body), RUN_TIMEOUT_S)
+
+
+def test_a_lost_copy_comes_back_by_itself(platform: LocalPlatform, clean, admin, developer):
+    """The store of the sidecars loses what is revoked: it is put back from the truth, and work goes on."""
+    revoke(admin, "tool", "git/git_commit")
+    state = load_state(Home(platform.home))
+    assert state is not None
+    password = (platform.home / "secrets" / "valkey").read_text().strip()
+    with Redis(port=state.internal_ports["valkey"], password=password) as store:
+        before = store.hgetall("amas:revocations")
+        assert len(before) == 2
+        store.delete("amas:revocations")
+        wait_for("the copy", lambda: store.hgetall("amas:revocations") == before, RUN_TIMEOUT_S)
+    # The publisher is not even shown the tool, and cannot do its work without it; those before it did theirs.
+    ended = until_end(developer, developer.start("release-notes", {"repository": "repository"}))
+    states = {step["path"]: step["state"] for step in ended["steps"]}
+    assert (states["draft"], states["publish"]) == ("STEP_STATE_SUCCEEDED", "STEP_STATE_FAILED"), ended
+    assert platform.commits_since(clean) == []
 
 
 def test_slips_and_strangers_are_refused(admin, developer, release_manager, stranger):
