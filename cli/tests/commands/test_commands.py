@@ -178,6 +178,7 @@ def test_an_approval_says_who_is_responsible_and_what_the_agent_has_seen(run: Ru
     gateway.answers["GET", "/v1/approvals"] = {"approvals": [APPROVAL], "nextPageToken": ""}
     listed = run("get", "approvals")
     assert "0/1" in listed.stdout
+    assert all(len(row) <= 120 for row in listed.stdout.splitlines()), "one line in a terminal"
     assert "git/git_commit" in listed.stdout
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from amas_governance.labels import Confidentiality, Label
 from amas_policy_sidecar.domain.model import Effect, Principal
+from amas_policy_sidecar.domain.quota import QuotaClaim, QuotaVerdict
 
 from .fakes import World, escalating
 from .manifests import OFFERED
@@ -77,6 +78,25 @@ async def test_a_tool_that_changed_after_the_approval_is_not_called() -> None:
     world.tools.offered = (OFFERED[0], changed)
     answer = await world.enforce(world.command(key="do", approval=approval))
     assert answer.decision.reasons[0].code == "TOOL_PIN_MISMATCH"
+    assert world.tools.calls == []
+    assert USED not in world.audit.order
+
+
+async def test_an_approval_that_expires_while_a_place_is_waited_for_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I3: the clock is asked again right before the intent is recorded; nothing is called after the expiry."""
+    world = World()
+    approval = grant(await escalated(world))
+    take = world.quota.take
+
+    async def slow(claim: QuotaClaim) -> QuotaVerdict:
+        world.clock.advance(3600)
+        return await take(claim)
+
+    monkeypatch.setattr(world.quota, "take", slow)
+    answer = await world.enforce(world.command(key="do", approval=approval))
+    assert answer.decision.reasons[0].code == "APPROVAL_EXPIRED"
     assert world.tools.calls == []
     assert USED not in world.audit.order
 

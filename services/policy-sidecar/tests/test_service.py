@@ -46,7 +46,14 @@ PUBLISHER = role(
         {
             "name": "git/git_commit",
             "arguments": {"properties": {"message": {"pattern": "^docs: "}}},
-            "approval": {"from": ["release-managers"], "quorum": 1, "fourEyes": True, "expiresIn": "30m"},
+            "approval": {
+                "from": ["release-managers"],
+                "quorum": 1,
+                "fourEyes": True,
+                "expiresIn": "30m",
+                "remindAfter": "5m",
+                "escalate": [{"after": "10m", "to": ["directors"]}],
+            },
             "limits": {"calls": 1},
         },
     ],
@@ -222,6 +229,9 @@ async def test_a_commit_waits_for_its_approval_and_is_done_once(sidecar: Sidecar
     assert asked.decision.effect == decision_pb2.EFFECT_ESCALATE
     assert list(getattr(asked.decision.approval, "from")) == ["release-managers"]
     assert asked.decision.approval.expires_in.seconds == 1800
+    assert asked.decision.approval.remind_after.seconds == 300
+    [rule] = asked.decision.approval.escalate
+    assert (rule.after.seconds, list(rule.to)) == (600, ["directors"])
     assert sidecar.commits() == ["the first"]
     grant = policy_pb2.ApprovalGrant(
         approval_id="approval-1",
@@ -232,6 +242,15 @@ async def test_a_commit_waits_for_its_approval_and_is_done_once(sidecar: Sidecar
         approver_groups=["release-manager:release-managers"],
     )
     grant.expires_at.FromDatetime(datetime.now(UTC) + timedelta(minutes=30))
+    early = policy_pb2.ApprovalGrant()
+    early.CopyFrom(grant)
+    early.approvers[:], early.approver_groups[:] = ["director"], ["director:directors"]
+    early.requested_at.FromDatetime(datetime.now(UTC))
+    early.answered_at.add().FromDatetime(datetime.now(UTC) + timedelta(minutes=9))
+    refused_early = await stub.Enforce(
+        enforce(pinned, "git/git_commit", "k2-early", approval=early, message="docs: notes")
+    )
+    assert refused_early.decision.reasons[0].code == "APPROVAL_WRONG_GROUP"
     other = await stub.Enforce(enforce(pinned, "git/git_commit", "k3", approval=grant, message="docs: other"))
     assert other.decision.reasons[0].code == "APPROVAL_OTHER_ACTION"
     approved = enforce(pinned, "git/git_commit", "k4", approval=grant, message="docs: notes")

@@ -64,6 +64,14 @@ def edit_lines(approval: dict[str, Any], edited: dict[str, Any], decision: dict[
     return ["The arguments, edited:", *changed, f"policy says {effect}", *(f"  {text}" for text in _reasons(decision))]
 
 
+def asked_groups(approval: dict[str, Any]) -> str:
+    """The groups that may answer, those in brackets that may later: `support (leads)`."""
+    requirement = approval.get("requirement") or {}
+    later = [group for rule in requirement.get("escalate") or [] for group in rule.get("to") or []]
+    first = ", ".join(requirement.get("from") or [])
+    return f"{first} ({', '.join(later)})" if later else first
+
+
 def asked_of(approval: dict[str, Any]) -> str:
     """Who must answer: `2 of finance, not by the requester`."""
     requirement = approval.get("requirement") or {}
@@ -82,9 +90,10 @@ def _span(duration: Any) -> str:
 
 
 def agreed(approval: dict[str, Any]) -> str:
-    """How many have agreed, of how many: `1/2`."""
-    answers = [answer for answer in approval.get("answers") or [] if answer.get("approved")]
-    return f"{len(answers)}/{(approval.get('requirement') or {}).get('quorum') or 1}"
+    """How many have agreed to one and the same action, of how many: `1/2`."""
+    digests = [answer.get("action_digest") for answer in approval.get("answers") or [] if answer.get("approved")]
+    most = max((digests.count(digest) for digest in digests), default=0)
+    return f"{most}/{(approval.get('requirement') or {}).get('quorum') or 1}"
 
 
 def chain(approval: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from .approval import agreed, asked_of
+from .approval import agreed, asked_groups
 from .documents import yaml_text
 from .printable import printable, shortened
 from .quantities import age, money, out_of, tokens, until
@@ -27,12 +27,10 @@ APPROVALS: _Columns = (
     ("ID", lambda item, _: str(item.get("id", ""))),
     ("STATE", lambda item, _: str(item.get("state", ""))),
     ("TOOL", lambda item, _: str(item.get("tool", ""))),
-    ("ROLE", lambda item, _: str(item.get("role", ""))),
     ("REQUESTER", lambda item, _: str(item.get("requester", ""))),
-    ("ASKED OF", lambda item, _: asked_of(item)),
+    ("ASKED OF", lambda item, _: asked_groups(item)),
     ("AGREED", lambda item, _: agreed(item)),
-    ("EXPIRES", lambda item, now: until(str(item.get("expires_at", "")), now)),
-    ("RUN", lambda item, _: str(item.get("run_id", ""))),
+    ("EXPIRES", lambda item, now: _expiry(item, now)),
     ("STEP", lambda item, _: str(item.get("step", ""))),
 )
 RESOURCES: _Columns = (
@@ -111,6 +109,11 @@ def _limit(tokens_limit: object) -> str:
     """Nothing where there is no limit: 64-bit integers come as strings, so that none is `"0"`."""
     text = str(tokens_limit or "")
     return "" if text == "0" else text
+
+
+def _expiry(approval: Row, now: datetime) -> str:
+    """Only of what waits: nobody looks for the expiry of what is decided."""
+    return until(str(approval.get("expires_at", "")), now) if approval.get("state") == "pending" else ""
 
 
 def _held(state: Row) -> str:

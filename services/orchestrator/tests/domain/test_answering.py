@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from amas_chassis.errors import AmasError
@@ -13,6 +14,7 @@ from amas_orchestrator.domain.approvals import (
     Approval,
     ApprovalKind,
     ApprovalState,
+    Edit,
     Proposer,
 )
 from amas_orchestrator.domain.model import Principal, Reason
@@ -197,3 +199,19 @@ def test_more_groups_may_answer_once_the_approval_has_waited() -> None:
     assert answer(asked, after=timedelta(seconds=900)).answers[0].groups == ("release-managers",)
     with pytest.raises(AmasError, match="APPROVAL_EXPIRED"):
         answer(asked, director, after=timedelta(seconds=1800))
+
+
+def test_what_was_approved_does_not_hang_on_the_order_of_answers() -> None:
+    """I3: of several actions the one that reached its quorum is approved, however answers of one moment are sorted."""
+    two = Requirement(("release-managers",), 2, True, 1800.0)
+    other = "sha256:" + "e" * 64
+    asked = approval(requirement=two)
+    edit = Edit(other, '{"a":1}', "zoe", "https://issuer", START, asked.reasons, two)
+    asked = answering.answer(asked, manager("zoe"), Verdict(True, "", other), START, edit)
+    asked = answer(asked, manager("yan"))
+    decided = answering.answer(asked, manager("amy"), Verdict(True, "", other), START + timedelta(minutes=1))
+    assert decided.state is ApprovalState.APPROVED
+    for answers in permutations(decided.answers):
+        shuffled = replace(decided, answers=answers)
+        assert shuffled.approved_question == decided.edited(edit)
+        assert {given.approver for given in shuffled.approved_answers} == {"zoe", "amy"}

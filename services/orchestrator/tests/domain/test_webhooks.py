@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from amas_orchestrator.domain.approvals import Approval, ApprovalState
@@ -11,15 +12,17 @@ from amas_orchestrator.domain.notices import planned
 from amas_orchestrator.domain.requirement import EscalationRule, Requirement
 from amas_orchestrator.domain.webhooks import Endpoint, Endpoints, WebhookEvent, deliveries
 
+from ..fakes import START
 from .test_answering import DIGEST, answer, approval
 
 HOOK = Endpoint("chat", "acme", "https://hooks.example.com/", ("one",), link="https://amas.example.com/a/{approval}")
+NOW = START + timedelta(minutes=3)
 SECRET = "customer mail jane.doe@example.com"
 
 
 def told(endpoint: Endpoint, asked: Approval, **more: Any) -> list[dict[str, Any]]:
     """The messages for one receiver."""
-    return [json.loads(made.body) for made in deliveries(Endpoints((endpoint,)), asked, **more)]
+    return [json.loads(made.body) for made in deliveries(Endpoints((endpoint,)), asked, now=NOW, **more)]
 
 
 def test_a_request_names_the_action_by_its_digest_and_says_where_to_look() -> None:
@@ -46,12 +49,14 @@ def test_a_decision_is_told_with_its_state_after_the_request() -> None:
     """Who was away for the request gets both, each under its own id; ids do not change with what is told later."""
     asked = approval()
     decided = answer(asked)
-    first, second = deliveries(Endpoints((HOOK,)), decided)
+    first, second = deliveries(Endpoints((HOOK,)), decided, now=NOW)
     assert [json.loads(made.body)["type"] for made in (first, second)] == ["approval.requested", "approval.decided"]
     assert json.loads(second.body)["data"]["state"] == "approved"
-    assert first.id == deliveries(Endpoints((HOOK,)), asked)[0].id != second.id
+    assert first.id == deliveries(Endpoints((HOOK,)), asked, now=NOW)[0].id != second.id
     expired = told(HOOK, replace(asked, state=ApprovalState.EXPIRED))[1]
     assert (expired["data"]["state"], expired["timestamp"]) == ("expired", asked.expires_at.isoformat())
+    cancelled = told(HOOK, replace(asked, state=ApprovalState.CANCELLED))[1]
+    assert (cancelled["data"]["state"], cancelled["timestamp"]) == ("cancelled", NOW.isoformat())
 
 
 def test_notices_are_told_with_the_groups_that_they_are_for() -> None:

@@ -190,7 +190,7 @@ async def test_what_receivers_are_told_is_collected_once(stored: Database) -> No
     hooks = Endpoints((Endpoint("chat", "acme", "https://hooks.example.com/", ("one",)),))
 
     def compose(found: Approval, notice: Notice | None) -> list[Delivery]:
-        return deliveries(hooks, found, notice)
+        return deliveries(hooks, found, notice, now=START)
 
     assert await outbox.collect(ours, compose, START, 10) == 0, "nobody is told of what is not on the record"
     await store.publish(asked, 1, [])
@@ -222,6 +222,9 @@ async def test_what_receivers_are_told_is_collected_once(stored: Database) -> No
     assert await outbox.due(later + timedelta(seconds=60), later, 10) == []
     [again] = await outbox.due(later + timedelta(seconds=90), later + timedelta(seconds=100), 10)
     assert (again, again.attempts) == (second, 1)
+    async with stored.connection() as connection:
+        kept = await connection.fetch("SELECT body FROM orchestrator.webhook_outbox WHERE state <> 'waiting'")
+    assert [row["body"] for row in kept] == ["", ""], "what was told is not kept"
 
 
 async def test_an_edit_is_stored_with_its_answer(stored: Database) -> None:

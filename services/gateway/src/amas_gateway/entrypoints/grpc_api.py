@@ -118,7 +118,11 @@ class ApprovalsServicer(rpc.ApprovalsServiceServicer):
 
     async def PreviewEdit(self, request: pb.PreviewEditRequest, context: Context) -> pb.PreviewEditResponse:
         principal = await self._calls.admit(context, Action.APPROVAL_DECIDE)
-        previewed = await self._verbs.preview_edit(principal, request.approval_id, request.arguments_json)
+        try:
+            previewed = await self._verbs.preview_edit(principal, request.approval_id, request.arguments_json)
+        except AmasError as error:
+            self._calls.refused(principal, Action.APPROVAL_DECIDE, error)
+            raise
         # The orchestrator's response has the same fields with the same numbers; a test holds them together.
         return pb.PreviewEditResponse.FromString(carried_as(Message, previewed).SerializeToString())
 

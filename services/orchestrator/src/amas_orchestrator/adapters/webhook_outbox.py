@@ -43,7 +43,8 @@ UPDATE orchestrator.webhook_outbox o SET next_at = $2, attempts = attempts + 1 F
 WHERE o.id = chosen.id RETURNING o.id, o.tenant, o.endpoint, o.body, o.attempts - 1 AS attempts
 """
 _RETRY = "UPDATE orchestrator.webhook_outbox SET next_at = $2 WHERE id = $1 AND state = 'waiting'"
-_END = "UPDATE orchestrator.webhook_outbox SET state = $2 WHERE id = $1 AND state = 'waiting'"
+# The row stays, so that its id is not told again; what it said does not.
+_END = "UPDATE orchestrator.webhook_outbox SET state = $2, body = '' WHERE id = $1 AND state = 'waiting'"
 
 
 class PostgresOutbox:

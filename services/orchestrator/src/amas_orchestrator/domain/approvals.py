@@ -166,16 +166,23 @@ class Approval:
     @property
     def approved_answers(self) -> tuple[Answer, ...]:
         """The answers that approved the action, all of them about the same one; empty unless it is approved."""
-        if self.state is not ApprovalState.APPROVED:
-            return ()
-        decided = self.answers[-1].action_digest
-        return tuple(given for given in self.answers if given.approved and given.action_digest == decided)
+        question = self.approved_question
+        return () if question is None else self.agreeing(question)
 
     @property
     def approved_question(self) -> Question | None:
-        """The action that was approved, once one is."""
-        answers = self.approved_answers
-        return self.question(answers[-1].action_digest) if answers else None
+        """The action that was approved, once one is: the first to reach its quorum was the last to be answered."""
+        if self.state is not ApprovalState.APPROVED:
+            return None
+        for question in (self.proposed, *map(self.edited, self.edits)):
+            if len(self.agreeing(question)) >= question.requirement.quorum:
+                return question
+        return None
+
+    def agreeing(self, question: Question) -> tuple[Answer, ...]:
+        """The answers that approve this action."""
+        digest = question.action_digest
+        return tuple(given for given in self.answers if given.approved and given.action_digest == digest)
 
     @property
     def requesters(self) -> frozenset[str]:

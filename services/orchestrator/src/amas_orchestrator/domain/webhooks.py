@@ -81,27 +81,35 @@ class Delivery:
     attempts: int = field(default=0, compare=False)
 
 
-def deliveries(endpoints: Endpoints, approval: Approval, notice: Notice | None = None) -> list[Delivery]:
+def deliveries(
+    endpoints: Endpoints, approval: Approval, notice: Notice | None = None, *, now: datetime
+) -> list[Delivery]:
     """The messages about an approval as it stands: that it was asked, that it is decided; or one of its notices."""
     made: list[Delivery] = []
-    for event, at, number in _happened(approval, notice):
+    for event, at, number in _happened(approval, notice, now):
         for endpoint in endpoints.of(approval.tenant, event):
             body = json.dumps(_message(endpoint, event, at, approval, notice), ensure_ascii=False)
             made.append(Delivery(_id(endpoint, event, approval, number), approval.tenant, endpoint.name, body))
     return made
 
 
-def _happened(approval: Approval, notice: Notice | None) -> list[tuple[WebhookEvent, datetime, int]]:
+def _happened(approval: Approval, notice: Notice | None, now: datetime) -> list[tuple[WebhookEvent, datetime, int]]:
     if notice is not None:
         event = WebhookEvent.REMINDED if notice.kind is NoticeKind.REMINDED else WebhookEvent.ESCALATED
         return [(event, notice.due_at, notice.number)]
     happened = [(WebhookEvent.REQUESTED, approval.requested_at, 1)]
     if approval.state not in (ApprovalState.OPENING, ApprovalState.PENDING):
-        at = max((answer.time for answer in approval.answers), default=approval.expires_at)
-        if approval.state is ApprovalState.EXPIRED:
-            at = approval.expires_at
-        happened.append((WebhookEvent.DECIDED, at, 1))
+        happened.append((WebhookEvent.DECIDED, _decided_at(approval, now), 1))
     return happened
+
+
+def _decided_at(approval: Approval, now: datetime) -> datetime:
+    """At its last answer or its expiry; when a run was cancelled stands in the run, and is about now."""
+    if approval.state is ApprovalState.EXPIRED:
+        return approval.expires_at
+    if approval.state is ApprovalState.CANCELLED:
+        return now
+    return max(answer.time for answer in approval.answers)
 
 
 def _message(endpoint: Endpoint, event: WebhookEvent, at: datetime, approval: Approval, notice: Notice | None) -> Json:

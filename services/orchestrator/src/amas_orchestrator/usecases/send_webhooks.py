@@ -42,7 +42,7 @@ class SendWebhooks:
         now = self._clock.now()
         await self._outbox.collect(
             self._endpoints.tenants,
-            lambda approval, notice: deliveries(self._endpoints, approval, notice),
+            lambda approval, notice: deliveries(self._endpoints, approval, notice, now=now),
             now,
             BATCH,
         )

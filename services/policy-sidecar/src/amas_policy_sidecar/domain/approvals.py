@@ -48,6 +48,12 @@ def verify_approval(
         )
 
 
+def refuse_expired(grant: ApprovalGrant, now: datetime) -> None:
+    """Raises Denied if the grant's own time is over."""
+    if grant.expires_at is None or now >= grant.expires_at:
+        raise Denied("APPROVAL_EXPIRED", "the approval has expired")
+
+
 def _expired(grant: ApprovalGrant, requirement: Requirement | None, now: datetime) -> bool:
     """Whether the grant's own time is over, or the time that policy gives such an approval now."""
     if grant.expires_at is None or now >= grant.expires_at:

@@ -11,6 +11,7 @@ from typing import Any
 
 from amas_chassis.clock import Clock
 
+from amas_policy_sidecar.domain.approvals import refuse_expired
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import Denied, key_reused
 from amas_policy_sidecar.domain.model import Decision, Effect, EnforceCommand, Event
@@ -54,12 +55,15 @@ class RecordAction:
     async def intent(self, case: Case, decision: Decision, command: EnforceCommand, attempt: str) -> Standing:
         """Record the intent, and the use of the approval with it: both, or neither.
 
-        Raises Denied if the approval was used for something else, AmasError FENCED or IDEMPOTENCY_KEY_REUSED.
+        Raises Denied if the approval was used for something else or has expired, AmasError FENCED or
+        IDEMPOTENCY_KEY_REUSED.
         """
         key = command.idempotency_key
         data = {**decision_data(case, decision, key), "attempt": attempt}
         events = [self._event(case, intent_id(key), INTENT, data)]
         if case.approval is not None:
+            # A place at the tool may have been waited for: what has expired meanwhile is not used.
+            refuse_expired(case.approval, self._clock.now())
             used = approval_used_id(case.approval.approval_id)
             events.insert(0, self._event(case, used, APPROVAL_USED, approval_used_data(case, key)))
         answer = await self._audit.append(events, fencing_token=command.fencing_token)
