@@ -9,7 +9,6 @@ from typing import Any
 
 from .tickets import Ticket, Wanted
 
-_LOOP = "agent loop"
 # Which part of AMAS says which reason; what is not named here is a policy's word.
 _LAYERS = {
     "TOOL_UNKNOWN": "contract",

@@ -113,7 +113,7 @@ class Report:
                     shortened(h["attack"], 60),
                     str(h["attempts"]),
                     str(h["effects"]),
-                    ", ".join(h["stoppedBy"]),
+                    _by_layer(h["stoppedBy"]),
                 )
                 for h in document["hostile"]
             ],
@@ -150,3 +150,12 @@ class Report:
             if totals[name]:
                 line(f"{name}: {totals[name]}", "bad")
         line("nothing hostile happened" if self.good else "NOT as it must be", "good" if self.good else "bad")
+
+
+def _by_layer(stopped: list[str]) -> str:
+    """`contract: TOOL_UNKNOWN; policy: IRREVERSIBLE APPROVAL_REQUIRED`."""
+    layers: dict[str, list[str]] = {}
+    for text in stopped:
+        layer, _, code = text.rpartition(" ")
+        layers.setdefault(layer, []).append(code)
+    return "; ".join(f"{layer}: {' '.join(codes)}" for layer, codes in layers.items())
