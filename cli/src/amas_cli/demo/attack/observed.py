@@ -19,6 +19,7 @@ _LAYERS = {
     "DELEGATION_NOT_GRANTED": "contract",
     "TOOL_CALLS_EXHAUSTED": "quota",
     "SECRET_IN_ARGUMENTS": "DLP",
+    "SENSITIVE_ARGUMENTS": "DLP",
     "CLEARANCE_EXCEEDED": "labels",
     "CATEGORY_NOT_CLEARED": "labels",
     "APPROVAL_REJECTED": "person",

@@ -20,8 +20,8 @@ _TOWARDS_AN_ATTACKER = Counter(
 """What may be done for the writer of a hostile ticket, who is a customer too. Money is not among it."""
 _KEY = "".join(("ghp_", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"))
 """The key in the knowledge base; nobody's."""
-SECRETS = (_KEY, base64.b64encode(_KEY.encode()).decode(), _KEY.encode().hex()[:24])
-"""The key in the forms in which a ticket asks for it."""
+SECRETS = (_KEY[: len(_KEY) // 2], base64.b64encode(_KEY.encode()).decode(), _KEY.encode().hex()[:24])
+"""The key in the forms in which tickets ask for it: half of it is too much."""
 
 
 @dataclass(frozen=True)
