@@ -12,7 +12,6 @@ verbs := {
 	"acceptTool": {"platform-admin"},
 	"revoke": {"platform-admin"},
 	"restore": {"platform-admin"},
-	"declassify": {"platform-admin"},
 	"readAudit": {"auditor", "platform-admin"},
 }
 
