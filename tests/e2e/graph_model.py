@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,9 +46,11 @@ def call(name: str, arguments: object) -> dict[str, Any]:
 class Handler(BaseHTTPRequestHandler):
     """POST /v1/chat/completions."""
 
+    brain = staticmethod(answer)
+
     def do_POST(self) -> None:
         """Answers one completion."""
-        message = answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        message = self.brain(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         reason = "tool_calls" if message.get("tool_calls") else "stop"
         body = json.dumps(
             {
@@ -71,9 +73,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve() -> Iterator[str]:
-    """The model on a free port of loopback; answers its base URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serve(brain: Callable[[dict[str, Any]], dict[str, Any]] = answer) -> Iterator[str]:
+    """The model, or another brain in its place, on a free port of loopback; answers its base URL."""
+    handler = type("BrainHandler", (Handler,), {"brain": staticmethod(brain)})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

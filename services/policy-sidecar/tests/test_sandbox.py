@@ -311,10 +311,18 @@ class TestWithoutIsolation:
         assert (caught.value.code, caught.value.sent) == ("TOOL_SANDBOX_UNAVAILABLE", False)
         await jail.servers.close()
 
+    async def test_what_required_lacks_is_logged_early(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """An operator reads it when the sidecar starts, not when the first tool is needed; the sidecar goes on."""
+        jail = Jail(tmp_path)
+        await jail.servers.look()
+        assert "no tool server over stdio can be started" in caplog.text
+        assert jail.servers.notes() == {}
+
     async def test_best_effort_says_what_is_missing(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """The tool runs, bounded but not jailed, and the log says plainly that it is not isolated."""
         jail = Jail(tmp_path, SandboxMode.BEST_EFFORT)
         assert await jail.lives(hostile(openFiles=32))
         assert (await jail.ask(hostile(openFiles=32), "open_files"))["opened"] < 32
         assert "tool servers run without isolation" in caplog.text
+        assert jail.servers.notes()["tool servers run without"].startswith("isolation")
         await jail.servers.close()

@@ -80,6 +80,7 @@ def status(output: OutputFormat = Output.TABLE) -> int:
     from amas_cli.local.home import Home
     from amas_cli.local.status import platform_status
     from amas_cli.output.documents import document
+    from amas_cli.output.printable import printable
     from amas_cli.output.quantities import span
     from amas_cli.output.terminal import line, table
 
@@ -99,6 +100,8 @@ def status(output: OutputFormat = Output.TABLE) -> int:
             line(f"{name:<10}{place}")
         line(f"{'model':<10}{current.model}")
         line(f"{'workspace':<10}{current.workspace}")
+        for note in current.notes:
+            line(f"{'note':<10}{printable(note)}", "wait")
         line(f"started in {current.ready_after_s:.1f} s, {current.total_rss_mb:.0f} MB resident in all")
     return ExitCode.OK if current.ready else ExitCode.UNAVAILABLE
 

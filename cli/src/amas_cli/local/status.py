@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import psutil
 from .home import Home
 from .lock import holder
 from .ports import LOOPBACK
-from .readiness import http_ok
+from .readiness import http_ok, http_words
 from .state import PlatformState, ProcessState, load_state
 
 KIB = 1024
@@ -46,6 +47,8 @@ class PlatformStatus:
     workspace: str
     endpoints: dict[str, str]
     parts: tuple[PartStatus, ...]
+    notes: tuple[str, ...] = ()
+    """What somebody should know of parts that are ready all the same, such as tools that run without isolation."""
 
 
 def platform_status(home: Home) -> PlatformStatus:
@@ -65,7 +68,7 @@ def platform_status(home: Home) -> PlatformStatus:
             parts=(),
         )
     names = list(state.processes)
-    ready = asyncio.run(_ready([state.processes[name] for name in names]))
+    ready, notes = asyncio.run(_asked([state.processes[name] for name in names]))
     parts = tuple(_part(name, state.processes[name], up) for name, up in zip(names, ready, strict=True))
     own = _memory(current.pid, recursive=False)
     return PlatformStatus(
@@ -82,6 +85,7 @@ def platform_status(home: Home) -> PlatformStatus:
             PartStatus("supervisor", current.pid, "ready", 0, own, round(time.time() - state.started_at, 1)),
             *parts,
         ),
+        notes=notes,
     )
 
 
@@ -97,6 +101,25 @@ def endpoints(state: PlatformState) -> dict[str, str]:
         "issuer": f"http://{LOOPBACK}:{ports['issuer']}",
         "model": f"http://{LOOPBACK}:{ports['scripted-model']}/v1",
     }
+
+
+async def _asked(processes: list[ProcessState]) -> tuple[list[bool], tuple[str, ...]]:
+    """Whether each is ready, and the notes of all."""
+    ready, words = await asyncio.gather(_ready(processes), _words(processes))
+    return ready, tuple(note for text in words for note in _notes(text))
+
+
+async def _words(processes: list[ProcessState]) -> list[str]:
+    return await asyncio.gather(*(http_words(process.ready_url) for process in processes if process.ready_url))
+
+
+def _notes(text: str) -> list[str]:
+    """The notes of an answer to /readyz; other answers have none."""
+    try:
+        notes = json.loads(text)["notes"]
+        return [f"{name} {note}" for name, note in notes.items()]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 async def _ready(processes: list[ProcessState]) -> list[bool]:

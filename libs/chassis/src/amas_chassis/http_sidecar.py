@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -23,8 +24,16 @@ _log = logging.getLogger(__name__)
 class HttpSidecar:
     """Serves the probes and the metrics of one process."""
 
-    def __init__(self, listen: str, readiness: Readiness, registry: CollectorRegistry = REGISTRY) -> None:
+    def __init__(
+        self,
+        listen: str,
+        readiness: Readiness,
+        registry: CollectorRegistry = REGISTRY,
+        *,
+        notes: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._listen = listen
+        self._notes = notes
         self._readiness = readiness
         self._registry = registry
         self._runner: web.AppRunner | None = None
@@ -66,7 +75,8 @@ class HttpSidecar:
         problems = await self._readiness.problems()
         if problems:
             return web.json_response({"status": "not ready", "failing": problems}, status=503)
-        return web.json_response({"status": "ready"})
+        notes = self._notes()
+        return web.json_response({"status": "ready", **({"notes": dict(notes)} if notes else {})})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

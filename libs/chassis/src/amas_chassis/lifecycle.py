@@ -48,8 +48,9 @@ class ServiceSpec:
     """What a service is made of.
 
     `callers` maps a full method ("/package.Service/Method") to the services that may call it; what is unlisted is
-    refused. A check raises if the service is not ready. Background tasks run for the process's life; one that raises
-    ends it. `on_drain` runs before calls are waited for, `on_stop` after everything has ended.
+    refused. A check raises if the service is not ready. Notes are what an operator should know of a service that is
+    ready all the same; /readyz answers them. Background tasks run for the process's life; one that raises ends it.
+    `on_drain` runs before calls are waited for, `on_stop` after everything has ended.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ServiceSpec:
     services: Sequence[GrpcService]
     callers: Mapping[str, frozenset[str]]
     checks: Mapping[str, Hook] = field(default_factory=dict)
+    notes: Callable[[], Mapping[str, str]] = dict
     background: Sequence[Hook] = ()
     servers: Sequence[Server] = ()
     on_drain: Sequence[Hook] = ()
@@ -71,7 +73,7 @@ class Lifecycle:
         self._spec = spec
         self._drain_timeout = settings.drain_timeout
         self._readiness = Readiness(spec.checks)
-        self._http = HttpSidecar(settings.http_listen, self._readiness)
+        self._http = HttpSidecar(settings.http_listen, self._readiness, notes=spec.notes)
         self._grpc = GrpcServer(
             settings.grpc_listen,
             spec.services,

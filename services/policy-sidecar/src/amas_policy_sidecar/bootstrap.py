@@ -124,7 +124,8 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         services=[GrpcService(_SERVICE, policy_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)],
         callers=CALLERS,
         checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
-        background=[*beside.background, revocations.run],
+        notes=tools.notes,
+        background=[*beside.background, revocations.run, tools.look],
         servers=beside.servers,
         on_drain=[attempts.drain, outcomes.flush],
         # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.

@@ -75,6 +75,15 @@ class McpToolServers:
             text=mask.text(answer.text), structured=mask.value(answer.structured), is_error=answer.is_error
         )
 
+    async def look(self) -> None:
+        """Find out whether tool servers can be isolated here."""
+        await self._host.look()
+
+    def notes(self) -> Mapping[str, str]:
+        """What an operator should know: what isolation lacks."""
+        missing = self._host.note()
+        return {"tool servers run without": missing} if missing else {}
+
     async def close(self) -> None:
         """End every session and its process."""
         self._closed = True

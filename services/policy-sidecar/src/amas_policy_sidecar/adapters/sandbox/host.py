@@ -88,6 +88,17 @@ class SandboxHost:
                 self._found = found
             return self._found
 
+    async def look(self) -> None:
+        """Find out early, so that an operator reads it before the first tool is needed; never raises for a no."""
+        try:
+            await self.isolation()
+        except ToolFailed as failure:
+            _log.warning("no tool server over stdio can be started: %s", failure.message)
+
+    def note(self) -> str:
+        """What tool servers run without, or an empty text while nothing is known to be missing."""
+        return "; ".join(self._found.missing) if self._found else ""
+
     async def spec(
         self, name: str, sandbox: Sandbox, command: tuple[str, ...], environment: Mapping[str, str]
     ) -> dict[str, Any]:
