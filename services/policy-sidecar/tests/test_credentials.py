@@ -8,10 +8,12 @@ import json
 import logging
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 from amas_chassis.logs import JsonFormatter
@@ -79,8 +81,56 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await made.servers.close()
 
 
+@asynccontextmanager
+async def speaking_http(heard: list[str]) -> AsyncIterator[str]:
+    """An MCP server over HTTP that notes what each request is authorized with; answers its URL."""
+
+    async def answer(request: web.Request) -> web.Response:
+        heard.append(request.headers.get("Authorization", ""))
+        message = await request.json()
+        if "id" not in message:
+            return web.Response(status=202)
+        results = {
+            "initialize": {
+                "protocolVersion": message.get("params", {}).get("protocolVersion", ""),
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "http", "version": "1"},
+            },
+            "tools/call": {"content": [{"type": "text", "text": f"you are {heard[-1]}"}]},
+        }
+        result = results.get(message["method"], {})
+        return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+    app = web.Application()
+    app.router.add_post("/mcp", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    finally:
+        await runner.cleanup()
+
+
 class TestRotation:
     """A changed file is a rotation."""
+
+    async def test_an_http_header_is_that_of_now(self, place: Place) -> None:
+        """Each request carries the value of its time, within one session; an answer holds neither old nor new."""
+        heard: list[str] = []
+        async with speaking_http(heard) as url:
+            server = definition(
+                transport={"http": {"url": url}}, credentials=[{"file": "token", "header": "Authorization"}]
+            )
+            place.rotate("Bearer first-token")
+            first = await place.servers.call("acme", server, "who", {})
+            assert heard[-1] == "Bearer first-token"
+            place.rotate("Bearer second-token")
+            second = await place.servers.call("acme", server, "who", {})
+            await place.servers.close()
+        assert heard[-1] == "Bearer second-token"
+        assert (first.text, second.text) == ("you are [redacted:credential]",) * 2
+        assert place.starts == [True]
 
     async def test_the_next_call_has_the_new_value(self, place: Place) -> None:
         """Without a restart of ours: the program is started again, once, and stays while nothing changes."""
