@@ -3,7 +3,7 @@
 By hand and without the SDK, so that it starts in no time and each attack is in plain sight. Run as a program. A tool is
 a function here; its arguments are the call's. What the kernel refuses is reported by the name of the error.
 """
-# ruff: noqa: S108, S606 - what is insecure is the point
+# ruff: noqa: S103, S108, S606 - what is insecure is the point
 
 from __future__ import annotations
 
@@ -95,6 +95,26 @@ def break_out() -> dict[str, str]:
         "kernel setting": outcome(lambda: os.open("/proc/sys/kernel/hostname", os.O_WRONLY)),
         "packets": outcome(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
         "netlink": outcome(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+    }
+
+
+def set_user_id() -> dict[str, str]:
+    """Files that whoever runs them runs with their owner's rights."""
+    Path("plain").write_text("#!/bin/sh\nid\n")
+
+    def made(flags: int) -> None:
+        os.umask(0)
+        os.close(os.open("." if flags & os.O_TMPFILE == os.O_TMPFILE else "made", os.O_WRONLY | flags, 0o4755))
+
+    return {
+        "chmod": outcome(lambda: os.chmod("plain", 0o4755)),
+        "group": outcome(lambda: os.chmod("plain", 0o2755)),
+        "fchmod": outcome(lambda: os.fchmod(os.open("plain", os.O_RDONLY), 0o6755)),
+        "newest chmod": outcome(lambda: _called(_libc.syscall(452, -100, b"plain", 0o4755, 0))),
+        "create": outcome(lambda: made(os.O_CREAT)),
+        "without a name": outcome(lambda: made(os.O_TMPFILE)),
+        "mknod": outcome(lambda: os.mknod("node", 0o104755)),
+        "harmless": outcome(lambda: os.chmod("plain", 0o755)),
     }
 
 
@@ -251,7 +271,7 @@ TOOLS: dict[str, Callable[..., Any]] = {
     made.__name__: made
     for made in (
         *(read, write, through_a_link, look_around, break_out, send_signals, connect, fork_bomb, memory_bomb, fill),
-        *(long_file, open_files, spin, hide, echo, confess, digest, wait_for, turn),
+        *(long_file, open_files, spin, hide, echo, confess, digest, wait_for, turn, set_user_id),
     )
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -185,6 +186,14 @@ class TestIdentity:
         """I1: mounts, namespaces, tracing, devices, raw sockets and kernel settings are all refused."""
         seen = await jail.ask(hostile(writable=["."]), "break_out")
         assert {name: what for name, what in seen.items() if what not in REFUSED | {"EAFNOSUPPORT"}} == {}
+
+    async def test_no_file_lends_its_owners_rights(self, jail: Jail) -> None:
+        """I1: on disk the tool's files are their folder's owner's, so none may be set-user-id, however it is made."""
+        seen = await jail.ask(hostile(writable=["."]), "set_user_id")
+        assert seen.pop("harmless") == "done: None"
+        assert set(seen.values()) == {"EPERM"}
+        modes = [path.stat().st_mode for path in jail.work.iterdir()]
+        assert not any(mode & (stat.S_ISUID | stat.S_ISGID) for mode in modes)
 
     async def test_our_processes_are_out_of_reach(self, jail: Jail) -> None:
         """I1: the sidecar, its parent and another tool server have no number in the jail."""

@@ -66,6 +66,14 @@ class Isolation:
     own_user: bool
     missing: tuple[str, ...]
 
+    @property
+    def enough(self) -> bool:
+        """Whether this is isolation at all. For root it takes another user, and the filter without which files that
+        this user makes set-user-id would be root's."""
+        if self.machine is None:
+            return False
+        return not _is_root() or (self.own_user and self.machine.seccomp is not None)
+
 
 class SandboxHost:
     """Tries isolation when it is first needed, and again as long as it fails."""
@@ -81,7 +89,7 @@ class SandboxHost:
             if self._found is None:
                 found = await self._try()
                 required = self._settings.mode is SandboxMode.REQUIRED
-                if required and (found.machine is None or (_is_root() and not found.own_user)):
+                if required and not found.enough:
                     raise _unavailable("; ".join(found.missing))
                 for part in found.missing:
                     _log.warning("tool servers run without %s", part)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
+import stat
 import tempfile
 from types import ModuleType
 from typing import Any
@@ -28,6 +30,23 @@ _REFUSED = (
     *("settimeofday", "stime", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "vhangup"),
     *("io_uring_setup", "io_uring_enter", "io_uring_register", "mbind", "migrate_pages", "move_pages", "personality"),
 )
+# A file with one of these bits would be run by others with the rights of its owner, who on disk is the working
+# folder's. By call: the places of its mode and, where it has any, of its flags.
+_SET_ID_BITS = (stat.S_ISUID, stat.S_ISGID)
+# By number, the same everywhere: libseccomp 2.5 of Debian 12 does not know its name, newer kernels know the call.
+_FCHMODAT2 = 452
+_SETS_MODE: dict[str | int, int] = {
+    "chmod": 1,
+    "fchmod": 1,
+    "fchmodat": 2,
+    _FCHMODAT2: 2,
+    "creat": 1,
+    "mknod": 1,
+    "mknodat": 2,
+}
+_CREATES = {"open": (2, 1), "openat": (3, 2)}
+# O_TMPFILE's own bit, from <asm-generic/fcntl.h>.
+_O_TMPFILE = 0o20000000
 # From <linux/sched.h>.
 _CLONE_NEWUSER = 0x1000_0000
 # From <asm/ioctls.h>: pushing characters into a terminal's input.
@@ -45,8 +64,10 @@ def compiled_filter() -> bytes | None:
     refuse = library.ERRNO(errno.EPERM)
     for name in _REFUSED:
         _add(made, refuse, name)
-    # Flags of clone3 lie in memory, where no filter looks; the C library goes back to clone.
-    _add(made, library.ERRNO(errno.ENOSYS), "clone3")
+    # What these ask for lies in memory, where no filter looks; C libraries go back to clone and openat.
+    for name in ("clone3", "openat2"):
+        _add(made, library.ERRNO(errno.ENOSYS), name)
+    _refuse_set_id(library, made, refuse)
     masked = library.Arg(0, library.MASKED_EQ, _CLONE_NEWUSER, _CLONE_NEWUSER)
     made.add_rule(refuse, "clone", masked)
     for request in (_TIOCSTI, _TIOCLINUX):
@@ -61,6 +82,18 @@ def compiled_filter() -> bytes | None:
         return file.read()
 
 
+def _refuse_set_id(library: ModuleType, made: Any, refuse: int) -> None:
+    """No file may be made or changed so that it runs with its owner's or group's rights."""
+    for bit in _SET_ID_BITS:
+        for name, mode in _SETS_MODE.items():
+            _add(made, refuse, name, library.Arg(mode, library.MASKED_EQ, bit, bit))
+        for name, (mode, flags) in _CREATES.items():
+            for creates in (os.O_CREAT, _O_TMPFILE):
+                # Without these flags the mode is whatever lies there.
+                asked = library.Arg(flags, library.MASKED_EQ, creates, creates)
+                _add(made, refuse, name, asked, library.Arg(mode, library.MASKED_EQ, bit, bit))
+
+
 def _library() -> ModuleType | None:
     try:
         import pyseccomp
@@ -70,9 +103,9 @@ def _library() -> ModuleType | None:
     return module
 
 
-def _add(made: Any, action: int, name: str) -> None:
+def _add(made: Any, action: int, name: str | int, *arguments: Any) -> None:
     try:
-        made.add_rule(action, name)
+        made.add_rule(action, name, *arguments)
     except (OSError, ValueError):
         # A call that this architecture or this libseccomp does not know.
         _log.debug("the system call %s is not known here", name)
