@@ -235,9 +235,12 @@ async def _run(command: list[str], *descriptors: int) -> tuple[bytes, str | None
         async with asyncio.timeout(_TRIAL_TIMEOUT):
             output, errors = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return b"", "it takes too long"
+    finally:
+        # Also when the sidecar ends while it still looks.
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     if process.returncode == 0:
         return output, None
     lines = errors.decode(errors="replace").strip().splitlines()
