@@ -7,6 +7,8 @@ import json
 
 import pytest
 from amas_chassis import telemetry
+from amas_chassis.errors import AmasError
+from amas_governance.bundle import PolicySet
 from amas_governance.canonical import digest
 from amas_policy_sidecar.domain import engine_reports
 
@@ -92,6 +94,20 @@ async def test_who_has_no_role_or_run_is_on_record(beside, policy_set, missing):
     await beside.engine.decide(BUNDLE, document)
     await eventually(lambda: bool(beside.audit.events))
     assert beside.audit.events[0].context.role == ""
+
+
+async def test_an_evaluation_that_fails_is_refused_and_on_record(beside):
+    """Two answers at once are no decision; OPA's log says that it failed, and quotes nothing."""
+    source = 'package amas.main\n\ndecision := {"effect": "allow"} if input.action\n\ndecision := input.action if true'
+    await beside.engine.load(BUNDLE, PolicySet({"main/policy.rego": source}))
+    with pytest.raises(AmasError, match="OPA answered 500"):
+        await beside.engine.decide(BUNDLE, planted())
+    await eventually(lambda: bool(beside.audit.events))
+    (event,) = beside.audit.events
+    assert event.data["failed"] is True
+    assert (event.data["effect"], event.data["codes"]) == ("", [])
+    assert PLANTED not in json.dumps(event.data)
+    assert beside.counted("amas_policy_engine_faults", fault="failed") == 1
 
 
 async def test_what_audit_could_not_take_comes_again(beside, policy_set):
