@@ -80,6 +80,8 @@ class SidecarProcess(Sidecar):
         self.opa.start()
         await self.ready()
         self.orchestrator, self.router = self._client("orchestrator"), self._client("ai-router")
+        # Nothing is revoked, and that is known: without it nothing would be allowed.
+        await self.orchestrator.stub.SyncRevocations(policy_pb2.SyncRevocationsRequest(version=1))
 
     async def stop(self) -> None:
         for channels in self._channels:
