@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+Brain = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """The message that a good model would give: a tool call first where the task needs one, then the output."""
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(brain: Callable[[dict[str, Any]], dict[str, Any]] = answer) -> Iterator[str]:
+def serve(brain: Brain = answer) -> Iterator[str]:
     """The model, or another brain in its place, on a free port of loopback; answers its base URL."""
     handler = type("BrainHandler", (Handler,), {"brain": staticmethod(brain)})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
