@@ -208,3 +208,11 @@ def test_autonomy_is_described_and_compared() -> None:
     assert [change.split(":")[0] for change in changes({}, governed)] == ["loses"]
     assert changes(governed, {}) == ["gains: its autonomy follows no error budget any more"]
     assert [change.split(":")[0] for change in changes(governed, {"autonomy": {"objective": "90%"}})] == ["changes"]
+
+
+def test_a_description_says_what_a_tool_may_be_handed() -> None:
+    """A reader sees where the role's data does not go."""
+    spec: dict[str, Any] = {"clearance": {"confidentiality": "confidential", "categories": ["pii"]}}
+    text = describe_role(role(tools=[COMMIT]), manifests.parsed(manifests.server(**spec)))
+    assert "only while the context holds confidential data at most, of special categories pii" in text
+    assert "the context holds" not in describe_role(role(tools=[COMMIT]), manifests.parsed(manifests.server()))

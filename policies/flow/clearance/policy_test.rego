@@ -41,3 +41,17 @@ test_uncleared if {
 		"context": {"label": {"confidentiality": "internal", "categories": []}},
 	}
 }
+
+with_tool(clearance) := json.patch(document("internal", ["pii"]), [{"op": "add", "path": "/action/clearance", "value": clearance}])
+
+test_a_tool_is_a_receiver if {
+	codes(clearance.deny) == {"CLEARANCE_EXCEEDED"} with input as with_tool({"confidentiality": "public", "categories": ["pii"]})
+	codes(clearance.deny) == {"CATEGORY_NOT_CLEARED"} with input as with_tool({"confidentiality": "internal", "categories": []})
+	codes(clearance.deny) == set() with input as with_tool({"confidentiality": "internal", "categories": ["pii"]})
+	codes(clearance.deny) == set() with input as with_tool(null)
+}
+
+test_a_tools_clearance_of_another_shape_clears_nothing if {
+	"CLEARANCE_EXCEEDED" in codes(clearance.deny) with input as with_tool("all")
+	"CLEARANCE_EXCEEDED" in codes(clearance.deny) with input as with_tool({})
+}

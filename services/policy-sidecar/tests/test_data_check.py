@@ -63,6 +63,25 @@ async def test_a_result_above_the_roles_clearance_is_not_fetched() -> None:
     assert world.tools.calls == []
 
 
+@pytest.mark.parametrize("where", ["server", "tool"])
+async def test_a_tool_is_handed_nothing_above_its_own_clearance(where: str) -> None:
+    """I6: what a role may see need not leave by every tool that it may call, whatever a policy says."""
+    cleared = {"clearance": {"confidentiality": "public"}}
+    tools = {"log": {"effect": "read"}, "commit": {"effect": "external", **(cleared if where == "tool" else {})}}
+    world = World(bundle=bundle(PUBLISHER, tool_server(tools=tools, **(cleared if where == "server" else {}))))
+    answer = await world.enforce(world.command(label=TRUSTED))
+    assert [reason.code for reason in answer.decision.reasons] == ["CLEARANCE_EXCEEDED"]
+    assert world.tools.calls == []
+    assert world.engine.documents[-1]["action"]["clearance"] == {"confidentiality": "public", "categories": []}
+
+
+async def test_a_tools_own_clearance_counts_before_its_servers() -> None:
+    """One tool of a server may be trusted with more than the others."""
+    tools = {"commit": {"effect": "write", "clearance": {"confidentiality": "internal"}}, "log": {"effect": "read"}}
+    world = World(bundle=bundle(PUBLISHER, tool_server(tools=tools, clearance={"confidentiality": "public"})))
+    assert (await world.enforce(world.command(label=TRUSTED))).decision.effect is Effect.ALLOW
+
+
 async def test_the_label_of_a_result_is_the_join() -> None:
     """I6: labels only rise: what comes back carries the context's label and the tool's."""
     server = tool_server(

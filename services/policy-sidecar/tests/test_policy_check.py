@@ -102,6 +102,7 @@ async def test_the_input_is_the_agreed_document() -> None:
                 "idempotent": False,
                 "arguments": {"message": "docs: notes"},
                 "sensitive": [{"path": "message", "trusted": True}],
+                "clearance": None,
                 "dlp": {"denied": [], "held": [], "changed": []},
             },
             "principal": {

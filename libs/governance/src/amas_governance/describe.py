@@ -72,6 +72,7 @@ def describe_grant(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[
         lines.append(f"at most {_count(grant.limits.calls, 'call')} in a run; further ones are refused")
     lines += [describe_amount(bound) for bound in grant.amounts]
     lines += [f"in its arguments {phrase}" for phrase in describe_dlp(grant.dlp)]
+    lines += _receives(grant, servers)
     if not _reads_only(grant, servers):
         lines.append(
             {
@@ -168,6 +169,16 @@ def _reads_only(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> bool:
     server = servers.get(grant.server)
     policy = server.spec.tools.get(grant.tool) if server else None
     return policy is not None and policy.effect == "read"
+
+
+def _receives(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> list[str]:
+    """What the tool's server says that it may be handed."""
+    server = servers.get(grant.server)
+    cleared = server.spec.clearance_of(grant.tool) if server else None
+    if cleared is None:
+        return []
+    categories = f", of special categories {', '.join(cleared.categories)}" if cleared.categories else ""
+    return [f"only while the context holds {cleared.confidentiality.label} data at most{categories}"]
 
 
 def _origins(grant: ToolGrant, servers: Mapping[str, ToolServer]) -> str:

@@ -97,12 +97,21 @@ class ResultLabel(Model):
         return Label(self.confidentiality, frozenset(self.categories), self.integrity)
 
 
+class ToolClearance(Model):
+    """What a tool may be handed: the highest confidentiality and the categories that a call's context may hold."""
+
+    confidentiality: ConfidentialityLevel
+    categories: Categories = ()
+
+
 class ToolPolicy(Model):
     """What a tool does to the world, and whether doing it twice is the same as once."""
 
     effect: Effect
     idempotent: bool = False
     results: ResultLabel | None = None
+    clearance: ToolClearance | None = None
+    """Absent: the server's."""
     sensitive: Annotated[tuple[ArgumentPath, ...], AfterValidator(_each_once), Field(max_length=64)] | None = None
     """Arguments that say where an effect goes (a recipient, a URL, an account, a path, a command), as `to` or
     `items[].account`; all below counts too. Absent: every argument is one. Empty: none is."""
@@ -123,6 +132,8 @@ class ToolServerSpec(Model):
     transport: Transport
     credentials: Annotated[tuple[Credential, ...], Field(max_length=32)] = ()
     results: ResultLabel = Field(default_factory=ResultLabel)
+    clearance: ToolClearance | None = None
+    """What may be handed to the server's tools; absent: whatever the role may see."""
     tools: Annotated[
         dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")], ToolPolicy],
         Field(min_length=1, max_length=MAX_ITEMS),
@@ -137,6 +148,11 @@ class ToolServerSpec(Model):
         if self.accepted is not None and tool_list_pin(self.accepted) != self.pin:
             raise ValueError("`accepted` is not what `pin` is the digest of: `amas tools accept` writes both")
         return self
+
+    def clearance_of(self, tool: str) -> ToolClearance | None:
+        """What a tool may be handed, its own or the server's; None: whatever the role may see."""
+        policy = self.tools.get(tool)
+        return (policy.clearance if policy else None) or self.clearance
 
     def result_label(self, tool: str) -> Label:
         """Label of the results of a tool: its own if it states one, else the server's."""

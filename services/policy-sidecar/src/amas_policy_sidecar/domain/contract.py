@@ -81,6 +81,7 @@ class Grant:
     idempotent: bool
     narrowings: tuple[Mapping[str, Any], ...]
     sensitive: tuple[str, ...] | None
+    clearance: tuple[Confidentiality, frozenset[str]] | None
     untrusted: str
     approval: Requirement | None
     amounts: tuple[AmountBound, ...]
@@ -127,6 +128,7 @@ def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) 
         idempotent=policy.idempotent,
         narrowings=tuple(grant.arguments for grant in grants if grant.arguments is not None),
         sensitive=policy.sensitive,
+        clearance=_clearance(server, action.name),
         untrusted=min((grant.untrusted for grant in grants), key=_UNTRUSTED_STRICTNESS.index),
         approval=_strictest([grant.approval for grant in grants if grant.approval is not None]),
         # Of each role of the chain: the strictest decides.
@@ -184,3 +186,8 @@ def _answers_since(requirement: ApprovalRequirement) -> dict[str, float]:
     for rule in requirement.escalate:
         since.update(dict.fromkeys(rule.to, rule.after))
     return since
+
+
+def _clearance(server: ToolServer, tool: str) -> tuple[Confidentiality, frozenset[str]] | None:
+    stated = server.spec.clearance_of(tool)
+    return None if stated is None else (stated.confidentiality, frozenset(stated.categories))

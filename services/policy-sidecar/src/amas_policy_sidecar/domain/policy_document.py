@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from amas_governance.labels import Confidentiality
 from amas_governance.sensitive import SensitiveArgument
 
 from .contract import Contract, Grant
@@ -43,6 +44,7 @@ def tool_document(
         "idempotent": grant.idempotent,
         "arguments": dict(arguments),
         "sensitive": [argument.to_dict() for argument in sensitive],
+        "clearance": None if grant.clearance is None else _cleared(*grant.clearance),
         "dlp": leaving.to_dict(),
     }
     held = {
@@ -150,7 +152,10 @@ def _role(context: ActionContext, contract: Contract) -> dict[str, Any]:
 
 
 def _clearance(contract: Contract) -> dict[str, Any]:
-    level, categories = contract.clearance
+    return _cleared(*contract.clearance)
+
+
+def _cleared(level: Confidentiality, categories: frozenset[str]) -> dict[str, Any]:
     return {"confidentiality": level.label, "categories": sorted(categories)}
 
 

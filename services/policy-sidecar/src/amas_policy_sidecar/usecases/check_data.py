@@ -17,6 +17,8 @@ def check_data(case: Case) -> None:
     level, categories = case.contract.clearance
     check_clearance(case.context.label, level, categories, f"role {case.context.role}")
     check_clearance(case.grant.result_label, level, categories, f"role {case.context.role}")
+    if case.grant.clearance is not None:
+        check_clearance(case.context.label, *case.grant.clearance, f"tool {case.grant.tool}")
     refuse_denied(case)
 
 
