@@ -22,6 +22,8 @@ pytestmark = pytest.mark.e2e
 RUN_TIMEOUT_S = 60.0
 # What the product promises, from the answer of the revocation on.
 PROMISE = timedelta(seconds=1)
+# What the model asks for again and again.
+LOOK = {"repo_path": "repository", "max_count": 1}
 MANIFEST = Path(__file__).with_name("looping.yaml")
 USES = ("dev.amas.model.called", "dev.amas.action.intent")
 
@@ -123,13 +125,10 @@ def test_a_run_that_waits_for_a_human_ends(platform: LocalPlatform, clean, admin
 
 @pytest.mark.parametrize("kind", ["role", "principal", "bundle", "tool"])
 def test_a_run_in_a_loop_of_turns_stops_within_a_second(
-    platform: LocalPlatform, clean, admin, developer, release_manager, auditor, tmp_path, monkeypatch, kind: str
+    platform: LocalPlatform, clean, admin, developer, release_manager, auditor, tmp_path, kind: str
 ):
     """By the record: no model call and no tool call is later than the answer of the revocation and a second."""
-    monkeypatch.setattr(
-        graph_model, "answer", lambda _: graph_model.call("git__git_log", {"repo_path": "repository", "max_count": 1})
-    )
-    with graph_model.serve() as url:
+    with graph_model.serve(lambda _: graph_model.call("git__git_log", LOOK)) as url:
         manifest = tmp_path / "looping.yaml"
         manifest.write_text(MANIFEST.read_text().replace("MODEL_URL", url))
         platform.command("apply", "-f", str(manifest), "--as", "developer")

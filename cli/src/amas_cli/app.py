@@ -2,7 +2,20 @@
 
 import typer
 
-from .commands import approvals, audit, explain, login, platform, reading, resources, revocations, runs, tools, usage
+from .commands import (
+    approvals,
+    audit,
+    explain,
+    login,
+    platform,
+    policy,
+    reading,
+    resources,
+    revocations,
+    runs,
+    tools,
+    usage,
+)
 
 
 def build() -> typer.Typer:
@@ -39,5 +52,6 @@ def build() -> typer.Typer:
     ):
         app.command(rich_help_panel=panel)(command)
     app.add_typer(tools.app, name="tools", rich_help_panel=work)
+    app.add_typer(policy.app, name="policy", rich_help_panel=work)
     app.add_typer(audit.app, name="audit", rich_help_panel=people)
     return app
