@@ -165,6 +165,17 @@ def test_an_export_that_was_changed_is_not_replayed(tmp_path: Path):
     assert "not verified" in policy("replay", "--from", str(export), "--policies", str(SHIPPED)).stderr
 
 
+def test_an_export_that_was_cut_is_refused_without_a_key(tmp_path: Path):
+    """Decisions that are not there would pass a gate unseen."""
+    export = written_export(tmp_path / "run.audit", members(base_input(), ALLOWED), members(base_input(), ALLOWED))
+    lines = export.read_bytes().splitlines(keepends=True)
+    arguments = ("replay", "--from", str(export), "--policies", str(SHIPPED))
+    for cut in (lines[:-1], lines[1:], [*lines[:1], *lines[2:]], [*lines, lines[1]], []):
+        export.write_bytes(b"".join(cut))
+        assert policy(*arguments).exit_code == ExitCode.USAGE
+    assert "export has no end" in policy(*arguments).stderr
+
+
 def test_a_replay_of_nothing_is_no_pass(tmp_path: Path):
     """A gate that compared nothing must not open."""
     none = written_export(tmp_path / "none.audit")

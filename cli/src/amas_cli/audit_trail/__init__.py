@@ -2,7 +2,7 @@
 
 from .document import ExportRefusedError
 from .note import KeyRefusedError, VerifierKey
-from .reading import ShownEntry, read_entries
+from .reading import ShownEntry, read_entries, read_whole
 from .report import Check, Finding, Report, Verdict
 from .saving import new_export
 from .verification import verify
@@ -18,5 +18,6 @@ __all__ = [
     "VerifierKey",
     "new_export",
     "read_entries",
+    "read_whole",
     "verify",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .document import Entry, ExportRefusedError, parse_line, read_lines
+from .document import Entry, ExportRefusedError, Footer, Header, parse_line, read_lines
 from .leaves import LeafRefusedError, parse_leaf
 
 
@@ -24,9 +24,32 @@ def read_entries(export: Path) -> Iterator[ShownEntry]:
     with export.open("rb") as file:
         for number, raw in read_lines(file):
             record = parse_line(number, raw)
-            if not isinstance(record, Entry):
-                continue
-            try:
-                yield ShownEntry(record.index, parse_leaf(record.leaf))
-            except LeafRefusedError as error:
-                raise ExportRefusedError(number, str(error)) from error
+            if isinstance(record, Entry):
+                yield _shown(number, record)
+
+
+def read_whole(export: Path) -> list[ShownEntry]:
+    """As `read_entries`, of an export that nothing is cut from: it has a header and ends with a footer that agrees."""
+    found: list[ShownEntry] = []
+    number, ended = 0, False
+    with export.open("rb") as file:
+        for number, raw in read_lines(file):
+            record = parse_line(number, raw)
+            if isinstance(record, Header) != (number == 1) or ended:
+                raise ExportRefusedError(number, "the line stands where an export has none of its kind")
+            if isinstance(record, Entry):
+                found.append(_shown(number, record))
+            elif isinstance(record, Footer):
+                ended = True
+                if record.entries != len(found):
+                    raise ExportRefusedError(number, f"{record.entries} entries were written, {len(found)} are there")
+    if not ended:
+        raise ExportRefusedError(number, "the export has no end: it was cut")
+    return found
+
+
+def _shown(number: int, record: Entry) -> ShownEntry:
+    try:
+        return ShownEntry(record.index, parse_leaf(record.leaf))
+    except LeafRefusedError as error:
+        raise ExportRefusedError(number, str(error)) from error

@@ -39,14 +39,14 @@ def one_input(folder: Path, file: str, case: str, exports: Sequence[Path], decis
 
 def from_exports(files: Sequence[Path]) -> list[Recorded]:
     """The decisions of exports, each once, in the order of the files."""
-    from amas_cli.audit_trail import ExportRefusedError, read_entries
+    from amas_cli.audit_trail import ExportRefusedError, read_whole
 
     events: list[Mapping[str, Any]] = []
     for path in files:
         if not path.is_file():
             raise CliError(f"There is no file {path}.", exit_code=ExitCode.USAGE)
         try:
-            events += [entry.members for entry in read_entries(path)]
+            events += [entry.members for entry in read_whole(path)]
         except ExportRefusedError as error:
             raise CliError(f"{path}:{error.line}: {error}.", exit_code=ExitCode.USAGE) from error
     return list(_decisions(events))
