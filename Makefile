@@ -61,6 +61,10 @@ bench: setup ## Measure runs, start-up and memory; prints ratios and writes out/
 bench-router: setup ## Measure model calls beside LiteLLM, Portkey and TensorZero (ROUTER_BENCH="--quick --parts failover")
 	@python -m tests.load.router $(ROUTER_BENCH)
 
+.PHONY: bench-policy
+bench-policy: setup opa ## Measure decisions beside OPA, detectors beside Presidio (POLICY_BENCH="--quick --parts detection")
+	@python -m tests.load.policy $(POLICY_BENCH)
+
 .PHONY: opa
 opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"

@@ -30,6 +30,7 @@ STRUCTURED = {
     "us-ssn": "536-90-4399",
 }
 BESIDE_A_WORD = {
+    "card-maestro": "card 676169404099",
     "at-vnr": "SVNR 1237 010180",
     "au-tfn": "TFN: 123456782",
     "bg-egn": "EGN 7523169263",

@@ -37,7 +37,7 @@ def litellm() -> Path:
     Raises:
         NotInstalledError: pip cannot install it.
     """
-    folder = _installed(f"litellm-{LITELLM_VERSION}", lambda to: _pip(to, f"litellm[proxy]=={LITELLM_VERSION}"))
+    folder = installed(f"litellm-{LITELLM_VERSION}", lambda to: pip(to, f"litellm[proxy]=={LITELLM_VERSION}"))
     return folder / "bin" / "litellm"
 
 
@@ -47,7 +47,7 @@ def tensorzero() -> Path:
     Raises:
         NotInstalledError: pip cannot install it.
     """
-    folder = _installed(f"tensorzero-{TENSORZERO_VERSION}", lambda to: _pip(to, f"tensorzero=={TENSORZERO_VERSION}"))
+    folder = installed(f"tensorzero-{TENSORZERO_VERSION}", lambda to: pip(to, f"tensorzero=={TENSORZERO_VERSION}"))
     return folder / "bin" / "python"
 
 
@@ -57,7 +57,7 @@ def portkey() -> Path:
     Raises:
         NotInstalledError: npm cannot install it.
     """
-    folder = _installed(f"portkey-{PORTKEY_VERSION}", _portkey)
+    folder = installed(f"portkey-{PORTKEY_VERSION}", _portkey)
     return folder / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
 
 
@@ -76,10 +76,11 @@ def cache() -> Path:
     return Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas") / "bench"
 
 
-def _installed(name: str, install: Callable[[Path], None]) -> Path:
+def installed(name: str, install: Callable[[Path], None]) -> Path:
+    """The folder of a peer, installed if it is not there. Raises NotInstalledError."""
     folder = cache() / name
     if not (folder / _DONE).exists():
-        print(f"router: installing {name} into {folder} (once) ...", file=sys.stderr)
+        print(f"installing {name} into {folder} (once) ...", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         install(folder)
@@ -87,9 +88,11 @@ def _installed(name: str, install: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _pip(folder: Path, requirement: str) -> None:
-    _run([sys.executable, "-m", "venv", str(folder)], folder)
-    _run([str(folder / "bin" / "pip"), "install", "--quiet", requirement], folder)
+def pip(folder: Path, *requirements: str) -> None:
+    """Installs packages into the folder's environment, made if it is not there. Raises NotInstalledError."""
+    if not (folder / "bin").exists():
+        _run([sys.executable, "-m", "venv", str(folder)], folder)
+    _run([str(folder / "bin" / "pip"), "install", "--quiet", *requirements], folder)
 
 
 def _portkey(folder: Path) -> None:

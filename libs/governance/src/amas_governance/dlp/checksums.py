@@ -17,7 +17,7 @@ _CARD_NUMBER = re.compile(
         (
             r"3[47][0-9]{13}",  # American Express
             r"3(?:0[0-5]|[689])[0-9]{11,16}",  # Diners Club
-            r"35[0-9]{14,17}",  # JCB
+            r"(?:2131|1800)[0-9]{11}|35[0-9]{14,17}",  # JCB
             r"4[0-9]{12}(?:[0-9]{3}){0,2}",  # Visa
             r"(?:5[1-5]|2[2-7])[0-9]{14}",  # Mastercard
             r"(?:5[06-9]|6[37])[0-9]{11,17}",  # Maestro
@@ -65,7 +65,7 @@ def cards(text: str, start: int, end: int) -> Iterator[Span]:
     taken_until = -1
     for first, (begin, _) in enumerate(groups):
         # A plus begins a telephone number.
-        if begin < taken_until or text[begin] not in "234568" or text[max(begin - 1, 0)] == "+":
+        if begin < taken_until or text[begin] not in "1234568" or text[max(begin - 1, 0)] == "+":
             continue
         digits, longest = "", None
         for group_start, group_end in groups[first : first + _CARD_GROUPS]:

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from stdnum import luhn
 from stdnum.at import vnr
 from stdnum.au import tfn
 from stdnum.bg import egn
@@ -63,6 +64,7 @@ CONTEXTUAL: tuple[Detector, ...] = (
         _random,
         trigger="[A-Za-z0-9+/_=.~!@#$%^&*-]",
     ),
+    _numbered("card-maestro", "pci", "(?:credit |debit )?card|cc|maestro", "(?:5[06-9]|6[37])[0-9]{10}", luhn.is_valid),
     _numbered("at-vnr", "pii", "svnr|sozialversicherungs[a-z]*", "[0-9]{4} ?[0-9]{6}", vnr.is_valid),
     _numbered("au-tfn", "pii", "tfn|tax file", "[0-9]{3} ?[0-9]{3} ?[0-9]{2,3}", tfn.is_valid),
     _numbered("bg-egn", "pii", "egn|егн", "[0-9]{10}", egn.is_valid),

@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import re2  # type: ignore[import-untyped]  # ships no types
 from confusable_homoglyphs import confusables
 
 Encoding = Literal["plain", "base64", "hex", "percent", "entities", "escapes", "folded", "split"]
 
 MIN_ENCODED = 12
 """Characters of base64 or hexadecimal that are tried; what they hold is shorter than any secret."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
-_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){6,}")
+# RE2 reads a text once, whatever is in it; the standard library goes back at every letter.
+_BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
+_HEX = re2.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){6,}")
 _HEX_NOISE = re.compile(r"0x|\\x|[ :,]")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")

@@ -24,7 +24,9 @@ _STREET = (
     "Track|Tunnel|Turnpike|Union|Valley|View|Village|Ville|Vista|Wells?)"
 )
 _WORDS = f"(?:{UPPER}{LOWER}{{0,30}} ){{1,3}}"
-_PHONE = r"[(]?[0-9]{2,5}[)]?(?:[ ./-]{1,2}[(]?[0-9]{2,5}[)]?){1,4}(?: ?(?:x|ext[.]?) ?[0-9]{1,5})?"
+_PHONE = (
+    r"(?:[(][0-9]{2,5}[)] ?)?[(]?[0-9]{2,5}[)]?(?:[ ./-]{1,2}[(]?[0-9]{2,5}[)]?){1,4}(?: ?(?:x|ext[.]?) ?[0-9]{1,5})?"
+)
 # Regions (ISO 3166) whose national writing is tried, most used first.
 _REGIONS = ("US", "GB", "DE", "FR", "IN", "BR", "ES", "IT")
 _STATED = "name is|name:|i am|i'm|call me|on behalf of|signed by"
@@ -32,7 +34,10 @@ _GREETING = "Dear|Hi|Hello|Hey|Regards|Sincerely|Thanks|Cheers|Best"
 _STREET_DE = "straße|strasse|str[.]|weg|platz|allee|gasse"
 _STREET_FR = "rue|avenue|boulevard|place|chemin"
 _STREET_ES = "Calle|Avenida|Plaza|Via|Viale|Rua"
-_PHONE_WORDS = "phone|mobile|cell|tel|telephone|fax|call|reach|number"
+_PHONE_WORDS = (
+    "(?:phone|mobile|cell|tel|telephone|fax|number|call|reach|text|messages?|answering|contact)"
+    "(?: me| us| them)?(?: at| on| to)?"
+)
 _STATE = (
     "(?:A[AEKLPRSZ]|C[AOT]|D[CE]|F[LM]|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEHINOPST]|N[CDEHJMVY]|O[HKR]|P[ARW]|RI|S[CD]|"
     "T[NX]|UT|V[AIT]|W[AIVY])"
