@@ -301,8 +301,8 @@ def test_a_peer_is_installed_once_and_a_failure_says_why(tmp_path, monkeypatch):
         peers._run([sys.executable, "-c", "raise SystemExit('the index is away')"], folder)
 
     with pytest.raises(peers.NotInstalledError, match="the index is away"):
-        peers._installed("peer-1", fail)
+        peers.installed("peer-1", fail)
     made: list[Path] = []
-    assert peers._installed("peer-1", made.append) == tmp_path / "bench" / "peer-1"
-    peers._installed("peer-1", made.append)
+    assert peers.installed("peer-1", made.append) == tmp_path / "bench" / "peer-1"
+    peers.installed("peer-1", made.append)
     assert len(made) == 1
