@@ -30,6 +30,8 @@ CODE_CHECKS = frozenset(
         "ROLE_UNKNOWN",
         "TOOL_UNKNOWN",
         "ROUTE_UNKNOWN",
+        "TOOL_SANDBOX_UNAVAILABLE",
+        "TOOL_CREDENTIAL_MISSING",
         "TOOL_NOT_ACCEPTED",
         "TOOL_PIN_MISMATCH",
         "TOOL_LIST_UNUSABLE",
