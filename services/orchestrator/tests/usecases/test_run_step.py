@@ -93,6 +93,24 @@ async def test_a_proposal_outside_the_contract_is_refused_on_the_record(
     assert events(made, run, "tool_called")[0]["decision"]["effect"] == "deny"
 
 
+@pytest.mark.parametrize("function", ["notes__read", "notes__write", "notes__delete"])
+async def test_a_secret_that_an_agent_proposes_stands_in_no_event(function: str) -> None:
+    """I7: neither a run's history nor the orchestrator's own records hold it, however it is written."""
+    secret = "ghp_" + "a1B2" * 9
+    for written in (secret, secret.encode().hex()):
+        made = world(
+            lambda _, messages, text=written: (
+                says({"text": "sorry"}) if results(messages) else calls((function, {"text": text}))
+            )
+        )
+        made.enforcer.denies = {"notes/read", "notes/write"}
+        run = await made.run("single")
+        (shown,) = events(made, run, "tool_called")
+        assert "[redacted:github-token]" in shown["arguments_json"]
+        assert written not in str([event.payload for event in await made.runs.events("acme", run.id, 0, 100)])
+        assert written not in str([record.data for record in made.audit.records])
+
+
 async def test_a_model_that_only_proposes_nonsense_is_bounded() -> None:
     """Refused proposals turn after turn end the step after the role's repairs."""
     made = world(lambda _, __: calls(("notes__delete", {})))

@@ -8,6 +8,7 @@ from .detectors import DETECTORS
 from .inspection import Sighting, inspect_text, inspect_value
 from .replacing import replace_sightings
 from .scanning import Finding, ScanRefused, redact, scan
+from .secrets import secrets_in, without_secrets
 from .streaming import StreamRedactor, prepare
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "redact",
     "replace_sightings",
     "scan",
+    "secrets_in",
+    "without_secrets",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json
+from amas_governance.dlp import without_secrets
 from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain.conversation import Call, error_text
@@ -62,7 +63,7 @@ class AskDelegation:
         path = progress.job.path
         payload = {
             "tool": f"delegate/{call.delegate}",
-            "arguments_json": canonical_json(call.arguments).decode(),
+            "arguments_json": canonical_json(without_secrets(call.arguments)).decode(),
             "action_digest": decision.action_digest,
             "decision": decision.to_dict(),
             "result_preview": "",

@@ -12,6 +12,7 @@ from datetime import timedelta
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.canonical import canonical_json, parse_json
+from amas_governance.dlp import without_secrets
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 from amas_governance.revocations import REVOKED
@@ -277,7 +278,8 @@ def _tool_called(job: StepJob, call: Call, where: tuple[str | int, ...], enforce
     called = enforced.decision.effect == "allow" and enforced.outcome != "not_called"
     payload = {
         "tool": call.tool,
-        "arguments_json": canonical_json(call.arguments).decode(),
+        # Events are for people to look at: a secret that policy stopped does not stand in them either.
+        "arguments_json": canonical_json(without_secrets(call.arguments)).decode(),
         "action_digest": enforced.decision.action_digest,
         "decision": enforced.decision.to_dict(),
         "result_preview": preview(enforced.text) if called else "",

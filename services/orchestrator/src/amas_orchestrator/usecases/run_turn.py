@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from amas_chassis.clock import Clock
 from amas_governance.canonical import canonical_json
+from amas_governance.dlp import without_secrets
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 from amas_governance.resources import AgentRole
@@ -189,7 +190,7 @@ class TurnRunner:
         name, version = job.role_names
         data = {
             "function": call.function,
-            "arguments_preview": preview(call.arguments_text),
+            "arguments_preview": preview(without_secrets(call.arguments_text)),
             "reasons": [call.reason.to_dict()],
             "turn": progress.turn,
         }
@@ -200,7 +201,7 @@ class TurnRunner:
         )
         payload = {
             "tool": call.function,
-            "arguments_json": preview(call.arguments_text),
+            "arguments_json": preview(without_secrets(call.arguments_text)),
             "action_digest": "",
             "decision": {
                 "id": "",

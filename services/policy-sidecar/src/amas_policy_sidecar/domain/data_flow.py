@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from amas_governance import dlp
+from amas_governance.dlp.secrets import SECRET
 from amas_governance.labels import Confidentiality, Label
 from amas_governance.schema_labels import schema_label
 
 from .errors import Denied
-from .leaving import SECRET, Token
+from .leaving import Token
 from .model import ToolDescription
 
 
@@ -80,24 +81,11 @@ class Hiding:
         return self._token(finding.detector, text)
 
 
-def without_secrets(value: Any) -> Any:
-    """The JSON value without its secrets, however they are written; nothing of it if it cannot be looked through."""
-    try:
-        return dlp.replace_sightings(value, secrets_in(value))
-    except dlp.ScanRefused as error:
-        return f"[withheld: {error}]"
-
-
 def refuse_secrets(value: Mapping[str, Any]) -> None:
     """Raises Denied if a value that is handed on holds a secret."""
     try:
-        names = sorted({sighting.detector for sighting in secrets_in(value)})
+        names = sorted({sighting.detector for sighting in dlp.secrets_in(value)})
     except dlp.ScanRefused as error:
         raise Denied("ARGUMENTS_UNSCANNABLE", f"the arguments cannot be looked through: {error}") from error
     if names:
         raise Denied("SECRET_IN_ARGUMENTS", f"the arguments hold a secret ({', '.join(names)})")
-
-
-def secrets_in(value: Any) -> list[dlp.Sighting]:
-    """Every secret in a JSON value."""
-    return [sighting for sighting in dlp.inspect_value(value) if sighting.category == SECRET]

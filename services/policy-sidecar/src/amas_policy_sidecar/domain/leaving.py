@@ -12,11 +12,11 @@ from typing import Any
 
 from amas_governance.dlp import Sighting, replace_sightings
 from amas_governance.dlp.actions import Action, strictest
+from amas_governance.dlp.secrets import SECRET
 from amas_governance.resources import DlpRules
 
 Token = Callable[[str, str], str]
 """Makes the pseudonym of a value, given its detector."""
-SECRET = "secret"  # noqa: S105 - a category of data, no password
 # Where neither grant nor role says anything, and the role is not cleared for the category.
 _UNSAID = {SECRET: Action.DENY, "pci": Action.DENY, "phi": Action.HOLD, "pii": Action.ALLOW}
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from amas_governance.canonical import digest_bytes
-from amas_governance.dlp import replace_sightings
+from amas_governance.dlp import replace_sightings, without_secrets
 from amas_governance.labels import Label
 
 from .case import Case
-from .data_flow import without_secrets
 from .model import CallResult, Decision, Effect, Enforced, Outcome, Reason
 from .policy_document import requirement_document
 from .results import Shaped

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from amas_governance.dlp.actions import Action
+from amas_governance.dlp.secrets import SECRET
 
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.data_flow import check_clearance
 from amas_policy_sidecar.domain.errors import Denied
-from amas_policy_sidecar.domain.leaving import SECRET
 
 
 def check_data(case: Case) -> None:

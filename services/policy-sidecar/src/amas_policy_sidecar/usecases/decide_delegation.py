@@ -15,11 +15,12 @@ from amas_chassis.errors import AmasError
 from amas_governance.actions import action_digest
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, digest_bytes
+from amas_governance.dlp import without_secrets
 from amas_governance.revocations import Revoked
 
 from amas_policy_sidecar.domain.arguments import parse_arguments
 from amas_policy_sidecar.domain.contract import resolve_contract, resolve_reach
-from amas_policy_sidecar.domain.data_flow import check_clearance, refuse_secrets, without_secrets
+from amas_policy_sidecar.domain.data_flow import check_clearance, refuse_secrets
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import ActionContext, Decision, DelegateAction, Effect
 from amas_policy_sidecar.domain.policy_document import Verdict, delegate_document
