@@ -13,6 +13,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
 from amas_governance.bundle import PolicySet
+from amas_governance.dlp import whole_engine
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
 from amas_orchestrator.adapters import audit_client, policy_client, router_client
@@ -84,6 +85,8 @@ async def build() -> ServiceSpec:
         # A span of each statement only where somebody sees it.
         # Without parameters, which are the contents of runs. The package has no types.
         AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
+    # Now, not when a run waits: whoever compiles for a second renews no lease meanwhile.
+    whole_engine()
     database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
     service = _Service(settings, policies, endpoints, database)
     await service.lease.register()

@@ -11,6 +11,7 @@ from amas_chassis.clock import Clock, SystemClock
 from amas_chassis.lifecycle import Hook
 from amas_chassis.service import GrpcService, Server, ServiceSpec
 from amas_chassis.settings import SettingsError, load
+from amas_governance.dlp import whole_engine
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from .adapters.audit_client import AuditClient, make_stub
@@ -63,7 +64,10 @@ CALLERS = {
 
 async def build() -> ServiceSpec:
     """The service, wired from the environment."""
-    return wire(load(Settings))
+    settings = load(Settings)
+    # Now, not when the first action waits for it.
+    whole_engine()
+    return wire(settings)
 
 
 def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceSpec:

@@ -7,7 +7,7 @@ from .detector import Detector
 from .detectors import DETECTORS
 from .inspection import Sighting, inspect_text, inspect_value
 from .replacing import replace_sightings
-from .scanning import Finding, ScanRefused, redact, scan
+from .scanning import Finding, ScanRefused, redact, scan, whole_engine
 from .secrets import secrets_in, without_secrets
 from .streaming import StreamRedactor, prepare
 
@@ -25,5 +25,6 @@ __all__ = [
     "replace_sightings",
     "scan",
     "secrets_in",
+    "whole_engine",
     "without_secrets",
 ]

@@ -101,7 +101,7 @@ def _named(text: str, path: Path, *, in_key: bool) -> str:
 def _split(texts: list[_Named]) -> Iterator[Sighting]:
     """What only shows when texts are read one behind the other."""
     orders = list(_orders(texts)) if len(texts) > 1 else []
-    if orders and may_hold(["".join(text for _, text in order) for order in orders], _SPLIT_CATEGORIES):
+    if orders and may_hold(["".join(text for _, text in order) for order in orders], _SPLIT_CATEGORIES, deep=True):
         for order in orders:
             yield from _across(order)
 
@@ -120,7 +120,7 @@ def _orders(texts: list[_Named]) -> Iterator[list[_Named]]:
 
 def _across(texts: list[_Named]) -> Iterator[Sighting]:
     ends = list(itertools.accumulate(len(text) for _, text in texts))
-    for finding in scan("".join(text for _, text in texts), _SPLIT_CATEGORIES):
+    for finding in scan("".join(text for _, text in texts), _SPLIT_CATEGORIES, deep=True):
         parts = list(_parts(finding, texts, ends))
         if len(parts) > 1 and (finding.category == "secret" or all(_number(texts, path) for path, _, _ in parts)):
             for path, start, end in parts:

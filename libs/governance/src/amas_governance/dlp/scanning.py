@@ -54,13 +54,31 @@ def scan(text: str, categories: frozenset[str] | None = None, *, deep: bool = Fa
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_TEXT_BYTES:
         raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
-    detectors = detectors_of(categories, deep)
-    matches = engine_of(categories, deep).longest(data) if detectors else []
+    matches, detectors = _matches(data, categories, deep=deep)
     if not matches:
         return []
     place = _character_positions(data, matches)
     placed = [(index, place[start], place[end]) for index, start, end in matches]
     return findings_of(text, placed, detectors)
+
+
+def _matches(
+    data: bytes, categories: frozenset[str] | None, *, deep: bool
+) -> tuple[list[RawMatch], tuple[Detector, ...]]:
+    """What matches, and the detectors that its numbers mean.
+
+    Categories of streams have patterns of their own, which streams use too; all else shares one set, compiled once.
+    """
+    if categories is not None and not deep:
+        detectors = detectors_of(categories)
+        return (engine_of(categories).longest(data) if detectors else []), detectors
+    known = len(DEEP) if deep else len(DETECTORS)
+    found = [
+        match
+        for match in whole_engine().longest(data)
+        if match[0] < known and (categories is None or DEEP[match[0]].category in categories)
+    ]
+    return found, DEEP
 
 
 def may_hold(texts: Iterable[str], categories: frozenset[str] | None = None, *, deep: bool = False) -> bool:
@@ -71,7 +89,7 @@ def may_hold(texts: Iterable[str], categories: frozenset[str] | None = None, *, 
     data = "\n".join(texts).encode("utf-8", "surrogatepass")
     if len(data) > MAX_TEXT_BYTES:
         raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
-    return bool(engine_of(categories, deep).longest(data))
+    return bool(_matches(data, categories, deep=deep)[0])
 
 
 def findings_of(text: str, matches: Iterable[RawMatch], detectors: Sequence[Detector]) -> list[Finding]:
@@ -87,10 +105,9 @@ def findings_of(text: str, matches: Iterable[RawMatch], detectors: Sequence[Dete
 
 
 @functools.cache
-def detectors_of(categories: frozenset[str] | None, deep: bool = False) -> tuple[Detector, ...]:
-    """The detectors of some categories, or all; in the order of DETECTORS, or of DEEP."""
-    known = DEEP if deep else DETECTORS
-    return tuple(detector for detector in known if categories is None or detector.category in categories)
+def detectors_of(categories: frozenset[str]) -> tuple[Detector, ...]:
+    """The detectors of some categories; in the order of DETECTORS."""
+    return tuple(detector for detector in DETECTORS if detector.category in categories)
 
 
 def redact(text: str, findings: Iterable[Finding]) -> str:
@@ -174,6 +191,12 @@ class Engine:
 
 
 @functools.cache
-def engine_of(categories: frozenset[str] | None, deep: bool = False) -> Engine:
+def engine_of(categories: frozenset[str]) -> Engine:
     """The patterns of `detectors_of`, which must not be empty."""
-    return Engine([detector.pattern for detector in detectors_of(categories, deep)])
+    return Engine([detector.pattern for detector in detectors_of(categories)])
+
+
+@functools.cache
+def whole_engine() -> Engine:
+    """The patterns of DEEP. Compiling them takes a second or two: a service does it before it serves."""
+    return Engine([detector.pattern for detector in DEEP])
