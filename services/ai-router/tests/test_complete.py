@@ -193,7 +193,7 @@ async def test_a_key_stands_for_one_request(router: Router) -> None:
 
 
 async def test_a_key_never_crosses_tenants_or_principals(router: Router) -> None:
-    """Tenants never meet: the same key of somebody else is another call."""
+    """I8: tenants never meet: the same key of somebody else is another call."""
     await router.do.complete.run(router.request(idempotency_key="k"))
     for other in (replace(DEVELOPER, tenant="other"), replace(DEVELOPER, subject="auditor")):
         _, report = await router.do.complete.run(router.request(idempotency_key="k", principal=other))

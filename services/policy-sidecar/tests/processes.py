@@ -33,6 +33,14 @@ async def ends(pid: int) -> None:
     await eventually(gone)
 
 
+def command_of(process: psutil.Process) -> str:
+    """Its command line; empty if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def make_repository(folder: Path) -> Path:
     """A git repository with one empty commit and an author of its own."""
     for command in (

@@ -31,7 +31,7 @@ from prometheus_client import CollectorRegistry
 
 from .audit_service import AuditService, serve_audit
 from .manifests import ROUTE, role
-from .processes import eventually, make_repository
+from .processes import command_of, eventually, make_repository
 
 pytestmark = pytest.mark.integration
 
@@ -310,7 +310,7 @@ async def test_a_bundle_is_taken_by_its_digest_only(sidecar: Sidecar) -> None:
 async def test_the_end_of_the_service_is_the_end_of_its_tools(sidecar: Sidecar) -> None:
     """I12: drained and stopped, the service leaves no tool server behind (the fixture checks that it ended well)."""
     await sidecar.accepted()
-    tools = [child for child in psutil.Process(os.getpid()).children() if "mcp-server-git" in " ".join(child.cmdline())]
+    tools = [child for child in psutil.Process(os.getpid()).children() if "mcp-server-git" in command_of(child)]
     assert tools
     await sidecar.stop()
     assert not any(tool.is_running() for tool in tools)
