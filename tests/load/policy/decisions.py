@@ -147,6 +147,8 @@ async def _ways(running: Stage) -> AsyncIterator[dict[str, Way]]:
 
 async def _accepted(sidecar: Any) -> str:
     """Loads the bundle with the pin that the live server has; answers its digest."""
+    # Nothing is revoked; while nobody has said so, nothing is decided.
+    await sidecar.SyncRevocations(policy_pb2.SyncRevocationsRequest(version=1))
     bare = question.bundle(None)
     await sidecar.LoadBundle(policy_pb2.LoadBundleRequest(digest=bare.digest, content=bare.content))
     asked = policy_pb2.DescribeToolServerRequest(bundle=bare.digest, server="git")
