@@ -28,6 +28,7 @@ from amas_policy_sidecar.domain.model import (
     ToolAction,
     ToolAnswer,
     ToolDescription,
+    ToolList,
 )
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
 from amas_policy_sidecar.ports import AppendAnswer, Count, Reading
@@ -114,10 +115,10 @@ class FakeTools:
         self.gate: asyncio.Event | None = None
         self.begun = asyncio.Event()
 
-    async def list_tools(self, tenant: str, server: ToolServer) -> Sequence[ToolDescription]:
+    async def list_tools(self, tenant: str, server: ToolServer) -> ToolList:
         if self.away:
             raise unavailable("TOOL_SERVER_UNAVAILABLE", "tool server git does not answer")
-        return self.offered
+        return ToolList(self.offered)
 
     async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         self.before()

@@ -14,7 +14,7 @@ from amas_governance.resources import ToolServer
 from amas_governance.revocations import Revoked
 
 from .domain.autonomy import Standing, Subject, Tally
-from .domain.model import Event, ToolAnswer, ToolDescription
+from .domain.model import Event, ToolAnswer, ToolList
 from .domain.quota import QuotaClaim, QuotaVerdict
 
 
@@ -49,7 +49,7 @@ class Bundles(Protocol):
 class ToolServers(Protocol):
     """The live tool servers, one supervised session for each tenant and definition."""
 
-    async def list_tools(self, tenant: str, server: ToolServer) -> Sequence[ToolDescription]:
+    async def list_tools(self, tenant: str, server: ToolServer) -> ToolList:
         """What the server offers now; raises AmasError UNAVAILABLE, reason TOOL_SERVER_UNAVAILABLE."""
         ...
 

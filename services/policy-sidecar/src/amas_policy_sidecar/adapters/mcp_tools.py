@@ -15,8 +15,9 @@ from amas_governance.canonical import digest
 from amas_governance.resources import ToolServer
 
 from amas_policy_sidecar.domain.errors import ToolFailed, overloaded, unavailable
-from amas_policy_sidecar.domain.model import ToolAnswer, ToolDescription
+from amas_policy_sidecar.domain.model import ToolAnswer, ToolDescription, ToolList
 
+from .credential_masks import CredentialMask
 from .mcp_session import ToolSession
 from .sandbox.host import SandboxHost
 from .transports import ServerTransport, ToolSurroundings
@@ -27,6 +28,15 @@ _Started = Callable[[str, bool], None]
 _Key = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A server's list as it was masked; it holds for that very list and that very mask."""
+
+    tools: Sequence[ToolDescription]
+    mask: CredentialMask
+    masked: ToolList
+
+
 @dataclass
 class _Held:
     """A session with what it was begun with, and its server's transport, which outlives it."""
@@ -34,6 +44,7 @@ class _Held:
     transport: ServerTransport
     state: Hashable
     session: ToolSession
+    shown: _Shown | None = None
 
 
 class McpToolServers:
@@ -48,7 +59,7 @@ class McpToolServers:
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def list_tools(self, tenant: str, server: ToolServer) -> Sequence[ToolDescription]:
+    async def list_tools(self, tenant: str, server: ToolServer) -> ToolList:
         """What the server offers now, without its credentials; raises AmasError UNAVAILABLE with the failure's code."""
         try:
             held = self._current(tenant, server)
@@ -56,15 +67,9 @@ class McpToolServers:
         except ToolFailed as failure:
             raise unavailable(failure.code, failure.message, retry_after=1.0) from failure
         mask = held.transport.credentials.mask
-        return [
-            ToolDescription(
-                name=tool.name,
-                description=mask.text(tool.description),
-                input_schema=mask.value(tool.input_schema),
-                definition=mask.value(tool.definition),
-            )
-            for tool in tools
-        ]
+        if held.shown is None or held.shown.tools is not tools or held.shown.mask is not mask:
+            held.shown = _Shown(tools, mask, _masked(tools, mask))
+        return held.shown.masked
 
     async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Call once; raises ToolFailed. What comes back holds none of the server's credentials."""
@@ -132,6 +137,18 @@ class McpToolServers:
         task = asyncio.create_task(session.retire())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _masked(tools: Sequence[ToolDescription], mask: CredentialMask) -> ToolList:
+    return ToolList(
+        ToolDescription(
+            name=tool.name,
+            description=mask.text(tool.description),
+            input_schema=mask.value(tool.input_schema),
+            definition=mask.value(tool.definition),
+        )
+        for tool in tools
+    )
 
 
 def _key(tenant: str, server: ToolServer) -> _Key:

@@ -6,12 +6,14 @@ Wire types stay in entrypoints and adapters; everything here is frozen and knows
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from amas_governance.labels import Label
+from amas_governance.pins import tool_list_pin
 from amas_governance.provenance import TrustedValues
 
 
@@ -175,6 +177,15 @@ class ToolDescription:
     description: str
     input_schema: Mapping[str, Any]
     definition: Mapping[str, Any]
+
+
+class ToolList(tuple[ToolDescription, ...]):
+    """What a server offers, never changed; its pin is computed once, since every call asks for it."""
+
+    @functools.cached_property
+    def pin(self) -> str:
+        """The pin of the list; raises ValueError if it cannot be pinned."""
+        return tool_list_pin([tool.definition for tool in self])
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from amas_governance.pins import tool_list_pin
 from amas_governance.resources import ToolServer
 
 from amas_policy_sidecar.domain.errors import Denied
-from amas_policy_sidecar.domain.model import ToolDescription
+from amas_policy_sidecar.domain.model import ToolDescription, ToolList
 from amas_policy_sidecar.ports import ToolServers
 
 
@@ -25,9 +24,9 @@ async def accepted_tools(tools: ToolServers, tenant: str, server: ToolServer) ->
     return {tool.name: tool for tool in live}
 
 
-def live_pin(live: Sequence[ToolDescription]) -> str:
+def live_pin(live: ToolList) -> str:
     """The pin of a tool list; a list that cannot be pinned, such as one with a name twice, is refused."""
     try:
-        return tool_list_pin([tool.definition for tool in live])
+        return live.pin
     except ValueError as error:
         raise Denied("TOOL_LIST_UNUSABLE", f"the tool server's list cannot be used: {error}") from error
