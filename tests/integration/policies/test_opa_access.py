@@ -17,11 +17,15 @@ from .test_engine_faults import BUNDLE, decided
 pytestmark = pytest.mark.integration
 # An account that owns nothing here.
 NOBODY = 65534
+# It becomes that account only once it runs, since the account may not reach the interpreter.
 _CONNECT = """
-import socket, sys
+import os, socket, sys
+asked, nobody = socket.socket(socket.AF_UNIX), int(sys.argv[2])
+os.setgroups([])
+os.setresgid(nobody, nobody, nobody)
+os.setresuid(nobody, nobody, nobody)
 try:
-    with socket.socket(socket.AF_UNIX) as asked:
-        asked.connect(sys.argv[1])
+    asked.connect(sys.argv[1])
 except PermissionError:
     sys.exit(13)
 """
@@ -36,8 +40,8 @@ async def test_another_account_gets_nothing():
         made = Beside(folder)
         await made.start()
         try:
-            command = [sys.executable, "-c", _CONNECT, str(made.opa.socket)]
-            process = await asyncio.create_subprocess_exec(*command, user=NOBODY, group=NOBODY, extra_groups=[])
+            command = [sys.executable, "-c", _CONNECT, str(made.opa.socket), str(NOBODY)]
+            process = await asyncio.create_subprocess_exec(*command)
             assert await process.wait() == 13
         finally:
             await made.stop()
