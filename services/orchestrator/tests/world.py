@@ -103,7 +103,7 @@ class World:
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, delegation, LowerLabel(human, self.clock), self.clock, self.metrics),
+            StepRunner(turns, actions, delegation, LowerLabel(human, self.clock), recorder, self.clock, self.metrics),
             recorder,
             self.patience,
             self.cancellations,

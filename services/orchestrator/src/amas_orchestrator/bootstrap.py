@@ -148,7 +148,7 @@ class _Service:
             self.runs,
             self.approvals,
             self.bundles,
-            StepRunner(turns, actions, delegation, LowerLabel(human, clock), clock, self.telemetry),
+            StepRunner(turns, actions, delegation, LowerLabel(human, clock), recorder, clock, self.telemetry),
             recorder,
             patience,
             self.notifications,

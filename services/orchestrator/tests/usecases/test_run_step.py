@@ -222,6 +222,33 @@ async def test_calls_of_one_tool_are_limited() -> None:
     assert "TOOL_CALLS_EXHAUSTED" in results(made.model.bodies[3]["messages"])[2]
 
 
+async def test_an_effect_beyond_its_limit_is_on_the_record() -> None:
+    """A refused write stands in audit and in the run's history, once, also where another effect follows in its turn."""
+    text = WORKER.replace("- name: notes/write", "- name: notes/write\n      limits: {calls: 1}")
+    made = world(
+        lambda _, messages: (
+            says({"text": "x"})
+            if results(messages)
+            else calls(("notes__write", {"text": "1"}), ("notes__write", {"text": "2"}), ("notes__read", {}))
+        ),
+        text,
+    )
+    made.enforcer.escalates = False
+    workflow = await made.start("single")
+    workflow.crash_in = "only/0/2"
+    with pytest.raises(Crashed):
+        await made.finish(workflow)
+    workflow.crash_in = ""
+    run = await made.finish(workflow)
+    assert run.state is RunState.SUCCEEDED
+    assert made.enforcer.effects == [f"{run.id}/only/0/0", f"{run.id}/only/0/2"]
+    denied = [record for record in made.audit.records if record.type == "dev.amas.action.denied"]
+    assert [record.id for record in denied] == [f"refused:{run.id}/only/0/1"]
+    assert denied[0].data["reasons"][0]["code"] == "TOOL_CALLS_EXHAUSTED"
+    shown = [payload["decision"]["effect"] for payload in events(made, run, "tool_called")]
+    assert sorted(shown) == ["allow", "allow", "deny"]
+
+
 async def test_a_delegate_works_under_both_contracts() -> None:
     """A sub-task is a step of the delegate, on behalf of who delegated; its result is the tool's answer."""
 

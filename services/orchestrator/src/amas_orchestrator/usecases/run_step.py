@@ -20,18 +20,20 @@ from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.bounds import Spent
-from amas_orchestrator.domain.conversation import Call
+from amas_orchestrator.domain.conversation import Call, RefusedCall
 from amas_orchestrator.domain.events import step_record, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.domain.origins import marked
+from amas_orchestrator.domain.refusals import refusal
 from amas_orchestrator.ports import Metrics
 
 from .ask_delegation import AskDelegation
 from .lower_label import LowerLabel, Made
 from .patience import Cancelled, OutOfTime
 from .run_action import ActionRunner
-from .run_turn import TurnRunner, over_limit
+from .run_turn import TurnRunner, limited, over_limit
 from .step_job import BoundReached, Pending, StepJob, StepProgress, Workplace
+from .write_record import Recorder
 
 MAX_QUESTIONS = 3
 """How often humans are asked about one call: for the action, and for a repetition of an unknown outcome."""
@@ -56,6 +58,7 @@ class StepRunner:
         actions: ActionRunner,
         delegation: AskDelegation,
         lower: LowerLabel,
+        recorder: Recorder,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -63,6 +66,7 @@ class StepRunner:
         self._actions = actions
         self._delegation = delegation
         self._lower = lower
+        self._recorder = recorder
         self._clock = clock
         self._metrics = metrics
 
@@ -130,10 +134,8 @@ class StepRunner:
 
     async def _effect(self, progress: StepProgress, place: Workplace, call: Call, opened: Json | None) -> str:
         """One call with a durable step of its own, humans asked as often as it takes; what the model is told."""
-        limit = over_limit(progress, call, {}) if opened is None else None
-        if limit is not None:
-            told = Reason("TOOL_CALLS_EXHAUSTED", f"{call.tool} may be called {limit} times in a step")
-            return conversation.error_text(told)
+        if opened is None and over_limit(progress, call, {}) is not None:
+            return self._refused(progress, limited(progress, call, {}))
         place_name = f"{progress.job.path}/{progress.turn}/{call.index}"
         result = opened
         if result is None:
@@ -149,6 +151,14 @@ class StepRunner:
             result = await self._ask(progress, place, call, result)
         told = Reason("TOO_MANY_QUESTIONS", "humans were asked about this call too often")
         return conversation.error_text(told)
+
+    def _refused(self, progress: StepProgress, call: RefusedCall) -> str:
+        """Leaves a call that never reaches policy for the record; what the model is told."""
+        job = progress.job
+        record, event = refusal(job.run, job.path, progress.turn, job.role_names, call, progress.at)
+        progress.pending.take_in(record, event)
+        self._metrics.tool_called("refused")
+        return conversation.error_text(call.reason)
 
     async def _ask(self, progress: StepProgress, place: Workplace, call: Call | None, opened: Json) -> Json:
         """Waits for humans and does what they said; ends the step when they said no."""
@@ -242,6 +252,8 @@ class StepRunner:
 
         async def guarded() -> Json:
             try:
+                # What is left from before is on record before anything follows from it.
+                await self._recorder.flush(progress.job.run, progress.pending, place.cancel)
                 return await body()
             except Cancelled:
                 return {"ended": "cancelled", "at": self._clock.now().isoformat()}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from amas_chassis.clock import Clock
 from amas_governance.canonical import canonical_json
-from amas_governance.dlp import without_secrets
 from amas_governance.labels import Label
 from amas_governance.provenance import TrustedValues
 from amas_governance.resources import AgentRole
@@ -21,6 +20,7 @@ from amas_orchestrator.domain.conversation import AnswerRefused, Call, RefusedCa
 from amas_orchestrator.domain.events import AuditRecord, NewEvent, preview
 from amas_orchestrator.domain.lowering import not_extracted
 from amas_orchestrator.domain.model import Json, Reason, Usage
+from amas_orchestrator.domain.refusals import refusal
 from amas_orchestrator.domain.revocations import refuse_revoked, withheld
 from amas_orchestrator.ports import Enforcer, Metrics, ModelClient, ModelReply, Revocations
 
@@ -84,7 +84,6 @@ class TurnRunner:
     async def turn(self, progress: StepProgress, place: Workplace) -> Json:
         """The body of the durable step. `kind` is final, invalid or calls."""
         job = progress.job
-        await self._recorder.flush(job.run, progress.pending, place.cancel)
         actor = job.actor(progress.turn, progress.label, progress.trusted)
         until, _ = progress.deadline()
         revoked = await self._patience.ask("database", self._revocations.current, until=until, cancel=place.cancel)
@@ -166,7 +165,7 @@ class TurnRunner:
         """Does the calls that belong to the turn, up to the first that needs a durable step of its own."""
         for position, call in enumerate(calls):
             if over_limit(progress, call, turn.calls) is not None:
-                self._refuse(progress, turn, _limited(progress, call, turn.calls))
+                self._refuse(progress, turn, limited(progress, call, turn.calls))
                 continue
             if not call.repeatable_read or progress.bound_reached(turn.used_with(call)) is not None:
                 return calls[position:], None
@@ -185,39 +184,10 @@ class TurnRunner:
 
     def _refuse(self, progress: StepProgress, turn: _Turn, call: RefusedCall) -> None:
         """Puts a call that never reaches policy on the record, and tells the model why."""
-        job, now = progress.job, self._clock.now()
-        where = f"{job.path}/{progress.turn}/{call.index}"
-        name, version = job.role_names
-        data = {
-            "function": call.function,
-            "arguments_preview": preview(without_secrets(call.arguments_text)),
-            "reasons": [call.reason.to_dict()],
-            "turn": progress.turn,
-        }
-        turn.refusals.append(
-            AuditRecord(
-                f"refused:{job.run.id}/{where}", "dev.amas.action.denied", progress.at, job.path, name, version, data
-            )
-        )
-        payload = {
-            "tool": call.function,
-            "arguments_json": preview(without_secrets(call.arguments_text)),
-            "action_digest": "",
-            "decision": {
-                "id": "",
-                "effect": "deny",
-                "reasons": [call.reason.to_dict()],
-                "obligations": [],
-                "bundle": job.run.bundle,
-                "action_digest": "",
-                "requirement": None,
-            },
-            "result_preview": "",
-            "is_error": True,
-            "label": None,
-            "duration_ms": 0,
-        }
-        turn.events.append(NewEvent(f"{where}/tool", "tool_called", now, payload, job.path))
+        job = progress.job
+        record, event = refusal(job.run, job.path, progress.turn, job.role_names, call, progress.at)
+        turn.refusals.append(record)
+        turn.events.append(event)
         turn.replies[call.index] = conversation.tool_reply(call.id, conversation.error_text(call.reason))
         self._metrics.tool_called("refused")
 
@@ -276,7 +246,8 @@ def over_limit(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> i
     return limit if limit is not None and used >= limit else None
 
 
-def _limited(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> RefusedCall:
+def limited(progress: StepProgress, call: Call, in_turn: dict[str, int]) -> RefusedCall:
+    """The refusal of a call that is over its limit."""
     limit = over_limit(progress, call, in_turn)
     reason = Reason("TOOL_CALLS_EXHAUSTED", f"{call.tool} may be called {limit} times in a step")
     return RefusedCall(call.index, call.id, call.function, canonical_json(call.arguments).decode(), reason)
