@@ -214,10 +214,13 @@ def test_the_outer_form_is_checked(change: dict[str, Any], field: str) -> None:
         {"stdio": {"command": []}},
         {"http": {"url": "ftp://example.com"}},
         {"http": {"url": "https://user:secret@example.com"}},
+        {"http": {"url": "https://example.com", "egress": {"networks": ["10.0.0.1/8"]}}},
+        {"http": {"url": "https://example.com", "egress": {"networks": ["intranet"]}}},
+        {"http": {"url": "https://example.com", "egress": {"networks": ["10.0.0.0/8", "10.0.0.0/8"]}}},
     ],
 )
 def test_a_tool_server_has_exactly_one_way_without_secrets(transport: dict[str, Any]) -> None:
-    """A transport is stdio or http, and no URL carries a password."""
+    """A transport is stdio or http; no URL carries a password, and networks that it may be in are networks."""
     assert any(field.startswith("spec.transport") for field in problems(manifests.server(transport=transport)))
 
 

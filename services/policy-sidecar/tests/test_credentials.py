@@ -120,7 +120,8 @@ class TestRotation:
         heard: list[str] = []
         async with speaking_http(heard) as url:
             server = definition(
-                transport={"http": {"url": url}}, credentials=[{"file": "token", "header": "Authorization"}]
+                transport={"http": {"url": url, "egress": {"networks": ["127.0.0.1/32"]}}},
+                credentials=[{"file": "token", "header": "Authorization"}],
             )
             place.rotate("Bearer first-token")
             first = await place.servers.call("acme", server, "who", {})

@@ -57,7 +57,9 @@ class HttpServer:
                 "kind": "ToolServer",
                 "metadata": {"name": "odd"},
                 "spec": {
-                    "transport": {"http": {"url": f"http://127.0.0.1:{self.port}/mcp"}},
+                    "transport": {
+                        "http": {"url": f"http://127.0.0.1:{self.port}/mcp", "egress": {"networks": ["127.0.0.1"]}}
+                    },
                     "tools": {"echo": {"effect": "read"}},
                     "limits": {"timeout": "5s"},
                     **spec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,15 +13,29 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 from amas_orchestrator.adapters.webhook_sender import HttpSender
 from amas_orchestrator.domain.webhooks import Delivery, Endpoint
 from standardwebhooks import Webhook
 
-from .test_public_addresses import Names
-
 SECRETS = {name: "whsec_" + base64.b64encode(name.encode() * 32).decode() for name in ("o", "n")}
 DELIVERY = Delivery("msg_1", "acme", "chat", '{"type": "approval.requested"}')
+
+
+class Names(AbstractResolver):
+    """Answers what it is told."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [ResolveResult(hostname=host, host=self._address, port=port, family=family, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        return
 
 
 class Receiver:

@@ -80,7 +80,12 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     beside = _engine(settings, audit, clock, instruments)
     engine = DecisionCache(beside.engine, instruments.cached)
     bundles = BundleStore(dropped=engine.forget)
-    tools = McpToolServers(_surroundings(settings), clock, lambda server, well: instruments.started(server, well=well))
+    tools = McpToolServers(
+        _surroundings(settings),
+        clock,
+        lambda server, well: instruments.started(server, well=well),
+        instruments.egress_refused,
+    )
     autonomy = RedisAutonomy(quota.redis)
     counts = CountOutcome(autonomy)
     judge = JudgeAction(

@@ -50,7 +50,10 @@ class ToolServers(Protocol):
     """The live tool servers, one supervised session for each tenant and definition."""
 
     async def list_tools(self, tenant: str, server: ToolServer) -> ToolList:
-        """What the server offers now; raises AmasError UNAVAILABLE, reason TOOL_SERVER_UNAVAILABLE."""
+        """What the server offers now.
+
+        Raises AmasError UNAVAILABLE, reason TOOL_SERVER_UNAVAILABLE, and Denied where nothing may be sent to it.
+        """
         ...
 
     async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:

@@ -57,6 +57,12 @@ class Instruments:
             ("server", "result"),
             registry=registry,
         )
+        self._refusals = Counter(
+            "amas_policy_tool_egress_refusals",
+            "Times that nothing was sent to a tool server because of where it is, or points to.",
+            ("server", "code"),
+            registry=registry,
+        )
         self._engine_logs = Counter(
             "amas_policy_engine_logs",
             "Decisions of the policy engine by what became of their log.",
@@ -87,6 +93,10 @@ class Instruments:
     def started(self, server: str, *, well: bool) -> None:
         """One try to begin a session with a tool server."""
         self._starts.labels(server, "ok" if well else "failed").inc()
+
+    def egress_refused(self, server: str, code: str) -> None:
+        """One refusal to send something where a tool server is or points to, with its reason code."""
+        self._refusals.labels(server, code).inc()
 
     def engine_logs(self, result: str, number: int) -> None:
         """Logs of decisions with one of ENGINE_LOG_RESULTS."""

@@ -37,6 +37,7 @@ from .orchestration import Declassification, Orchestration, OrchestrationSpec, S
 from .sandbox import Sandbox
 from .tool_server import (
     Credential,
+    HttpTransport,
     ResultLabel,
     ServerLimits,
     StdioTransport,
@@ -66,6 +67,7 @@ __all__ = [
     "DlpRules",
     "EscalationRule",
     "Hedge",
+    "HttpTransport",
     "Manifest",
     "ManifestError",
     "MemoCache",

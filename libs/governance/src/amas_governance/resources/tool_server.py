@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -51,10 +52,30 @@ class TlsOptions(Model):
     ca_file: FileName | None = None
 
 
+def _is_network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
+class Egress(Model):
+    """Where a server over HTTP may be, besides public addresses: loopback, private and link-local ones by network.
+
+    An address at which clouds hand out credentials is opened only by a network of that address alone.
+    """
+
+    networks: Annotated[
+        tuple[Annotated[str, Field(max_length=64), AfterValidator(_is_network)], ...],
+        AfterValidator(_each_once),
+        Field(max_length=16),
+    ] = ()
+    """In CIDR notation (RFC 4632, RFC 4291), such as `127.0.0.0/8` or `fd00::/8`."""
+
+
 class HttpTransport(Model):
     """Streamable HTTP."""
 
     url: HttpUrl
+    egress: Egress = Field(default_factory=Egress)
     tls: TlsOptions | None = None
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+from amas_chassis.egress import AddressRefusedError, check_literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from amas_orchestrator.domain.webhooks import ALL_EVENTS, LINK_FIELD, Endpoint, Endpoints, WebhookEvent
-
-from .public_addresses import AddressRefusedError, check_literal
 
 _NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _FILE = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}$"

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from amas_chassis.egress import CheckedResolver, check_literal
 
 from amas_orchestrator.domain import standard_webhooks
 from amas_orchestrator.domain.webhooks import Delivery, Endpoint
-
-from .public_addresses import CheckedResolver, check_literal
 
 _log = logging.getLogger(__name__)
 

@@ -1,13 +1,13 @@
 """MCP over Streamable HTTP with a bound on every answer.
 
-The SDK bounds one server-sent event but not a plain JSON answer, hence the transport here. It must never follow a
-redirect to another origin or use a proxy from the environment.
+The SDK bounds one server-sent event but not a plain JSON answer, hence the transport here. It must never use a proxy
+from the environment; where requests may go is egress_guard's to say.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mcp.shared.message import SessionMessage
 
 from amas_policy_sidecar.domain.errors import ToolFailed
 
+from .egress_guard import PinnedTransport
 from .mcp_stdio import MAX_MESSAGE
 
 Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
@@ -28,18 +29,26 @@ CONNECT_TIMEOUT = 5.0
 
 @asynccontextmanager
 async def http_streams(
-    url: str, headers: Callable[[], Mapping[str, str]], *, ca_file: Path | None, read_timeout: float
+    url: httpx2.URL,
+    addresses: Sequence[str],
+    headers: Callable[[], Mapping[str, str]],
+    *,
+    on_refused: Callable[[ToolFailed], None],
+    ca_file: Path | None,
+    read_timeout: float,
 ) -> AsyncIterator[Streams]:
-    """A session's streams to the server at `url`; `headers` is asked at each request and answers its credentials.
+    """A session's streams to the server at `url`, by way of `addresses`.
 
-    `ca_file` replaces the machine's authorities; `read_timeout` (seconds) bounds a silence within an answer.
+    `headers` is asked at each request and answers its credentials; `on_refused` hears of redirects that were not
+    followed; `ca_file` replaces the machine's authorities; `read_timeout` (seconds) bounds a silence within an answer.
     """
     timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=read_timeout)
-    verify = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else True
-    transport = BoundedTransport(httpx2.AsyncHTTPTransport(verify=verify, trust_env=False), headers)
+    verify = ssl.create_default_context(cafile=ca_file) if url.scheme == "https" else True
+    inner = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False)
+    transport = BoundedTransport(PinnedTransport(inner, url, addresses, on_refused), headers)
     async with (
         httpx2.AsyncClient(timeout=timeout, transport=transport, trust_env=False) as client,
-        streamable_http_client(url, http_client=client, max_sse_event_size=MAX_MESSAGE) as streams,
+        streamable_http_client(str(url), http_client=client, max_sse_event_size=MAX_MESSAGE) as streams,
     ):
         yield streams
 

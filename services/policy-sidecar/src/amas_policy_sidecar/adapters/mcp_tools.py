@@ -6,7 +6,9 @@ It must never share a session between tenants, nor answer anything that a server
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from amas_chassis.clock import Clock
 from amas_governance.canonical import digest
 from amas_governance.resources import ToolServer
 
-from amas_policy_sidecar.domain.errors import ToolFailed, overloaded, unavailable
+from amas_policy_sidecar.domain.errors import EGRESS_REFUSALS, Denied, ToolFailed, overloaded, unavailable
 from amas_policy_sidecar.domain.model import ToolAnswer, ToolDescription, ToolList
 
 from .credential_masks import CredentialMask
@@ -22,9 +24,12 @@ from .mcp_session import ToolSession
 from .sandbox.host import SandboxHost
 from .transports import ServerTransport, ToolSurroundings
 
+_log = logging.getLogger(__name__)
+
 # Sessions at once; an idle one makes room for a new one.
 MAX_SESSIONS = 64
 _Started = Callable[[str, bool], None]
+_Refused = Callable[[str, str], None]
 _Key = tuple[str, str]
 
 
@@ -50,21 +55,31 @@ class _Held:
 class McpToolServers:
     """All sessions of this process."""
 
-    def __init__(self, surroundings: ToolSurroundings, clock: Clock, on_start: _Started) -> None:
+    def __init__(
+        self, surroundings: ToolSurroundings, clock: Clock, on_start: _Started, on_refused: _Refused | None = None
+    ) -> None:
+        """`on_start` hears of each session that begins; `on_refused` of each place that nothing was sent to."""
         self._surroundings = surroundings
         self._host = SandboxHost(surroundings.sandbox)
         self._clock = clock
         self._on_start = on_start
+        self._on_refused = on_refused
         self._held: dict[_Key, _Held] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def list_tools(self, tenant: str, server: ToolServer) -> ToolList:
-        """What the server offers now, without its credentials; raises AmasError UNAVAILABLE with the failure's code."""
+        """What the server offers now, without its credentials.
+
+        Raises AmasError UNAVAILABLE with the failure's code, and Denied if it is where nothing may be sent.
+        """
         try:
             held = self._current(tenant, server)
-            tools = await held.session.list_tools()
+            with _explained(held.transport):
+                tools = await held.session.list_tools()
         except ToolFailed as failure:
+            if failure.code in EGRESS_REFUSALS:
+                raise Denied(failure.code, failure.message) from failure
             raise unavailable(failure.code, failure.message, retry_after=1.0) from failure
         mask = held.transport.credentials.mask
         if held.shown is None or held.shown.tools is not tools or held.shown.mask is not mask:
@@ -74,7 +89,8 @@ class McpToolServers:
     async def call(self, tenant: str, server: ToolServer, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
         """Call once; raises ToolFailed. What comes back holds none of the server's credentials."""
         held = self._current(tenant, server)
-        answer = await held.session.call(tool, arguments)
+        with _explained(held.transport):
+            answer = await held.session.call(tool, arguments)
         mask = held.transport.credentials.mask
         return ToolAnswer(
             text=mask.text(answer.text), structured=mask.value(answer.structured), is_error=answer.is_error
@@ -104,7 +120,7 @@ class McpToolServers:
         held = self._held.get(key)
         if held is None:
             self._make_room()
-            transport = ServerTransport(server, self._surroundings, self._host)
+            transport = ServerTransport(server, self._surroundings, self._host, self._counting(server.metadata.name))
             held = self._held[key] = _Held(transport, transport.state(), self._session(server, transport))
             return held
         state = held.transport.state()
@@ -112,6 +128,14 @@ class McpToolServers:
             self._let_end(held.session)
             held.state, held.session = state, self._session(server, held.transport)
         return held
+
+    def _counting(self, server: str) -> Callable[[str], None]:
+        def refused(code: str) -> None:
+            _log.warning("nothing was sent to tool server %s: %s", server, code)
+            if self._on_refused is not None:
+                self._on_refused(server, code)
+
+        return refused
 
     def _session(self, server: ToolServer, transport: ServerTransport) -> ToolSession:
         name, limits = server.metadata.name, server.spec.limits
@@ -137,6 +161,17 @@ class McpToolServers:
         task = asyncio.create_task(session.retire())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+@contextlib.contextmanager
+def _explained(transport: ServerTransport) -> Iterator[None]:
+    try:
+        yield
+    except ToolFailed as failure:
+        explained = transport.explained(failure)
+        if explained is failure:
+            raise
+        raise explained from failure
 
 
 def _masked(tools: Sequence[ToolDescription], mask: CredentialMask) -> ToolList:

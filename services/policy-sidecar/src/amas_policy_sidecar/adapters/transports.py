@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amas_governance.resources import StdioTransport, ToolServer
+from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver
+from amas_governance.resources import HttpTransport, StdioTransport, ToolServer
 
 from amas_policy_sidecar.domain.errors import ToolFailed
 
 from .credentials import CredentialFiles, Credentials
+from .egress_guard import allowed_addresses, server_url
 from .mcp_http import http_streams
 from .mcp_stdio import Launch, stdio_streams
 from .sandbox.host import SandboxHost, SandboxSettings
@@ -31,6 +34,8 @@ class ToolSurroundings:
     environment: Mapping[str, str]
     credentials_dir: Path | None
     sandbox: SandboxSettings
+    resolver: AbstractResolver | None = None
+    """Looks up the names of servers over HTTP; None: the machine's."""
 
     @property
     def workdir(self) -> Path:
@@ -41,8 +46,17 @@ class ToolSurroundings:
 class ServerTransport:
     """How to reach one server, for one tenant."""
 
-    def __init__(self, server: ToolServer, surroundings: ToolSurroundings, host: SandboxHost) -> None:
+    def __init__(
+        self,
+        server: ToolServer,
+        surroundings: ToolSurroundings,
+        host: SandboxHost,
+        on_refused: Callable[[str], None],
+    ) -> None:
+        """`on_refused` hears the code of each refusal to send something where the server is."""
         self._server = server
+        self._on_refused = on_refused
+        self._refusal: ToolFailed | None = None
         self._surroundings = surroundings
         self._host = host
         self.credentials = CredentialFiles(server, surroundings.credentials_dir)
@@ -66,18 +80,42 @@ class ServerTransport:
         """The streams of a new session; raises ToolFailed, OSError."""
         spec = self._server.spec
         if spec.transport.http is not None:
-            http = spec.transport.http
-            async with http_streams(
-                http.url,
-                lambda: self.credentials.read().headers,
-                ca_file=self._ca_file(http.tls.ca_file if http.tls else None),
-                read_timeout=spec.limits.timeout + READ_MARGIN,
-            ) as streams:
+            async with self._http(spec.transport.http) as streams:
                 yield streams
         elif spec.transport.stdio is not None:
             launch = await self._launch(spec.transport.stdio, self.credentials.read())
             async with stdio_streams(launch, on_end) as pipes:
                 yield pipes
+
+    def explained(self, failure: ToolFailed) -> ToolFailed:
+        """A failure to reach the server; where that was refused in its present session, the refusal."""
+        if self._refusal is None or failure.code != "TOOL_SERVER_UNAVAILABLE":
+            return failure
+        return ToolFailed(self._refusal.code, self._refusal.message, sent=failure.sent)
+
+    @asynccontextmanager
+    async def _http(self, http: HttpTransport) -> AsyncIterator[tuple[Any, Any]]:
+        self._refusal = None
+        try:
+            url = server_url(http.url)
+            resolver = self._surroundings.resolver or ThreadedResolver()
+            addresses = await allowed_addresses(url, http.egress.networks, resolver)
+        except ToolFailed as refusal:
+            self._refused(refusal)
+            raise
+        async with http_streams(
+            url,
+            addresses,
+            lambda: self.credentials.read().headers,
+            on_refused=self._refused,
+            ca_file=self._ca_file(http.tls.ca_file if http.tls else None),
+            read_timeout=self._server.spec.limits.timeout + READ_MARGIN,
+        ) as streams:
+            yield streams
+
+    def _refused(self, refusal: ToolFailed) -> None:
+        self._refusal = refusal
+        self._on_refused(refusal.code)
 
     def _ca_file(self, name: str | None) -> Path | None:
         if name is None:

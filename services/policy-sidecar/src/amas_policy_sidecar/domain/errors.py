@@ -26,6 +26,11 @@ class Denied(Exception):  # noqa: N818 - an answer of the domain, not a fault
         return denied
 
 
+ADDRESS_REFUSED, REDIRECT_REFUSED = "TOOL_ADDRESS_REFUSED", "TOOL_REDIRECT_REFUSED"
+EGRESS_REFUSALS = frozenset({ADDRESS_REFUSED, REDIRECT_REFUSED})
+"""A tool server over HTTP that is where its definition does not let it be: not a fault that passes, but a refusal."""
+
+
 class ToolFailed(Exception):  # noqa: N818 - says what happened
     """The tool server broke while a call was on its way.
 

@@ -27,9 +27,9 @@ class DescribeToolServer:
         server = self._bundles.get(bundle).tool_server(name)
         if server is None:
             raise AmasError(ErrorKind.NOT_FOUND, "TOOL_SERVER_UNKNOWN", f"the bundle has no tool server {name}")
-        live = await self._tools.list_tools(_NO_TENANT, server)
         policies = server.spec.tools
         try:
+            live = await self._tools.list_tools(_NO_TENANT, server)
             pin = live_pin(live)
         except Denied as denied:
             reason = denied.reasons[0]

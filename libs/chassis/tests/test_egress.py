@@ -1,18 +1,13 @@
-"""Where a webhook may not go, whatever its name says."""
+"""Where no connection may go, whatever its name says."""
 
 from __future__ import annotations
 
 import socket
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from amas_orchestrator.adapters.public_addresses import (
-    AddressRefusedError,
-    CheckedResolver,
-    check_address,
-    check_literal,
-)
+from amas_chassis.egress import METADATA, AddressRefusedError, CheckedResolver, check_address, check_literal
 
 INSIDE = (
     "127.0.0.1",
@@ -34,6 +29,11 @@ INSIDE = (
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "2002:7f00:1::",
+    "::127.0.0.1",
+    "64:ff9b:1::7f00:1",
+    "fec0::1",
+    "168.63.129.16",
+    "192.0.0.192",
 )
 
 
@@ -68,14 +68,23 @@ async def test_what_is_inside_is_refused_as_a_name_and_as_an_address(address: st
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
 async def test_what_is_public_is_let_through(address: str) -> None:
-    """An ordinary receiver."""
-    assert (await CheckedResolver(Names(address), ()).resolve("hooks.example.com"))[0]["host"] == address
+    """An ordinary host."""
+    assert (await CheckedResolver(Names(address), ()).resolve("host.example.com"))[0]["host"] == address
 
 
-def test_the_operator_may_name_a_network() -> None:
+def test_a_network_may_be_named() -> None:
     """That network and no other."""
     named = [ip_network("10.1.0.0/16")]
     check_address(ip_address("10.1.2.3"), named)
     check_address(ip_address("::ffff:10.1.2.3"), named)
     with pytest.raises(AddressRefusedError):
         check_address(ip_address("10.2.0.1"), named)
+
+
+@pytest.mark.parametrize("address", sorted(METADATA, key=str))
+def test_a_network_opens_no_metadata_address_that_it_does_not_mean(address: IPv4Address | IPv6Address) -> None:
+    """A machine's own credentials are never a by-catch of a wide network."""
+    wide = ip_network(f"{address}/{address.max_prefixlen - 16}", strict=False)
+    with pytest.raises(AddressRefusedError):
+        check_address(address, [wide])
+    check_address(address, [wide, ip_network(str(address))])
