@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from .logs import LogDatabase
 
+ROOT = Path(__file__).resolve().parents[3]
 # Seconds: to become ready, and to end after SIGTERM.
 READY_TIMEOUT = 30.0
 END_TIMEOUT = 15.0
@@ -60,6 +61,8 @@ class AuditProcess:
     grpc_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
+    # Module and its arguments: a test of faults has one of its own around the service.
+    program: tuple[str, ...] = ("amas_audit",)
 
     def environment(self) -> dict[str, str]:
         """All that the process is told."""
@@ -83,7 +86,7 @@ class AuditProcess:
         """Start the process without waiting for it."""
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "amas_audit", env=self.environment(), stdout=log, stderr=log
+                sys.executable, "-m", *self.program, env=self.environment(), cwd=ROOT, stdout=log, stderr=log
             )
         return self.process
 
