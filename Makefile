@@ -46,7 +46,7 @@ demo-attack: setup ## Let a model obey hostile tickets, and show what stops each
 	@python -m amas_cli.demo.attack $(DEMO_ATTACK)
 
 .PHONY: test
-test: setup opa ## Run every test that needs no cluster
+test: setup opa interop ## Run every test that needs no cluster
 	@scripts/test.sh
 
 .PHONY: unit
@@ -68,6 +68,10 @@ bench-policy: setup opa ## Measure decisions beside OPA, detectors beside Presid
 .PHONY: opa
 opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"
+
+.PHONY: interop
+interop: ## Find the log's independent verifiers, or build them into the cache
+	@scripts/ensure_interop.sh "$(CACHE)" >/dev/null
 
 .PHONY: policies
 policies: opa ## Format, check and compile the policies

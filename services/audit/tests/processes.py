@@ -60,6 +60,7 @@ class AuditProcess:
     extra: dict[str, str] = field(default_factory=dict)
     grpc_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
+    tlog_port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
     # Module and its arguments: a test of faults has one of its own around the service.
     program: tuple[str, ...] = ("amas_audit",)
@@ -70,6 +71,7 @@ class AuditProcess:
         values = {
             "GRPC_LISTEN": f"127.0.0.1:{self.grpc_port}",
             "HTTP_LISTEN": f"127.0.0.1:{self.http_port}",
+            "TLOG_LISTEN": f"127.0.0.1:{self.tlog_port}",
             "TLS_CERT_FILE": str(files.cert),
             "TLS_KEY_FILE": str(files.key),
             "TLS_CA_FILE": str(files.ca),
@@ -81,6 +83,11 @@ class AuditProcess:
         }
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return kept | {f"AMAS_AUDIT_{name}": value for name, value in values.items()}
+
+    @property
+    def tlog_url(self) -> str:
+        """Where its log is served."""
+        return f"https://127.0.0.1:{self.tlog_port}"
 
     async def launch(self) -> asyncio.subprocess.Process:
         """Start the process without waiting for it."""

@@ -15,7 +15,7 @@ import grpc
 
 from .errors import AmasError, ErrorKind
 
-__all__ = ["peer_service", "service_of"]
+__all__ = ["peer_service", "service_named", "service_of"]
 
 # Where grpc puts the URI SANs of the peer's certificate; see grpc's `grpc_security_constants.h`.
 _URI_KEY = "peer_uri"
@@ -38,7 +38,12 @@ def service_of(auth_context: Mapping[str, Iterable[bytes]], *, trust_domain: str
     A certificate with no URI SAN, with several, of another form or of another trust domain is refused (SPIFFE X509-SVID
     section 2 allows exactly one). `trust_domain` None leaves the domain unchecked.
     """
-    uris = list(auth_context.get(_URI_KEY, ()))
+    return service_named(auth_context.get(_URI_KEY, ()), trust_domain=trust_domain)
+
+
+def service_named(names: Iterable[bytes], *, trust_domain: str | None) -> str:
+    """As `service_of`, out of the URI names of a certificate that TLS has verified."""
+    uris = list(names)
     if len(uris) != 1:
         raise _unauthenticated("the call carries no client certificate with exactly one SPIFFE id")
     domain, service = _parsed(uris[0])

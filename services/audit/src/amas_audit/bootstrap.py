@@ -6,11 +6,13 @@ import logging
 
 from amas.audit.v1 import audit_pb2_grpc
 from amas_chassis.clock import SystemClock
+from amas_chassis.https_context import optional_client_context
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
 from amas_audit.adapters.group_commit import GroupCommit
+from amas_audit.adapters.postgres_leaves import PostgresLeaves
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
@@ -19,12 +21,15 @@ from amas_audit.adapters.signing_key import read_signing_key
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
+from amas_audit.entrypoints.tlog_http import Access, TlogHttp
 from amas_audit.settings import AuditSettings
 from amas_audit.telemetry import AuditTelemetry
 from amas_audit.usecases.append_events import AppendEvents
 from amas_audit.usecases.export_run import ExportRun
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
+from amas_audit.usecases.get_entries import GetEntries
 from amas_audit.usecases.get_proof import GetProof
+from amas_audit.usecases.get_tile import GetTile
 from amas_audit.usecases.query_events import QueryEvents
 
 NAME = "audit"
@@ -85,9 +90,32 @@ def _spec(
         settings=settings,
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
+        servers=_servers(settings, pool, reader, telemetry),
         checks={"database": reader.check, "log": log_is_sound},
         on_stop=[group_commit.close, pool.close],
     )
+
+
+def _servers(settings: AuditSettings, pool: Pool, reader: PostgresReader, telemetry: AuditTelemetry) -> list[TlogHttp]:
+    """The log over HTTPS, where it is asked for."""
+    if not settings.tlog_listen:
+        return []
+    get_checkpoint = GetCheckpoint(reader)
+
+    async def checkpoint() -> str:
+        return (await get_checkpoint()).note
+
+    return [
+        TlogHttp(
+            settings.tlog_listen,
+            optional_client_context(settings.tls_files()),
+            Access(settings.trust_domain, settings.entry_readers()),
+            checkpoint=checkpoint,
+            tile=GetTile(reader),
+            entries=GetEntries(PostgresLeaves(pool)),
+            count=telemetry.served,
+        )
+    ]
 
 
 def _signer(settings: AuditSettings) -> NoteSigner:

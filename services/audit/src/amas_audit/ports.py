@@ -43,6 +43,14 @@ class LogReader(Protocol):
         ...
 
 
+class LeafReader(Protocol):
+    """A stretch of the log as it stands, whoever's it is."""
+
+    async def leaves(self, start: int, end: int) -> Sequence[bytes]:
+        """The leaves [start, end), fewer where the log ends before. AmasError LOG_UNAVAILABLE."""
+        ...
+
+
 class AppendTelemetry(Protocol):
     """What appending tells to whoever watches."""
 

@@ -25,8 +25,20 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     )
     database_connections: int = Field(default=8, ge=2, le=64, description="most connections to the database")
 
+    tlog_listen: str = Field(
+        default="", description="where checkpoint, tiles and entries are served over HTTPS: host:port; empty: nowhere"
+    )
+    tlog_readers: str = Field(
+        default="auditor",
+        description="services whose client certificate lets them read entries of all tenants, separated by commas",
+    )
+
     @field_validator("origin")
     @classmethod
     def _names_a_key(cls, origin: str) -> str:
         check_key_name(origin)
         return origin
+
+    def entry_readers(self) -> frozenset[str]:
+        """The names in `tlog_readers`."""
+        return frozenset(name.strip() for name in self.tlog_readers.split(",") if name.strip())

@@ -32,6 +32,18 @@ class AuditTelemetry:
             "amas_audit_lag_seconds", "How long the oldest append of the last group had waited", registry=registry
         )
 
+        self._served = Counter(
+            "amas_audit_tlog_served", "Parts of the log served over HTTP", ["part"], registry=registry
+        )
+        self._served_bytes = Counter(
+            "amas_audit_tlog_served_bytes", "Bytes of such parts, before compression", ["part"], registry=registry
+        )
+
+    def served(self, part: str, size: int) -> None:
+        """A `checkpoint`, `tile` or bundle of `entries` of `size` bytes was served."""
+        self._served.labels(part).inc()
+        self._served_bytes.labels(part).inc(size)
+
     def appended(self, source: str, new: int, duplicates: int, seconds: float) -> None:
         """A submission was acknowledged after `seconds`."""
         self._events.labels(source, "new").inc(new)

@@ -97,3 +97,29 @@ def tree_too_small() -> AmasError:
         "the tree of that size does not hold the entry",
         violations=[FieldViolation("tree_size", "must be greater than index")],
     )
+
+
+def resource_unknown() -> AmasError:
+    """No such tile or bundle, or not yet."""
+    return AmasError(ErrorKind.NOT_FOUND, "RESOURCE_UNKNOWN", "the log has no such tile or bundle, or not yet")
+
+
+def reader_unknown() -> AmasError:
+    """Entries are asked for by somebody who has not shown who they are."""
+    return AmasError(
+        ErrorKind.UNAUTHENTICATED,
+        "CLIENT_CERTIFICATE_REQUIRED",
+        "entries of the log are shown to auditors alone: come with a client certificate of the log's authority",
+    )
+
+
+def reader_refused(service: str) -> AmasError:
+    """Entries are asked for by somebody who may not see those of all tenants."""
+    return AmasError(
+        ErrorKind.PERMISSION_DENIED, "ENTRIES_REFUSED", f"{service!r} may not read the entries of all tenants"
+    )
+
+
+def entry_too_long() -> AmasError:
+    """An entry from before leaves had a bound; its hash can be had, in a tile."""
+    return AmasError(ErrorKind.INTERNAL, "ENTRY_TOO_LONG", "the bundle has an entry that is longer than 65535 bytes")
