@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from amas_governance.dlp import DETECTORS, scan
+from amas_governance.dlp.people import _DATE, _possible_phone
 from amas_governance.dlp.scanning import DEEP
 from amas_governance.dlp.vendor_tokens import VENDOR_TOKENS
+from hypothesis import given
+from hypothesis import strategies as st
 
 # Numbers that the authorities publish as examples, or made up with a right check digit.
 STRUCTURED = {
@@ -144,3 +148,11 @@ def test_names_of_detectors_are_unique() -> None:
     """A name is what rules and counts go by."""
     every = [detector.name for detector in DEEP]
     assert len(set(every)) == len(every) > len(DETECTORS)
+
+
+@given(st.from_regex(r"[(]?[2-9][0-9]{2}[)]?[ ./-]{0,2}[0-9]{3}[ ./-]{0,2}[0-9]{4}", fullmatch=True))
+def test_ten_digits_are_a_number_for_the_library_too(text: str) -> None:
+    """The short way to an answer, which most numbers take, is the library's answer."""
+    expected = not _DATE.match(text)
+    assert phonenumbers.is_possible_number(phonenumbers.parse(text, "US"))
+    assert _possible_phone(text) is expected

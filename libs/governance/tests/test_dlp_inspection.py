@@ -11,6 +11,7 @@ import pytest
 from amas_governance.dlp import ScanRefused, Sighting, inspect_text, inspect_value, replace_sightings
 from amas_governance.dlp.decoding import readings
 from amas_governance.dlp.inspection import MAX_TEXTS
+from amas_governance.dlp.scanning import scan, scan_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,6 +157,27 @@ def test_each_character_of_a_reading_has_its_place(text: str) -> None:
     for reading in readings(text):
         assert len(reading.text) == len(reading.places)
         assert all(0 <= start < end <= len(text) for start, end in reading.places)
+
+
+ENCODED_NOISE = st.text(alphabet="aB1+/_-=\r\n 0xfF:,%é", max_size=60)
+
+
+@settings(deadline=None)
+@given(st.lists(ENCODED_NOISE, min_size=1, max_size=4))
+def test_what_is_not_hinted_at_has_no_such_reading(texts: list[str]) -> None:
+    """The pass that looks for encoded runs must not miss one that would be decoded."""
+    _, hints = scan_all(texts)
+    for text in texts:
+        assert list(readings(text, hints)) == list(readings(text))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(ENCODED_NOISE | SECRETS | st.sampled_from(["a@example.com", "4111 1111 1111", "1111", "日本"]), max_size=6)
+)
+def test_many_texts_hold_what_each_holds(texts: list[str]) -> None:
+    """Texts that are looked through together have the findings that each has alone, at the same places."""
+    assert scan_all(texts)[0] == [scan(text, deep=True) for text in texts]
 
 
 @pytest.mark.parametrize(

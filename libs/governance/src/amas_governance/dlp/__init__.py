@@ -5,9 +5,10 @@ Patterns run on hyperscan (linear time); what has a checksum is verified, so tha
 
 from .detector import Detector
 from .detectors import DETECTORS
+from .engine import ScanRefused
 from .inspection import Sighting, inspect_text, inspect_value
 from .replacing import replace_sightings
-from .scanning import Finding, ScanRefused, redact, scan, whole_engine
+from .scanning import Finding, redact, scan, whole_engine
 from .secrets import secrets_in, without_secrets
 from .streaming import StreamRedactor, prepare
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from .engine import Engine
 from .national_ids import NATIONAL_IDS
-from .scanning import Engine, detectors_of
+from .scanning import detectors_of
 from .shapes import begun, letters
 from .vendor_tokens import VENDOR_TOKENS
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 Span = tuple[int, int]
 
 _DIGIT_GROUP = re.compile(r"[0-9]+")
+_DIGIT_REGION = re.compile(r"[0-9](?:[ -]?[0-9])*+")
+_WORD = re.compile(r"[A-Za-z0-9_]")
 _CARD_DIGITS = range(13, 20)
 """Lengths of a primary account number (ISO/IEC 7812-1)."""
 _CARD_GROUPS = 8
@@ -27,6 +29,8 @@ _CARD_NUMBER = re.compile(
 )
 """First digits and lengths of the issuers in use; a random number has to meet them besides the check digit."""
 
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+"""Each digit twice, the digits of that added."""
 # Length of an IBAN by country: SWIFT IBAN registry, release 99.
 _IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29,
@@ -42,13 +46,7 @@ _IBAN_LENGTHS = {
 
 def luhn(digits: str) -> bool:
     """Whether the check digit fits (ISO/IEC 7812-1 annex B)."""
-    total = 0
-    for index, character in enumerate(reversed(digits)):
-        value = int(character)
-        if index % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
+    return (sum(map(int, digits[::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
 def iban_mod97(iban: str) -> bool:
@@ -59,9 +57,19 @@ def iban_mod97(iban: str) -> bool:
     return int("".join(str(int(character, 36)) for character in rearranged)) % 97 == 1
 
 
-def cards(text: str, start: int, end: int) -> Iterator[Span]:
-    """Card numbers in a region of digits, spaces and dashes; whole groups only, so that part of a hash is none."""
-    groups = [(match.start(), match.end()) for match in _DIGIT_GROUP.finditer(text, start, end)]
+def cards(text: str, start: int, _end: int) -> Iterator[Span]:
+    """Card numbers in the region of digits, spaces and dashes that begins at `start`, whose first 13 digits matched.
+
+    Whole groups only, so that part of a hash is none. Matches at the further groups of a region yield nothing.
+    """
+    if _inside(text, start):
+        return
+    region = _DIGIT_REGION.match(text, start)
+    groups = (
+        [(match.start(), match.end()) for match in _DIGIT_GROUP.finditer(text, start, region.end())] if region else []
+    )
+    if groups and _WORD.match(text, groups[-1][1]):
+        groups.pop()
     taken_until = -1
     for first, (begin, _) in enumerate(groups):
         # A plus begins a telephone number.
@@ -77,6 +85,15 @@ def cards(text: str, start: int, end: int) -> Iterator[Span]:
         if longest:
             taken_until = longest[1]
             yield longest
+
+
+def _inside(text: str, start: int) -> bool:
+    """Whether the group of digits at `start` goes on a region that a match at an earlier group has."""
+    at = start - (text[start - 1 : start] in (" ", "-"))
+    before = at
+    while before and text[before - 1] in "0123456789":
+        before -= 1
+    return before < at < start and not (before and _WORD.match(text, before - 1))
 
 
 def ibans(text: str, start: int, end: int) -> Iterator[Span]:

@@ -6,27 +6,34 @@ in the text itself. One layer is undone, not several: who encodes twice is stopp
 
 from __future__ import annotations
 
-import base64
 import binascii
 import functools
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import re2  # type: ignore[import-untyped]  # ships no types
 from confusable_homoglyphs import confusables
 
 Encoding = Literal["plain", "base64", "hex", "percent", "entities", "escapes", "folded", "split"]
 
 MIN_ENCODED = 12
 """Characters of base64 or hexadecimal that are tried; what they hold is shorter than any secret."""
-# RE2 reads a text once, whatever is in it; the standard library goes back at every letter.
-_BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*={0,2}")
-_HEX = re2.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){6,}")
+# What was taken is never given back, and no run is tried from its middle: each text is read once, whatever is in it.
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}+(?:\r?\n[A-Za-z0-9+/_-]{4,}+)*+={0,2}")
+_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){6,}+")
+ENCODED: dict[Encoding, bytes] = {
+    "base64": rb"[A-Za-z0-9+/_-]{12}",
+    "hex": rb"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){6}",
+}
+"""In hyperscan's language, over bytes: what is in every text that holds a run of that encoding."""
 _HEX_NOISE = re.compile(r"0x|\\x|[ :,]")
+_CONTROLS = bytes(byte for byte in range(32) if byte not in b"\t\r\n")
+_STRANGE = re.compile(f"[{re.escape(_CONTROLS.decode())}\ufffd]")
+"""What decoding by chance leaves: control characters that no text has, and broken UTF-8."""
+_BEYOND_ASCII = re.compile("[^\\x00-\\x7f]")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}")
@@ -46,19 +53,19 @@ class Reading:
         return covered[0][0], max(stop for _, stop in covered)
 
 
-def readings(text: str) -> Iterator[Reading]:
-    """Every other reading of the text that differs from it."""
-    for match in _BASE64.finditer(text):
-        yield from _whole("base64", match, _from_base64(match[0]))
-    for match in _HEX.finditer(text):
-        yield from _whole("hex", match, _from_hex(match[0]))
+def readings(text: str, hints: Collection[Encoding] = tuple(ENCODED)) -> Iterator[Reading]:
+    """Every other reading of the text that differs from it. `hints` has those of ENCODED that match the text."""
+    if "base64" in hints:
+        for match in _BASE64.finditer(text):
+            yield from _whole("base64", match, _from_base64(match[0]))
+    if "hex" in hints:
+        for match in _HEX.finditer(text):
+            yield from _whole("hex", match, _from_hex(match[0]))
     for encoding, mark, pattern, decode in _IN_PLACE:
         if mark in text and pattern.search(text):
             yield _in_place(encoding, text, pattern, decode)
-    if not text.isascii():
-        folded = _folded(text)
-        if folded.text != text:
-            yield folded
+    if not text.isascii() and any(_plain(character) != character for character in set(_BEYOND_ASCII.findall(text))):
+        yield _folded(text)
 
 
 def _whole(encoding: Encoding, match: re.Match[str], decoded: str | None) -> Iterator[Reading]:
@@ -69,13 +76,13 @@ def _whole(encoding: Encoding, match: re.Match[str], decoded: str | None) -> Ite
 
 def _from_base64(run: str) -> str | None:
     """The text in a run of base64 (RFC 4648, both alphabets); None if it is none."""
-    compact = re.sub(r"[\r\n=]", "", run).translate(_URL_SAFE)
+    compact = run.translate(_COMPACT)
     for skip in range(4):
         # A run that touches letters before it begins up to three characters late.
         part = compact[skip:]
         part = part[: len(part) - (len(part) % 4 == 1)]
         try:
-            decoded = _readable(base64.b64decode(part + "=" * (-len(part) % 4), validate=True))
+            decoded = _readable(binascii.a2b_base64(part + "=" * (-len(part) % 4), strict_mode=True))
         except binascii.Error:
             continue
         if decoded:
@@ -92,11 +99,11 @@ def _from_hex(run: str) -> str | None:
 
 def _readable(data: bytes) -> str | None:
     """The text, if it is mostly one: chance gives control characters and broken UTF-8."""
+    # No text is longer than its bytes, so that these alone may be too many.
+    if (len(data) - len(data.translate(None, _CONTROLS))) * 10 > len(data):
+        return None
     text = data.decode("utf-8", "replace")
-    strange = sum(
-        1 for character in text if character == "\ufffd" or (ord(character) < 32 and character not in "\t\r\n")
-    )
-    return text if len(text) >= MIN_ENCODED // 2 and strange * 10 <= len(text) else None
+    return text if len(text) >= MIN_ENCODED // 2 and len(_STRANGE.findall(text)) * 10 <= len(text) else None
 
 
 def _in_place(encoding: Encoding, text: str, pattern: re.Pattern[str], decode: Callable[[str], str]) -> Reading:
@@ -155,7 +162,8 @@ def _plain(character: str) -> str:
     return "I" if found == "l" and character.isupper() else found
 
 
-_URL_SAFE = str.maketrans("-_", "+/")
+_COMPACT = str.maketrans("-_", "+/", "\r\n=")
+"""The standard alphabet alone."""
 _IN_PLACE: tuple[tuple[Encoding, str, re.Pattern[str], Callable[[str], str]], ...] = (
     ("percent", "%", _PERCENT, _from_percent),
     ("entities", "&", _ENTITY, html.unescape),

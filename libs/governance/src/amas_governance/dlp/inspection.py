@@ -10,10 +10,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .decoding import Encoding, Reading, readings
-from .scanning import Finding, ScanRefused, may_hold, scan
+from .engine import ScanRefused
+from .scanning import Finding, may_hold, scan, scan_all
 
 MAX_TEXTS = 20_000
 """Texts of one value; more are an attack on the scanner and refused."""
@@ -46,15 +47,13 @@ class Sighting:
     in_key: bool = False
 
 
-@dataclass(frozen=True)
-class _Text:
-    """One text of a value with its other readings; `named` has the name that it stands under before it."""
+class _Text(NamedTuple):
+    """One text of a value; `named` has the name that it stands under before it."""
 
     path: Path
     text: str
     in_key: bool
     named: str
-    others: tuple[Reading, ...]
 
 
 def inspect_text(text: str) -> list[Sighting]:
@@ -67,25 +66,29 @@ def inspect_value(value: Any) -> list[Sighting]:
     texts = list(itertools.islice(_texts(value, ()), MAX_TEXTS + 1))
     if len(texts) > MAX_TEXTS:
         raise ScanRefused(f"more than {MAX_TEXTS} texts")
-    found: list[Sighting] = []
-    # One pass tells of most values that there is nothing in them.
-    if may_hold([read for text in texts for read in (text.named, *(o.text for o in text.others))], deep=True):
-        found = [sighting for text in texts for sighting in _of_text(text)]
-    values = [(text.path, text.text) for text in texts if not text.in_key and text.text]
-    seen = {(sighting.path, sighting.detector) for sighting in found}
-    found += [sighting for sighting in _split(values) if (sighting.path, sighting.detector) not in seen]
+    plain, hints = scan_all([text.named for text in texts])
+    others = [list(readings(text.text, hints)) for text in texts]
+    read = [reading.text for found in others for reading in found]
+    if not (read and may_hold(read, deep=True)):
+        # One pass tells of most values that there is nothing in them.
+        others = [[] for _ in texts]
+    found = [sighting for one in zip(texts, plain, others, strict=True) for sighting in _of_text(*one)]
+    if len(texts) > 1:
+        values = [(text.path, text.text) for text in texts if not text.in_key and text.text]
+        seen = {(sighting.path, sighting.detector) for sighting in found}
+        found += [sighting for sighting in _split(values) if (sighting.path, sighting.detector) not in seen]
     return found
 
 
-def _of_text(text: _Text) -> Iterator[Sighting]:
+def _of_text(text: _Text, plain: list[Finding], others: list[Reading]) -> Iterator[Sighting]:
     lead = len(text.named) - len(text.text)
     covered: list[tuple[int, int]] = []
-    for finding in scan(text.named, deep=True):
+    for finding in plain:
         start, end = max(finding.start - lead, 0), finding.end - lead
         if end > start:
             covered.append((start, end))
             yield Sighting(text.path, start, end, finding.detector, finding.category, "plain", text.in_key)
-    for reading in text.others:
+    for reading in others:
         for finding in scan(reading.text, deep=True):
             start, end = reading.span(finding.start, finding.end)
             if not any(begin <= start and end <= stop for begin, stop in covered):
@@ -157,4 +160,4 @@ def _texts(value: Any, path: Path) -> Iterator[_Text]:
 
 
 def _text(path: Path, text: str, *, in_key: bool) -> _Text:
-    return _Text(path, text, in_key, _named(text, path, in_key=in_key), tuple(readings(text)))
+    return _Text(path, text, in_key, _named(text, path, in_key=in_key))

@@ -42,6 +42,7 @@ _STATE = (
     "(?:A[AEKLPRSZ]|C[AOT]|D[CE]|F[LM]|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEHINOPST]|N[CDEHJMVY]|O[HKR]|P[ARW]|RI|S[CD]|"
     "T[NX]|UT|V[AIT]|W[AIVY])"
 )
+_DIGITS = re.compile("[0-9]+")
 _DATE = re.compile(r"[0-9]{4}[-./][0-9]{1,2}[-./][0-9]{1,2}|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2,4}(?:[^0-9]|$)")
 # What is greeted and is nobody's name.
 _NOBODY = frozenset(
@@ -55,9 +56,12 @@ def _somebody(text: str) -> bool:
 
 def _possible_phone(text: str) -> bool:
     """Whether some country has numbers of this form (libphonenumber)."""
-    digits = sum(character.isdigit() for character in text)
-    if not 8 <= digits <= 20 or _DATE.match(text):
+    digits = "".join(_DIGITS.findall(text))
+    if not 8 <= len(digits) <= 20 or _DATE.match(text):
         return False
+    if len(digits) == 10 and digits[0] > "1" and "x" not in text:
+        # Of every ten digits without a prefix the library says so too, and takes a tenth of a millisecond.
+        return True
     for region in _REGIONS:
         try:
             if phonenumbers.is_possible_number(phonenumbers.parse(text, region)):

@@ -6,33 +6,27 @@ nothing sensitive sticks out at an edge.
 
 from __future__ import annotations
 
+import bisect
 import functools
-import threading
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import hyperscan
-
 from .contextual import CONTEXTUAL
+from .decoding import ENCODED, Encoding
 from .detector import Detector
 from .detectors import DETECTORS
+from .engine import Engine, RawMatch, ScanRefused
 from .people import PEOPLE
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
-MAX_RAW_MATCHES = 2_000_000
-"""Ends of matches that hyperscan may report for one text; more is an attack and refused."""
-
-RawMatch = tuple[int, int, int]
-"""Number of the pattern, start and end in bytes, before any check."""
-_OnMatch = Callable[[int, int, int, int, object], bool | None]
+_CONTINUING = bytes(range(0x80, 0xC0))
+"""Bytes that continue a character (RFC 3629)."""
 _CATEGORY_RANK = {"secret": 0, "pci": 1, "phi": 2, "pii": 3}
 DEEP = (*DETECTORS, *CONTEXTUAL, *PEOPLE)
 """What whole texts are looked through for where more than the form of a word may count."""
+_HINTED = tuple(ENCODED)
 _NAME_RANK = {detector.name: number for number, detector in enumerate(DEEP)}
-
-
-class ScanRefused(ValueError):  # noqa: N818 - says what happened
-    """The text is too long or too dense to scan; callers must treat it as sensitive (fail closed)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -51,15 +45,50 @@ def scan(text: str, categories: frozenset[str] | None = None, *, deep: bool = Fa
     `deep` looks at the words beside a number too, and for names and addresses (best effort); streams cannot.
     Raises ScanRefused for what cannot be scanned in bounds.
     """
+    data = encoded(text)
+    matches, detectors = _matches(data, categories, deep=deep)
+    return _placed(text, data, matches, detectors)
+
+
+def scan_all(texts: Sequence[str]) -> tuple[list[list[Finding]], frozenset[Encoding]]:
+    """`scan(text, deep=True)` of each text, and how some of them may be encoded: one pass over all that hold nothing.
+
+    Raises ScanRefused if what is left of the texts, taken together, cannot be scanned in bounds.
+    """
+    data = encoded("\n".join(texts))
+    matches, hints = whole_engine().look(data)
+    found: list[list[Finding]] = [[] for _ in texts]
+    if len(texts) == 1:
+        found = [_placed(texts[0], data, matches, DEEP)]
+    elif matches:
+        # Side by side they may match more than each by itself, never less.
+        for place in _touched(texts, matches):
+            found[place] = scan(texts[place], deep=True)
+    return found, frozenset(_HINTED[number] for number in hints)
+
+
+def _touched(texts: Sequence[str], matches: Iterable[RawMatch]) -> list[int]:
+    """Which of the texts, each on lines of its own, have a part in a match."""
+    ends = list(itertools.accumulate(len(encoded(text)) + 1 for text in texts))
+    touched: set[int] = set()
+    for _, start, end in matches:
+        touched.update(range(bisect.bisect_right(ends, start), bisect.bisect_right(ends, end - 1) + 1))
+    return sorted(touched)
+
+
+def _placed(text: str, data: bytes, matches: list[RawMatch], detectors: Sequence[Detector]) -> list[Finding]:
+    if matches and not data.isascii():
+        place = _character_positions(data, matches)
+        matches = [(index, place[start], place[end]) for index, start, end in matches]
+    return findings_of(text, matches, detectors) if matches else []
+
+
+def encoded(text: str) -> bytes:
+    """The text as it is scanned; raises ScanRefused for one that is too long."""
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > MAX_TEXT_BYTES:
         raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
-    matches, detectors = _matches(data, categories, deep=deep)
-    if not matches:
-        return []
-    place = _character_positions(data, matches)
-    placed = [(index, place[start], place[end]) for index, start, end in matches]
-    return findings_of(text, placed, detectors)
+    return data
 
 
 def _matches(
@@ -86,9 +115,7 @@ def may_hold(texts: Iterable[str], categories: frozenset[str] | None = None, *, 
 
     Raises ScanRefused as `scan` does.
     """
-    data = "\n".join(texts).encode("utf-8", "surrogatepass")
-    if len(data) > MAX_TEXT_BYTES:
-        raise ScanRefused(f"longer than {MAX_TEXT_BYTES} bytes")
+    data = encoded("\n".join(texts))
     return bool(_matches(data, categories, deep=deep)[0])
 
 
@@ -123,71 +150,31 @@ def redact(text: str, findings: Iterable[Finding]) -> str:
 def _character_positions(data: bytes, matches: list[RawMatch]) -> dict[int, int]:
     """Character position of each byte position that a match begins or ends at, in one pass."""
     wanted = sorted({position for _, start, end in matches for position in (start, end)})
-    if data.isascii():
-        return {position: position for position in wanted}
     result: dict[int, int] = {}
     characters = at = 0
     for position in wanted:
-        # Bytes of the form 10xxxxxx continue a character (RFC 3629).
-        characters += sum(byte & 0xC0 != 0x80 for byte in data[at:position])
+        characters += len(data[at:position].translate(None, _CONTINUING))
         result[position] = characters
         at = position
     return result
 
 
-def _merged(findings: list[Finding]) -> list[Finding]:
-    def precedence(finding: Finding) -> tuple[int, int]:
-        return (_CATEGORY_RANK.get(finding.category, 9), _NAME_RANK.get(finding.detector, len(_NAME_RANK)))
+def _precedence(finding: Finding) -> tuple[int, int]:
+    return (_CATEGORY_RANK.get(finding.category, 9), _NAME_RANK.get(finding.detector, len(_NAME_RANK)))
 
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    if len(findings) < 2:
+        return findings
     merged: list[Finding] = []
-    for finding in sorted(findings, key=lambda found: (found.start, -found.end, *precedence(found))):
+    for finding in sorted(findings, key=lambda found: (found.start, -found.end, *_precedence(found))):
         if merged and finding.start < merged[-1].end:
             last = merged[-1]
-            named = min(last, finding, key=precedence)
+            named = min(last, finding, key=_precedence)
             merged[-1] = Finding(last.start, max(last.end, finding.end), named.detector, named.category)
         else:
             merged.append(finding)
     return merged
-
-
-class Engine:
-    """Compiled patterns; hyperscan's scratch space serves one scan at a time, so scans take turns."""
-
-    def __init__(self, patterns: Sequence[bytes]) -> None:
-        """Compiles the patterns; a match names them by their number."""
-        self._lock = threading.Lock()
-        self._database = hyperscan.Database()
-        # Bytes, not UTF-8 mode: patterns are ASCII, and invalid UTF-8 is undefined behaviour in that mode.
-        self._database.compile(
-            expressions=list(patterns),
-            ids=list(range(len(patterns))),
-            elements=len(patterns),
-            flags=hyperscan.HS_FLAG_SOM_LEFTMOST,
-        )
-
-    def longest(self, data: bytes) -> list[RawMatch]:
-        """For each pattern and start the longest match, in a fixed order. Raises ScanRefused for too many."""
-        longest: dict[tuple[int, int], int] = {}
-        count = 0
-
-        def on_match(index: int, start: int, end: int, _flags: int, _context: object) -> bool:
-            nonlocal count
-            count += 1
-            key = (index, start)
-            longest[key] = max(end, longest.get(key, 0))
-            return count > MAX_RAW_MATCHES
-
-        try:
-            self._scan(data, on_match)
-        except hyperscan.ScanTerminated as error:
-            raise ScanRefused("too many matches") from error
-        if count > MAX_RAW_MATCHES:
-            raise ScanRefused("too many matches")
-        return sorted((index, start, end) for (index, start), end in longest.items())
-
-    def _scan(self, data: bytes, on_match: _OnMatch) -> None:
-        with self._lock:
-            self._database.scan(data, match_event_handler=on_match)
 
 
 @functools.cache
@@ -198,5 +185,5 @@ def engine_of(categories: frozenset[str]) -> Engine:
 
 @functools.cache
 def whole_engine() -> Engine:
-    """The patterns of DEEP. Compiling them takes a second or two: a service does it before it serves."""
-    return Engine([detector.pattern for detector in DEEP])
+    """The patterns of DEEP, with the hints of what may be encoded. A service makes it before it serves."""
+    return Engine([detector.pattern for detector in DEEP], hints=tuple(ENCODED.values()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .engine import ScanRefused
 from .inspection import Sighting, inspect_value
 from .replacing import replace_sightings
-from .scanning import ScanRefused
 
 SECRET = "secret"  # noqa: S105 - a category of data, no password
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from .beginnings import BEGINNINGS, beginnings_of
 from .detectors import KEY_END, PRIVATE_KEY
-from .scanning import MAX_TEXT_BYTES, Finding, ScanRefused, detectors_of, engine_of, findings_of
+from .engine import ScanRefused
+from .scanning import MAX_TEXT_BYTES, Finding, detectors_of, engine_of, findings_of
 
 MAX_HELD = 4096
 """Bytes of a text that may wait for what follows; tokens, numbers and addresses are far shorter."""
