@@ -104,11 +104,18 @@ class FakeUsage:
 
 
 class FakeAudit:
-    """A log with one entry, which remembers who read it."""
+    """A log with one entry, which remembers who read it, and a policy that may refuse."""
 
     def __init__(self) -> None:
         self.reads: list[tuple[str, str, dict[str, str]]] = []
         self.down = False
+        self.asked: list[tuple[str, str]] = []
+        self.refusal: AmasError | None = None
+
+    async def authorize_read(self, who: Principal, run_id: str) -> None:
+        self.asked.append((who.subject, run_id))
+        if self.refusal is not None:
+            raise self.refusal
 
     async def read_happened(self, who: Principal, what: str, filters: dict[str, str]) -> None:
         if self.down:

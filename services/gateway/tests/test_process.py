@@ -132,6 +132,7 @@ async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) 
 
         assert (await client.get("/v1/audit/runs/run-1/export")).content == b"onetwo"
         assert len((await client.get("/v1/audit/events")).json()["entries"]) == 2
+        assert [run for _, run in behind.orchestrator.audit_reads] == ["run-1", ""]
         assert [event.type for event in behind.audit.events] == ["dev.amas.audit.read"] * 2
         assert json.loads(behind.audit.events[0].data_json) == {"filters": {"run_id": "run-1"}, "what": "export"}
 

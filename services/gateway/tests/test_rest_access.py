@@ -143,3 +143,22 @@ async def test_reading_the_audit_log_is_recorded_first(world: World, client: htt
     check_problem(
         await client.get("/v1/audit/runs/run-1/export", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(ErrorKind.PERMISSION_DENIED, 403), (ErrorKind.UNAVAILABLE, 503)], ids=["no", "silence"]
+)
+async def test_policy_is_asked_before_the_audit_log_is_read(
+    world: World, client: httpx.AsyncClient, kind: ErrorKind, status: int
+) -> None:
+    """The tenant's policy decides, of one run or of all; its no and its silence leave nothing read, nor noted."""
+    paths = {"/v1/audit/events?runId=run-1": "run-1", "/v1/audit/events": "", "/v1/audit/runs/run-1/export": "run-1"}
+    world.audit.refusal = AmasError(kind, "ADMIN_ROLE_MISSING", "policy says no")
+    for path in paths:
+        check_problem(await client.get(path, headers=bearer("auditor")), status, "ADMIN_ROLE_MISSING")
+    assert world.audit.asked == [("auditor", run) for run in paths.values()]
+    assert world.audit.reads == []
+    # Who may not even ask does not reach policy, and the head of the log tells nothing that policy would guard.
+    check_problem(await client.get("/v1/audit/events", headers=bearer("developer")), 403, "ROLE_MISSING")
+    assert (await client.get("/v1/audit/checkpoint", headers=bearer("auditor"))).status_code == 200
+    assert len(world.audit.asked) == len(paths)

@@ -33,6 +33,7 @@ class Orchestrator(orchestrator_pb2_grpc.OrchestratorServiceServicer):
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
+        self.audit_reads: list[tuple[str, str]] = []
         # Seconds that a start takes, so that requests are under way when the gateway is told to stop.
         self.slowness = 0.0
         # Set once BUSY starts were seen.
@@ -74,6 +75,10 @@ class Orchestrator(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         answer = orchestrator_pb2.GetBundleResponse(content=b"bundle of " + request.tenant.encode())
         answer.bundle.digest = DIGEST
         return answer
+
+    async def AuthorizeAuditRead(self, request: Any, context: Any) -> Any:
+        self.audit_reads.append((request.principal.subject, request.run_id))
+        return orchestrator_pb2.AuthorizeAuditReadResponse()
 
     async def GetRevokedPrincipals(self, request: Any, context: Any) -> Any:
         return orchestrator_pb2.GetRevokedPrincipalsResponse(version=1)

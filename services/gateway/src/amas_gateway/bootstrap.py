@@ -26,6 +26,7 @@ from amas_gateway.adapters.issuer_documents import IssuerDocuments
 from amas_gateway.adapters.oidc_keys import OidcKeys
 from amas_gateway.adapters.orchestrator_client import (
     OrchestratorApprovals,
+    OrchestratorAuditAuthority,
     OrchestratorResources,
     OrchestratorRuns,
 )
@@ -75,6 +76,7 @@ class _Adapters:
     limits: RedisLimits
     denials: DenialLog
     audit: AuditLog
+    audit_authority: OrchestratorAuditAuthority
     runs: OrchestratorRuns
     approvals: OrchestratorApprovals
     resources: OrchestratorResources
@@ -132,6 +134,7 @@ def _adapters(
         limits=RedisLimits(redis, clock, instruments, settings.limits_without_redis),
         denials=DenialLog(audit, instruments),
         audit=audit,
+        audit_authority=OrchestratorAuditAuthority(orchestrator),
         runs=OrchestratorRuns(orchestrator),
         approvals=OrchestratorApprovals(orchestrator),
         resources=OrchestratorResources(orchestrator),
@@ -167,7 +170,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         list_models=ListModels(under_bundle),
         query_usage=QueryUsage(adapters.usage),
         list_budgets=ListBudgets(under_bundle, adapters.usage),
-        read_audit=ReadAudit(adapters.audit, adapters.audit),
+        read_audit=ReadAudit(adapters.audit, adapters.audit, adapters.audit_authority),
         revoke=Revoke(adapters.revocations),
         restore=Restore(adapters.revocations),
         list_revocations=ListRevocations(adapters.revocations),

@@ -47,6 +47,14 @@ class AuditWriter(Protocol):
         ...
 
 
+class AuditAuthority(Protocol):
+    """The tenant's policy about who may read its audit log."""
+
+    async def authorize_read(self, principal: Principal, run_id: str) -> None:
+        """Raises PERMISSION_DENIED with policy's reason, also if it cannot be asked (UNAVAILABLE). Empty: all runs."""
+        ...
+
+
 class AuditReader(Protocol):
     """Reads the audit log of the principal's tenant."""
 

@@ -80,6 +80,18 @@ class OrchestratorRuns:
                 yield event
 
 
+class OrchestratorAuditAuthority:
+    """Port `AuditAuthority`."""
+
+    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
+        self._client = client
+
+    async def authorize_read(self, principal: Principal, run_id: str) -> None:
+        request = pb.AuthorizeAuditReadRequest(principal=to_wire(principal), run_id=run_id)
+        with errors_of(SERVICE):
+            await self._client.stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS)
+
+
 class OrchestratorApprovals:
     """Port `Approvals`."""
 

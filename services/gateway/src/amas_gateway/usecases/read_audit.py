@@ -1,4 +1,4 @@
-"""Reads the audit log, and writes down first who reads what: without that record nothing is read."""
+"""Reads the audit log, once policy has allowed it and it is written down who reads what: else nothing is read."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 
 from amas_gateway.domain.model import AuditQuery, Checkpoint, Page, Principal
-from amas_gateway.ports import AuditReader, AuditWriter
+from amas_gateway.ports import AuditAuthority, AuditReader, AuditWriter
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAudit:
     reader: AuditReader
     writer: AuditWriter
+    authority: AuditAuthority
 
     async def query(self, principal: Principal, query: AuditQuery) -> Page[object]:
         """Events of the principal's tenant, a page at a time."""
+        await self.authority.authorize_read(principal, query.run_id)
         filters = {name: value for name, value in asdict(query).items() if name != "page" and value}
         await self.writer.read_happened(principal, "query", filters)
         return await self.reader.query(principal.tenant, query)
@@ -27,6 +29,7 @@ class ReadAudit:
 
     async def export(self, principal: Principal, run_id: str) -> AsyncGenerator[bytes]:
         """The export of one run, in chunks."""
+        await self.authority.authorize_read(principal, run_id)
         await self.writer.read_happened(principal, "export", {"run_id": run_id})
         async with aclosing(self.reader.export(principal.tenant, run_id)) as chunks:
             async for chunk in chunks:

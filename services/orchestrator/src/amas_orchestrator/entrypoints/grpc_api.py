@@ -15,6 +15,7 @@ from amas_governance.loader import SourceFile
 
 from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.usecases.apply_resources import ApplyResources, Change
+from amas_orchestrator.usecases.authorize_audit_read import AuthorizeAuditRead
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
@@ -60,6 +61,7 @@ class UseCases:
     revoke: Revoke
     restore: Restore
     read_revocations: ReadRevocations
+    authorize_audit_read: AuthorizeAuditRead
 
 
 class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
@@ -216,6 +218,13 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
             principal_of(request.principal), request.page_size, request.page_token, lifted_too=request.all
         )
         return pb.ListRevocationsResponse(revocations=[revocation_message(one) for one in found], next_page_token=token)
+
+    async def AuthorizeAuditRead(  # noqa: N802 - named by the contract
+        self, request: pb.AuthorizeAuditReadRequest, context: Any
+    ) -> pb.AuthorizeAuditReadResponse:
+        """Asks whether the audit log may be read."""
+        await self._use.authorize_audit_read(principal_of(request.principal), request.run_id)
+        return pb.AuthorizeAuditReadResponse()
 
     async def GetRevokedPrincipals(  # noqa: N802 - named by the contract
         self, request: pb.GetRevokedPrincipalsRequest, context: Any

@@ -940,3 +940,42 @@ class GetRevokedPrincipalsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRevokedPrincipalsResponse: _TypeAlias = GetRevokedPrincipalsResponse  # noqa: Y015
+
+@_typing.final
+class AuthorizeAuditReadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run whose events would be read; empty: events of the whole tenant."""
+    @_builtins.property
+    def principal(self) -> _identity_pb2.Principal: ...
+    def __init__(
+        self,
+        *,
+        principal: _identity_pb2.Principal | None = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizeAuditReadRequest: _TypeAlias = AuthorizeAuditReadRequest  # noqa: Y015
+
+@_typing.final
+class AuthorizeAuditReadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizeAuditReadResponse: _TypeAlias = AuthorizeAuditReadResponse  # noqa: Y015

@@ -115,6 +115,11 @@ class OrchestratorServiceStub:
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.SerializeToString,
                 response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.FromString,
                 _registered_method=True)
+        self.AuthorizeAuditRead = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/AuthorizeAuditRead',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.FromString,
+                _registered_method=True)
         self.GetRevokedPrincipals = channel.unary_unary(
                 '/amas.orchestrator.v1.OrchestratorService/GetRevokedPrincipals',
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.SerializeToString,
@@ -228,6 +233,14 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AuthorizeAuditRead(self, request, context):
+        """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
+        policy's reason if not; the decision is on record either way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRevokedPrincipals(self, request, context):
         """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens.
         """
@@ -317,6 +330,11 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.ListRevocations,
                     request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.FromString,
                     response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.SerializeToString,
+            ),
+            'AuthorizeAuditRead': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizeAuditRead,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.SerializeToString,
             ),
             'GetRevokedPrincipals': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevokedPrincipals,
@@ -756,6 +774,33 @@ class OrchestratorService:
             '/amas.orchestrator.v1.OrchestratorService/ListRevocations',
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsRequest.SerializeToString,
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.ListRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizeAuditRead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/AuthorizeAuditRead',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class OrchestratorServiceStub:
     Restore: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.RestoreRequest, _orchestrator_pb2.RestoreResponse]
     """Restore lifts a revocation. What it ended stays ended. Again is the same."""
     ListRevocations: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.ListRevocationsRequest, _orchestrator_pb2.ListRevocationsResponse]
+    AuthorizeAuditRead: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeAuditReadRequest, _orchestrator_pb2.AuthorizeAuditReadResponse]
+    """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
+    policy's reason if not; the decision is on record either way.
+    """
     GetRevokedPrincipals: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -86,6 +90,10 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     Restore: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.RestoreRequest, _orchestrator_pb2.RestoreResponse]  # type: ignore[assignment]
     """Restore lifts a revocation. What it ended stays ended. Again is the same."""
     ListRevocations: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.ListRevocationsRequest, _orchestrator_pb2.ListRevocationsResponse]  # type: ignore[assignment]
+    AuthorizeAuditRead: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeAuditReadRequest, _orchestrator_pb2.AuthorizeAuditReadResponse]  # type: ignore[assignment]
+    """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
+    policy's reason if not; the decision is on record either way.
+    """
     GetRevokedPrincipals: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]  # type: ignore[assignment]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -209,6 +217,16 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_pb2.ListRevocationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_pb2.ListRevocationsResponse, _abc.Awaitable[_orchestrator_pb2.ListRevocationsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AuthorizeAuditRead(
+        self,
+        request: _orchestrator_pb2.AuthorizeAuditReadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.AuthorizeAuditReadResponse, _abc.Awaitable[_orchestrator_pb2.AuthorizeAuditReadResponse]]:
+        """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
+        policy's reason if not; the decision is on record either way.
+        """
 
     @_abc_1.abstractmethod
     def GetRevokedPrincipals(
