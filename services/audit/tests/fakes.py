@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from amas_audit.domain.checkpoint import Checkpoint
+from amas_audit.domain.facets import answers, describe
 from amas_audit.domain.leaf import decode
 from amas_audit.domain.merkle import leaf_hash
-from amas_audit.domain.model import Appended, Entry, Event, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.sequencing import NewEntry, Recorded, RunState, plan
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.domain.tiles import Edge, Tile, TileId
@@ -46,8 +47,14 @@ class MemoryLog:
         return outcome
 
     async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
-        found = [entry for entry in self._entries if _matches(entry.event, wanted)]
-        found = [entry for entry in found if start <= entry.index < (end if end is not None else len(self._entries))]
+        past = len(self._entries) if end is None else end
+        found = [
+            entry
+            for entry in self._entries[start:past]
+            if answers(wanted, describe(entry.event, entry.source), entry.event.id)
+        ]
+        if wanted.newest_first:
+            found.reverse()
         taken: list[NewEntry] = []
         weight = 0
         for entry in found[:limit]:
@@ -99,19 +106,3 @@ class RecordingTelemetry:
 
     def lag(self, seconds: float) -> None:
         pass
-
-
-def _matches(event: Event, wanted: EventFilter) -> bool:
-    return (
-        event.tenant == wanted.tenant
-        and all(
-            not asked or asked == getattr(event, name)
-            for name, asked in (
-                ("run_id", wanted.run_id),
-                ("trace_id", wanted.trace_id),
-                ("principal", wanted.principal),
-                ("type", wanted.type),
-            )
-        )
-        and (not wanted.ids or event.id in wanted.ids)
-    )

@@ -206,7 +206,7 @@ async def test_sigterm_answers_what_was_accepted(running: AuditProcess, callers:
     outcomes = await asyncio.gather(*appends, return_exceptions=True)
     answers = [outcome for outcome in outcomes if isinstance(outcome, audit_pb2.AppendResponse)]
     assert answers
-    written = {row["event_id"] for row in await pool.fetch("SELECT event_id FROM audit.entry")}
+    written = {row["event_id"] for row in await pool.fetch("SELECT event_id FROM audit.event_key")}
     assert {answer.events[0].id for answer in answers} == written
 
 

@@ -24,9 +24,10 @@ class LogReader(Protocol):
     """What is asked of the log. Every method raises AmasError LOG_UNAVAILABLE while the database is away."""
 
     async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
-        """Entries of one tenant with start <= index < end (None: no end), by rising index.
+        """Entries of one tenant with start <= index < end (None: no end), by rising index, or falling if asked for.
 
-        At most `limit`, and at most about `max_bytes` of leaves, but at least one if there is one.
+        At most `limit`, and at most about `max_bytes` of leaves, but at least one if there is one. AmasError
+        QUERY_TOO_WIDE if the search takes too long.
         """
         ...
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from amas_audit.adapters.migrate import migrate, newest_revision
 from amas_audit.adapters.postgres_pool import Pool, open_pool
-from amas_audit.adapters.postgres_start import REVISION, TABLES, wait_for_tables
+from amas_audit.adapters.postgres_start import REVISION, wait_for_tables
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import NoteSigner
 
@@ -27,7 +27,17 @@ DESIGNS = (
     "DROP TRIGGER append_only ON audit.{table}",
     "CREATE TABLE audit.{table}_copy (a int)",
 )
-COLUMNS = {"entry": "leaf", "tile": "hashes", "checkpoint": "note", "fence": "token"}
+COLUMNS = {
+    "entry": "leaf",
+    "entry_000000000000000": "leaf",
+    "event_key": "event_id",
+    "run_place": "run_id",
+    "facet": "bits",
+    "tile": "hashes",
+    "checkpoint": "note",
+    "fence": "token",
+}
+TABLES = tuple(COLUMNS)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -1,7 +1,8 @@
 """The two statements of a commit: what the log says about a group, and all that is written of the group.
 
 Two and not one a table, since an append waits for each round trip. Their texts never change, so that a connection
-prepares them once. They select and insert; they must never do anything else.
+prepares them once. They select and insert; they must never do anything else. Entries, which are in partitions, are
+read only for events that stand in the log already: a plan over partitions locks every one of them.
 """
 
 from __future__ import annotations
@@ -9,46 +10,59 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from asyncpg import BitString
+
 from amas_audit.adapters.postgres_pool import Connection
+from amas_audit.domain.facets import BLOCK, FacetRow
+from amas_audit.domain.leaf import decode
 from amas_audit.domain.model import Submission
 from amas_audit.domain.sequencing import EventKey, NewEntry, Plan, Recorded, RunKey, RunState
 from amas_audit.domain.tiles import Edge, Tile
 
 # One row for the newest head (the one that $1 signed, if several keys did), one for each event of the group that
-# stands in the log, one for each of its runs. An order is asked for where there is one row at most: only one index has
-# it, so that the plan is a look into that one even if it was made while the tables were empty and any would have done.
+# stands in the log, with its place, one for each of its runs. An order is asked for where there is one row at most:
+# only one index has it, so that the plan is a look into that one even if it was made while the tables were empty and
+# any would have done.
 _STATE = """
 (SELECT 'head' AS kind, '' AS tenant, '' AS id, size AS number, 0::bigint AS run, root AS content, key_id
  FROM audit.checkpoint ORDER BY size DESC, (key_id = $1) DESC LIMIT 1)
 UNION ALL
-SELECT 'event', e.tenant, e.event_id, e."index", e.run_sequence, e.leaf, NULL
+SELECT 'event', e.tenant, e.event_id, e."index", NULL, NULL, NULL
 FROM unnest($2::text[], $3::text[]) AS q (tenant, event_id)
 CROSS JOIN LATERAL (
-  SELECT * FROM audit.entry WHERE tenant = q.tenant AND event_id BETWEEN q.event_id AND q.event_id
+  SELECT * FROM audit.event_key WHERE tenant = q.tenant AND event_id BETWEEN q.event_id AND q.event_id
   ORDER BY event_id LIMIT 1
 ) AS e
 UNION ALL
 SELECT 'run', q.tenant, q.run_id,
-  (SELECT max(e.run_sequence) FROM audit.entry e WHERE e.tenant = q.tenant AND e.run_id = q.run_id),
+  (SELECT p.last_sequence FROM audit.run_place p WHERE p.tenant = q.tenant AND p.run_id = q.run_id
+   ORDER BY p.first_sequence DESC LIMIT 1),
   (SELECT max(f.token) FROM audit.fence f WHERE f.tenant = q.tenant AND f.run_id = q.run_id), NULL, NULL
 FROM unnest($4::text[], $5::text[]) AS q (tenant, run_id)
 """
+_LEAVES = 'SELECT "index", leaf FROM audit.entry WHERE "index" = ANY($1::bigint[])'
 _WRITE = """
 WITH entries AS (
-  INSERT INTO audit.entry
-    ("index", tenant, event_id, run_id, run_sequence, trace_id, principal, type, leaf_hash, leaf)
-  SELECT * FROM unnest(
-    $1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bytea[],
-    $10::bytea[])
+  INSERT INTO audit.entry ("index", tenant, leaf_hash, leaf)
+  SELECT i, t, h, l FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[]) AS e (i, t, id, h, l)
+), keys AS (
+  INSERT INTO audit.event_key ("index", tenant, event_id)
+  SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])
+), places AS (
+  INSERT INTO audit.run_place (tenant, run_id, first_sequence, last_sequence)
+  SELECT * FROM unnest($6::text[], $7::text[], $8::bigint[], $9::bigint[])
+), facets AS (
+  INSERT INTO audit.facet (tenant, facet, block, bits, earliest, latest)
+  SELECT * FROM unnest($10::text[], $11::text[], $12::bigint[], $13::varbit[], $14::bigint[], $15::bigint[])
 ), tiles AS (
   INSERT INTO audit.tile (level, position, root, hashes)
-  SELECT * FROM unnest($11::smallint[], $12::bigint[], $13::bytea[], $14::bytea[])
+  SELECT * FROM unnest($16::smallint[], $17::bigint[], $18::bytea[], $19::bytea[])
 ), fences AS (
   INSERT INTO audit.fence (tenant, run_id, token)
-  SELECT * FROM unnest($15::text[], $16::text[], $17::bigint[])
+  SELECT * FROM unnest($20::text[], $21::text[], $22::bigint[])
 )
 INSERT INTO audit.checkpoint (size, root, note, key_id)
-SELECT * FROM unnest($18::bigint[], $19::bytea[], $20::text[], $21::bytea[])
+SELECT * FROM unnest($23::bigint[], $24::bytea[], $25::text[], $26::bytea[])
 """
 
 
@@ -79,22 +93,34 @@ async def read_state(connection: Connection, submissions: Sequence[Submission], 
     runs = {(event.tenant, event.run_id) for submission in submissions for event in submission.events if event.run_id}
     rows = await connection.fetch(_STATE, key_id, *_columns(events, 2), *_columns(runs, 2))
     state = LogState()
+    places: dict[int, EventKey] = {}
     for kind, tenant, name, number, run, content, signed_by in rows:
         if kind == "head":
             state.size, state.root, state.signed_by = number, content, signed_by
         elif kind == "event":
-            state.known[tenant, name] = Recorded(number, run or 0, content)
+            places[number] = (tenant, name)
         else:
             state.runs[tenant, name] = RunState(number or 0, run or 0)
+    if places:
+        for index, leaf in await connection.fetch(_LEAVES, list(places)):
+            state.known[places[index]] = Recorded(index, decode(leaf)[2], leaf)
     return state
 
 
-async def write(connection: Connection, made: Plan, filled: Sequence[Tile], checkpoint: SignedRow | None) -> None:
-    """Insert the new entries, the tiles that they filled, the fences that were seen, and the head that was signed."""
+async def write(
+    connection: Connection,
+    made: Plan,
+    filled: Sequence[Tile],
+    checkpoint: SignedRow | None,
+    facets: Sequence[FacetRow] = (),
+) -> None:
+    """Insert the new entries, what they filled, the fences that were seen, and the head that was signed."""
     head = [(checkpoint.size, checkpoint.root, checkpoint.note, checkpoint.key_id)] if checkpoint else []
     await connection.execute(
         _WRITE,
-        *_columns((_entry_row(entry) for entry in made.entries), 10),
+        *_columns((_entry_row(entry) for entry in made.entries), 5),
+        *_columns(_run_places(made.entries), 4),
+        *_columns((_facet_row(row) for row in facets), 6),
         *_columns(((tile.level, tile.position, tile.root, b"".join(tile.hashes)) for tile in filled), 4),
         *_columns(((tenant, run_id, token) for (tenant, run_id), token in made.fences.items()), 3),
         *_columns(head, 4),
@@ -107,16 +133,19 @@ def _columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object
 
 
 def _entry_row(entry: NewEntry) -> tuple[object, ...]:
-    event = entry.event
-    return (
-        entry.index,
-        event.tenant,
-        event.id,
-        event.run_id or None,
-        entry.run_sequence or None,
-        event.trace_id or None,
-        event.principal or None,
-        event.type,
-        entry.leaf_hash,
-        entry.leaf,
-    )
+    return entry.index, entry.event.tenant, entry.event.id, entry.leaf_hash, entry.leaf
+
+
+def _run_places(entries: Iterable[NewEntry]) -> list[tuple[object, ...]]:
+    """The first and last place of each run among new entries."""
+    places: dict[RunKey, tuple[int, int]] = {}
+    for entry in entries:
+        if entry.event.run_id:
+            key = (entry.event.tenant, entry.event.run_id)
+            first, _ = places.get(key, (entry.run_sequence, 0))
+            places[key] = (first, entry.run_sequence)
+    return [(*key, *place) for key, place in places.items()]
+
+
+def _facet_row(row: FacetRow) -> tuple[object, ...]:
+    return row.tenant, row.facet, row.block, BitString.from_int(row.bits, BLOCK), row.earliest, row.latest

@@ -1,12 +1,15 @@
-"""Reads the right edge of the stored tree, and tiles, out of rows that are only ever inserted."""
+"""Reads the right edge of the stored log: its tree, and its entries that no index has yet."""
 
 from __future__ import annotations
 
 from amas_audit.adapters.postgres_pool import Connection
 from amas_audit.domain.errors import LogDamagedError
+from amas_audit.domain.facets import BLOCK, Described, describe
+from amas_audit.domain.leaf import decode
 from amas_audit.domain.tiles import TILE_HEIGHT, TILE_WIDTH, Edge
 
 _LEAVES = 'SELECT leaf_hash AS hash FROM audit.entry WHERE "index" >= $1 AND "index" < $2 ORDER BY "index"'
+_WAITING = 'SELECT leaf FROM audit.entry WHERE "index" >= $1 AND "index" < $2 ORDER BY "index"'
 _ROOTS = """
 SELECT root AS hash FROM audit.tile WHERE level = $1 AND position >= $2 AND position < $3 ORDER BY position
 """
@@ -33,3 +36,9 @@ async def load_edge(connection: Connection, size: int) -> Edge:
         partial.append(row)
         level, nodes = level + 1, nodes >> TILE_HEIGHT
     return Edge(size, tuple(partial))
+
+
+async def load_waiting(connection: Connection, size: int) -> tuple[Described, ...]:
+    """The entries beyond the last full block of a log of `size` entries."""
+    rows = await connection.fetch(_WAITING, size - size % BLOCK, size)
+    return tuple(describe(event, source) for event, source, _ in (decode(row["leaf"]) for row in rows))

@@ -14,11 +14,13 @@ from typing import Protocol
 from amas_chassis.errors import AmasError
 
 from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, write
-from amas_audit.adapters.postgres_edge import load_edge
+from amas_audit.adapters.partitions import Partitions
+from amas_audit.adapters.postgres_edge import load_edge, load_waiting
 from amas_audit.adapters.postgres_pool import Connection, Pool, unavailable_when_away
 from amas_audit.adapters.sequencer_turn import sequencer_turn
 from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import LogDamagedError
+from amas_audit.domain.facets import Described, describe, index_blocks
 from amas_audit.domain.model import Appended, Submission
 from amas_audit.domain.sequencing import Plan, plan
 from amas_audit.domain.signed_note import NoteSigner
@@ -43,8 +45,11 @@ class PostgresLog:
         self._signer = signer
         self._origin = origin
         self._telemetry = telemetry
+        self._partitions = Partitions(pool)
         self._edge: Edge | None = None
         self._root = b""
+        # Entries at the edge, which are in no index yet. They belong to `_edge`.
+        self._waiting: tuple[Described, ...] = ()
         self._damage: LogDamagedError | None = None
 
     def check(self) -> None:
@@ -62,22 +67,27 @@ class PostgresLog:
                 state, _ = await self._state(connection, ())
                 if state.signed_by != self._signer.verifier.key_id:
                     await write(connection, _NOTHING, (), self._signed(state.size, state.root))
+            await self._partitions.make_room(state.size)
 
     async def commit(self, submissions: Sequence[Submission]) -> Sequence[tuple[Appended, ...] | AmasError]:
         """An answer to each submission, after all that is acknowledged in them is on disk."""
         begun = time.monotonic()
         with unavailable_when_away():
+            await self._partitions.make_room(self._edge.size if self._edge else 0)
             async with self._pool.acquire() as connection:
                 async with sequencer_turn(connection):
                     state, edge = await self._state(connection, submissions)
                     made = plan(submissions, size=edge.size, known=state.known, runs=state.runs)
                     new_edge, filled = edge.extended([entry.leaf_hash for entry in made.entries])
                     new_root = new_edge.root()
+                    facets, waiting = index_blocks(
+                        edge.size, self._waiting, (describe(entry.event, entry.source) for entry in made.entries)
+                    )
                     if made.entries or made.fences:
                         head = self._signed(new_edge.size, new_root) if made.entries else None
-                        await write(connection, made, filled, head)
+                        await write(connection, made, filled, head, facets)
                 # Only here is the group on disk; until then the memory stays at what was before.
-                self._edge, self._root = new_edge, new_root
+                self._edge, self._root, self._waiting = new_edge, new_root, waiting
         self._telemetry.committed(len(made.entries), new_edge.size, time.monotonic() - begun)
         return made.outcomes
 
@@ -91,6 +101,7 @@ class PostgresLog:
         if edge is None or edge.size != state.size or self._root != state.root:
             self._edge = None
             edge = await self._load(connection, state.size, state.root)
+            self._waiting = await load_waiting(connection, state.size)
             self._edge, self._root = edge, state.root
         return state, edge
 

@@ -1,34 +1,21 @@
-"""Reads entries, heads and tiles. Every question about entries names the tenant; there is no other way to ask."""
+"""Reads heads and tiles, and entries by their search. Every question about entries names the tenant."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
-import asyncpg
-
+from amas_audit.adapters.entry_search import EntrySearch
 from amas_audit.adapters.postgres_edge import read_row
 from amas_audit.adapters.postgres_pool import Pool, unavailable_when_away
 from amas_audit.domain.errors import NotReadyError
-from amas_audit.domain.leaf import decode
 from amas_audit.domain.merkle import HASH_SIZE
-from amas_audit.domain.model import Entry, EventFilter, Page, SignedHead
+from amas_audit.domain.model import EventFilter, Page, SignedHead
 from amas_audit.domain.tiles import TILE_WIDTH, TileId
 
 # Full tiles in memory (about 17 KB each); they never change, so none is ever stale.
 MAX_KEPT_TILES = 256
 
-# A running sum of lengths cuts the page where it grows too heavy, before leaves are read: the length of a long value
-# is known without it. The first entry always comes.
-_ENTRIES = """
-SELECT "index", leaf, total FROM (
-  SELECT "index", leaf, sum(octet_length(leaf)) OVER (ORDER BY "index") AS total FROM (
-    SELECT "index", leaf FROM audit.entry WHERE {conditions} ORDER BY "index" LIMIT {limit}
-  ) AS wanted
-) AS weighed
-WHERE total - octet_length(leaf) < {max_bytes} ORDER BY "index"
-"""
-_COUNT_FROM = """SELECT EXISTS (SELECT FROM audit.entry WHERE {conditions})"""
 _HOLDS = 'SELECT EXISTS (SELECT FROM audit.entry WHERE "index" = $1 AND tenant = $2)'
 _HEAD = """
 SELECT size, root, note FROM audit.checkpoint WHERE $1::bigint IS NULL OR size = $1
@@ -45,21 +32,13 @@ class PostgresReader:
 
     def __init__(self, pool: Pool, *, key_id: bytes) -> None:
         self._pool = pool
+        self._search = EntrySearch(pool)
         self._key_id = key_id
         self._kept: OrderedDict[TileId, tuple[bytes, ...]] = OrderedDict()
 
     async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
-        """Entries of one tenant with start <= index < end, by rising index, within the bounds (but at least one)."""
-        conditions, values = _conditions(wanted, start, end)
-        # One more than asked for tells whether there is more.
-        statement = _ENTRIES.format(conditions=conditions, limit=f"${len(values) + 1}", max_bytes=f"${len(values) + 2}")
-        with unavailable_when_away():
-            rows = await self._pool.fetch(statement, *values, limit + 1, max_bytes)
-            more = len(rows) > limit
-            if rows and not more and rows[-1]["total"] >= max_bytes:
-                conditions, values = _conditions(wanted, rows[-1]["index"] + 1, end)
-                more = bool(await self._pool.fetchval(_COUNT_FROM.format(conditions=conditions), *values))
-        return Page(tuple(_entry(row) for row in rows[:limit]), more)
+        """Entries of one tenant with start <= index < end, in their order, within the bounds (but at least one)."""
+        return await self._search.entries(wanted, start=start, end=end, limit=limit, max_bytes=max_bytes)
 
     async def holds(self, tenant: str, index: int) -> bool:
         """Whether the entry at `index` is there and the tenant's."""
@@ -115,30 +94,6 @@ class PostgresReader:
         self._kept[tile] = hashes
         if len(self._kept) > MAX_KEPT_TILES:
             self._kept.popitem(last=False)
-
-
-def _conditions(wanted: EventFilter, start: int, end: int | None) -> tuple[str, list[object]]:
-    """A WHERE clause over fixed column names, and its values."""
-    values: list[object] = [wanted.tenant, start]
-    parts = ["tenant = $1", '"index" >= $2']
-
-    def add(condition: str, value: object) -> None:
-        values.append(value)
-        parts.append(condition.format(f"${len(values)}"))
-
-    if end is not None:
-        add('"index" < {}', end)
-    for column in ("run_id", "trace_id", "principal", "type"):
-        if value := getattr(wanted, column):
-            add(f"{column} = {{}}", value)
-    if wanted.ids:
-        add("event_id = ANY({}::text[])", list(wanted.ids))
-    return " AND ".join(parts), values
-
-
-def _entry(row: asyncpg.Record) -> Entry:
-    event, source, run_sequence = decode(row["leaf"])
-    return Entry(row["index"], run_sequence, source, event, row["leaf"])
 
 
 def _split(hashes: bytes) -> tuple[bytes, ...]:

@@ -79,6 +79,25 @@ def entry_unknown() -> AmasError:
     return AmasError(ErrorKind.NOT_FOUND, "ENTRY_UNKNOWN", "the tenant has no entry at that index")
 
 
+def query_too_wide(seconds: float) -> AmasError:
+    """The search took longer than it may."""
+    return AmasError(
+        ErrorKind.RESOURCE_EXHAUSTED,
+        "QUERY_TOO_WIDE",
+        f"the search took longer than {seconds:g} s: narrow it by since and until, or by another filter",
+    )
+
+
+def filter_invalid(field: str, description: str) -> AmasError:
+    """A question that nothing can answer."""
+    return AmasError(
+        ErrorKind.INVALID_ARGUMENT,
+        "FILTER_INVALID",
+        f"{field}: {description}",
+        violations=[FieldViolation(field, description)],
+    )
+
+
 def run_unknown() -> AmasError:
     """The tenant has no entry of that run."""
     return AmasError(ErrorKind.NOT_FOUND, "RUN_UNKNOWN", "the tenant has no entry of that run")

@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which entries of one tenant are asked for; empty text does not filter."""
+    """Which entries of one tenant are asked for; empty text does not filter, and all that is given must hold."""
 
     tenant: str
     run_id: str = ""
@@ -71,6 +71,22 @@ class EventFilter:
     principal: str = ""
     type: str = ""
     ids: tuple[str, ...] = ()
+    role: str = ""
+    # Name of the tool that an action calls, `server/tool`.
+    tool: str = ""
+    # Effect of a decision: allow, deny or escalate.
+    decision: str = ""
+    # Service that appended it.
+    source: str = ""
+    # Labelled at least so: 1 public, 2 internal, 3 confidential, 4 restricted; 0 does not filter.
+    confidentiality: int = 0
+    # Labelled with all of these.
+    categories: tuple[str, ...] = ()
+    integrity: str = ""
+    # By the event's own time, in nanoseconds since 1970: since <= time < until.
+    since: int | None = None
+    until: int | None = None
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""Room for what is appended: partitions of the entries, made ahead.
+
+The service's role cannot make a table. It asks a function of the owner's, which makes the next partition and no other.
+"""
+
+from __future__ import annotations
+
+from amas_audit.adapters.group_commit import MAX_GROUP_EVENTS
+from amas_audit.adapters.postgres_pool import Pool
+
+# Entries of room below which the next partition is asked for.
+LEAST_ROOM = 64 * MAX_GROUP_EVENTS
+
+_PAST = "SELECT coalesce(max(past), 0) FROM audit.partitions()"
+_ADD = "SELECT audit.add_partition()"
+
+
+class Partitions:
+    """How far the partitions reach, as it was last seen; they never become fewer at that end."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._past = 0
+
+    async def make_room(self, size: int) -> None:
+        """See to it that a log of `size` entries can grow. Asks the database only when room becomes scarce."""
+        if size + LEAST_ROOM < self._past:
+            return
+        self._past = await self._pool.fetchval(_PAST)
+        while size + LEAST_ROOM >= self._past:
+            past = await self._pool.fetchval(_ADD)
+            if past == self._past:
+                return
+            self._past = past
