@@ -9,7 +9,7 @@ from amas_chassis.contract_rules import MAX_PROBLEMS, compile_rules
 from amas_chassis.validation import problems, reference_problems
 from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -63,6 +63,11 @@ _flat = st.fixed_dictionaries(
 )
 
 
+# Its interpreter sets the recursion limit when it is first used, which must not happen in the middle of an example.
+reference_problems(RULED())
+
+
+@settings(deadline=None)
 @given(_flat, st.lists(_flat, max_size=2))
 def test_the_compiled_rules_say_what_protovalidate_says(outer: dict[str, Any], inner: list[dict[str, Any]]) -> None:
     """Same verdict, same fields, same words, for any message."""

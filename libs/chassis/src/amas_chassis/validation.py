@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import protovalidate
 from google.protobuf.descriptor import Descriptor
 
 from .contract_rules import Problem, compile_rules
 from .errors import AmasError, ErrorKind, FieldViolation
+
+if TYPE_CHECKING:
+    import protovalidate
 
 __all__ = ["problems", "reference_problems", "validate"]
 
@@ -50,6 +52,9 @@ def _check_of(descriptor: Descriptor) -> Callable[[Any], Sequence[Problem]]:
 
 @lru_cache(maxsize=1)
 def _validator() -> protovalidate.Validator:
+    # Not at the top: its CEL costs every process 0.2 s and 10 MB, and no contract of ours needs it (a test says so).
+    import protovalidate
+
     return protovalidate.Validator()  # type: ignore[no-untyped-call]  # the package leaves it out
 
 

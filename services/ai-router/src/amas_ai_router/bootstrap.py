@@ -17,7 +17,6 @@ from amas_chassis.settings import load
 from amas_ai_router.adapters import audit_client, policy_client, postgres_pool
 from amas_ai_router.adapters.audit_client import AuditClient
 from amas_ai_router.adapters.key_files import KeyFiles
-from amas_ai_router.adapters.migrate import migrate
 from amas_ai_router.adapters.policy_client import PolicyClient
 from amas_ai_router.adapters.postgres_bundles import PostgresBundles
 from amas_ai_router.adapters.postgres_ledger import PostgresLedger
@@ -200,8 +199,3 @@ async def build() -> ServiceSpec:
             pool.close,
         ],
     )
-
-
-def run_migrations() -> None:
-    """Brings the schema up to date, as the owner of its tables."""
-    migrate(load(RouterSettings).owner_dsn())

@@ -58,14 +58,6 @@ async def build() -> ServiceSpec:
     return _spec(settings, pool, signer, log, telemetry)
 
 
-def run_migrations() -> None:
-    """Bring the schema to the newest revision, as its owner."""
-    # Imported here: alembic and sqlalchemy cost a serving process 0.2 s and 20 MB that it never uses.
-    from amas_audit.adapters.migrate import migrate
-
-    migrate(load(AuditSettings).owner_dsn())
-
-
 def _spec(
     settings: AuditSettings, pool: Pool, signer: NoteSigner, log: PostgresLog, telemetry: AuditTelemetry
 ) -> ServiceSpec:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from amas_chassis.service import main
-from amas_chassis.settings import EXIT_SETTINGS, SettingsError
+from amas_chassis.settings import EXIT_SETTINGS, SettingsError, load
 
-from amas_orchestrator.adapters.migrate import MigrationError
-from amas_orchestrator.bootstrap import NAME, build, run_migrations
+from amas_orchestrator.adapters.migrate import MigrationError, migrate
+from amas_orchestrator.settings import OrchestratorSettings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 64
@@ -18,7 +17,8 @@ def run(arguments: list[str]) -> int:
     """Exit code of the process."""
     if arguments == ["migrate"]:
         try:
-            run_migrations()
+            settings = load(OrchestratorSettings)
+            migrate(settings.owner_dsn(), settings.dbos_schema)
         except SettingsError as error:
             print(error, file=sys.stderr)
             return EXIT_SETTINGS
@@ -29,6 +29,11 @@ def run(arguments: list[str]) -> int:
     if arguments:
         print("usage: python -m amas_orchestrator [migrate]", file=sys.stderr)
         return EXIT_USAGE
+    # Not at the top: who migrates needs none of what serves, and loading that takes longer than migrating.
+    from amas_chassis.service import main
+
+    from amas_orchestrator.bootstrap import NAME, build
+
     return main(NAME, build)
 
 

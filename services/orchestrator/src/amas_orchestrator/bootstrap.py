@@ -22,7 +22,7 @@ from amas_orchestrator.adapters.bundle_store import PostgresBundles
 from amas_orchestrator.adapters.dbos_engine import DbosEngine, EngineLimits
 from amas_orchestrator.adapters.executor_store import PostgresExecutors
 from amas_orchestrator.adapters.lease import Lease, repeat
-from amas_orchestrator.adapters.migrate import migrate, newest_revision
+from amas_orchestrator.adapters.migrate import newest_revision
 from amas_orchestrator.adapters.notifications import Notifications
 from amas_orchestrator.adapters.policy_files import PolicyFilesError, read_policies
 from amas_orchestrator.adapters.postgres_pool import Database, wait_for_database
@@ -93,12 +93,6 @@ async def build() -> ServiceSpec:
     await service.lease.register()
     await service.engine.launch(service.orchestration.run, service.orchestration.run_spawned)
     return service.spec()
-
-
-def run_migrations() -> None:
-    """Bring both schemas to what this code works with, as their owner."""
-    settings = load(OrchestratorSettings)
-    migrate(settings.owner_dsn(), settings.dbos_schema)
 
 
 def _policies(settings: OrchestratorSettings) -> PolicySet:
