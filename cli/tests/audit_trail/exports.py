@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,9 +69,13 @@ class Key:
         return f"{body}\n— {self.name} {signature}\n"
 
 
-def leaf(sequence: int, kind: str, *, run: str = "run-1", tenant: str = "acme", **data: Any) -> bytes:
+def leaf(
+    sequence: int, kind: str, *, run: str = "run-1", tenant: str = "acme", said: Sequence[Said] = (), **data: Any
+) -> bytes:
     """A leaf as the log writes it."""
+    contents = {"contents": {one.name: one.committed() for one in said}} if said else {}
     members = {
+        **contents,
         "data": data,
         "datacontenttype": "application/json",
         "id": f"{run}/{sequence}",
@@ -110,7 +115,42 @@ class Export:
         return target
 
 
-def make_export(types: Sequence[str], *, key: Key | None = None, run: str = "run-1", tenant: str = "acme") -> Export:
+@dataclass(frozen=True)
+class Said:
+    """A content, committed to by the definition in docs/audit-events.md, without the program's own code."""
+
+    name: str
+    data: bytes
+    salt: bytes = bytes(range(32))
+    media_type: str = "application/json"
+
+    def committed(self) -> dict[str, Any]:
+        parts = (b"amas.audit.content.v1", self.salt, self.media_type.encode(), self.data)
+        text = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
+        return {
+            "commitment": base64.b64encode(hashlib.sha256(text).digest()).decode(),
+            "key": "0" * 32,
+            "mediatype": self.media_type,
+            "retention": "standard",
+            "size": len(self.data),
+        }
+
+    def given(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "salt": base64.b64encode(self.salt).decode(),
+            "data": base64.b64encode(self.data).decode(),
+        }
+
+
+def make_export(
+    types: Sequence[str],
+    *,
+    key: Key | None = None,
+    run: str = "run-1",
+    tenant: str = "acme",
+    said: Sequence[Said] = (),
+) -> Export:
     """A genuine export of a run whose entries stand between those of another run."""
     key = key or Key()
     leaves: list[bytes] = []
@@ -118,30 +158,31 @@ def make_export(types: Sequence[str], *, key: Key | None = None, run: str = "run
     for sequence, kind in enumerate(types, start=1):
         leaves.append(leaf(sequence, kind, run="another", tenant="other"))
         indexes.append(len(leaves))
-        leaves.append(leaf(sequence, kind, run=run, tenant=tenant, tool="git/git_log"))
+        leaves.append(leaf(sequence, kind, run=run, tenant=tenant, said=said, tool="git/git_log"))
     root = base64.b64encode(tree_hash(leaves)).decode()
     return Export(
         header={
             "kind": "header",
             "format": "amas-audit-export",
-            "version": 1,
+            "version": 2,
             "origin": key.name,
             "tenant": tenant,
             "run": run,
             "checkpoint": key.sign(f"{key.name}\n{len(leaves)}\n{root}\n"),
             "verifierKey": key.verifier,
         },
-        entries=[make_entry(index, leaves) for index in indexes],
+        entries=[make_entry(index, leaves, [one.given() for one in said]) for index in indexes],
         footer={"kind": "footer", "entries": len(indexes), "treeSize": len(leaves)},
         leaves=leaves,
     )
 
 
-def make_entry(index: int, leaves: Sequence[bytes]) -> dict[str, Any]:
-    """A line of a leaf with its proof."""
+def make_entry(index: int, leaves: Sequence[bytes], contents: Sequence[dict[str, str]] | None = None) -> dict[str, Any]:
+    """A line of a leaf with its proof and its contents."""
     return {
         "kind": "entry",
         "index": index,
         "leaf": leaves[index].decode(),
         "proof": [base64.b64encode(hashed).decode() for hashed in path(index, leaves)],
+        "contents": contents or [],
     }

@@ -227,7 +227,7 @@ def test_being_looked_at_after_its_end_does_not_make_a_run_incomplete(target: Pa
         b'{"kind":"header"}\n',
         b"\xff\xfe\n",
         b"[" * 100_000 + b"\n",
-        b'{"kind":"entry","index":0,"leaf":"\\ud800","proof":[]}\n',
+        b'{"kind":"entry","index":0,"leaf":"\\ud800","proof":[],"contents":[]}\n',
         b'{"kind":"footer","entries":' + b"9" * 5000 + b',"treeSize":0}\n',
         b'{"kind":"footer","entries":0,"treeSize":0}\n',
     ],

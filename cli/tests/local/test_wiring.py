@@ -1,9 +1,10 @@
+import base64
 from pathlib import Path
 
 import pytest
 from amas_cli.audit_trail import VerifierKey
 from amas_cli.errors import CliError
-from amas_cli.local.audit_key import ensure_audit_key
+from amas_cli.local.audit_key import ensure_audit_key, ensure_master_key
 from amas_cli.local.authority import CertificateFiles
 from amas_cli.local.budget_resources import write_budget_resources
 from amas_cli.local.database_setup import SCHEMAS
@@ -57,6 +58,7 @@ def test_only_the_router_reaches_model_keys_and_only_the_sidecar_tool_credential
         assert (str(wiring.home.keys) in values) is (service == "ai-router")
         assert (str(wiring.home.credentials) in values) is (service == "policy-sidecar")
         assert (str(wiring.home.audit_signing_key) in values) is (service == "audit")
+        assert (str(wiring.home.audit_master_key) in values) is (service == "audit")
 
 
 def test_services_with_a_database_are_those_that_have_schemas() -> None:
@@ -171,6 +173,16 @@ def test_the_audit_key_is_made_once(wiring: Wiring) -> None:
     assert wiring.home.audit_signing_key.read_bytes() == private
     assert wiring.home.audit_signing_key.stat().st_mode & 0o777 == 0o600
     assert VerifierKey.parse(first).name == "amas.internal/audit"
+
+
+def test_the_master_key_is_made_once(wiring: Wiring) -> None:
+    """Contents stay readable; the key is its owner's alone."""
+    ensure_master_key(wiring.home)
+    made = wiring.home.audit_master_key.read_bytes()
+    ensure_master_key(wiring.home)
+    assert wiring.home.audit_master_key.read_bytes() == made
+    assert len(base64.b64decode(made)) == 32
+    assert wiring.home.audit_master_key.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_migration_stamp_follows_the_code() -> None:

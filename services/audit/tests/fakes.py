@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from amas_audit.domain.checkpoint import Checkpoint
+from amas_audit.domain.contents import Opened
 from amas_audit.domain.facets import answers, describe
 from amas_audit.domain.leaf import decode
 from amas_audit.domain.merkle import leaf_hash
 from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.sealing import Sealer, Subject, SubjectKey, open_sealed
 from amas_audit.domain.sequencing import NewEntry, Recorded, RunState, plan
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.domain.tiles import Edge, Tile, TileId
@@ -17,7 +19,7 @@ from amas_chassis.errors import AmasError
 
 
 class MemoryLog:
-    """`ports.Log` and `ports.LogReader` over lists; heads are kept for every append."""
+    """`ports.Log`, `ports.LogReader` and `ports.ContentReader` over lists; heads are kept for every append."""
 
     def __init__(self, signer: NoteSigner) -> None:
         self._signer = signer
@@ -25,6 +27,9 @@ class MemoryLog:
         self._tiles: dict[TileId, Sequence[bytes]] = {}
         self._entries: list[NewEntry] = []
         self._runs: dict[tuple[str, str], RunState] = {}
+        self._current: dict[Subject, SubjectKey] = {}
+        self.keys: dict[str, SubjectKey] = {}
+        self.erased: dict[str, str] = {}
         self.heads: list[SignedHead] = []
         self._sign()
 
@@ -33,10 +38,12 @@ class MemoryLog:
             (entry.event.tenant, entry.event.id): Recorded(entry.index, entry.run_sequence, entry.leaf)
             for entry in self._entries
         }
-        made = plan([submission], size=len(self._entries), known=known, runs=self._runs)
+        sealer = Sealer(self._current, self.keys)
+        made = plan([submission], size=len(self._entries), known=known, runs=self._runs, sealer=sealer)
         outcome = made.outcomes[0]
         if isinstance(outcome, AmasError):
             raise outcome
+        self.keys.update(sealer.made)
         for entry in made.entries:
             self._entries.append(entry)
             if entry.event.run_id:
@@ -67,6 +74,22 @@ class MemoryLog:
             event, source, sequence = decode(entry.leaf)
             shown.append(Entry(entry.index, sequence, source, event, entry.leaf))
         return Page(tuple(shown), more=len(found) > len(taken))
+
+    async def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return tuple(
+            replace(entry, contents=tuple(self._opened(entry, at) for at in range(len(entry.event.sealed))))
+            for entry in entries
+        )
+
+    def _opened(self, entry: Entry, at: int) -> Opened:
+        sealed = entry.event.sealed[at]
+        if sealed.key not in self.keys:
+            return Opened(sealed, erased_by=self.erased.get(sealed.key, ""))
+        ciphertext = self._entries[entry.index].ciphertexts[at]
+        return open_sealed(entry.event, sealed, self.keys[sealed.key], ciphertext)
+
+    def leaves(self) -> list[bytes]:
+        return [entry.leaf for entry in self._entries]
 
     async def holds(self, tenant: str, index: int) -> bool:
         return 0 <= index < len(self._entries) and self._entries[index].event.tenant == tenant

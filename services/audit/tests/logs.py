@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from amas_audit.adapters.group_commit import GroupCommit
+from amas_audit.adapters.master_key import MasterKeys
+from amas_audit.adapters.postgres_contents import PostgresContents
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool
 from amas_audit.adapters.postgres_reader import PostgresReader
+from amas_audit.domain.contents import Content, size_of
 from amas_audit.domain.model import Event, Submission
+from amas_audit.domain.retention import Retention
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.telemetry import AuditTelemetry
 from amas_chassis.clock import SystemClock
@@ -19,6 +23,8 @@ from prometheus_client import CollectorRegistry
 
 # Tries of a caller that is told to try again, half a second apart.
 ATTEMPTS = 100
+MASTERS = MasterKeys([bytes(range(32, 64))])
+RETENTION = Retention({"standard": None, "short": 30})
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,20 @@ class WiredLog:
     log: GroupCommit
     sequencer: PostgresLog
     reader: PostgresReader
+    contents: PostgresContents
 
 
 async def open_log(pool: Pool, signer: NoteSigner) -> WiredLog:
     """What bootstrap makes of a pool and a key."""
     telemetry = AuditTelemetry(CollectorRegistry())
-    sequencer = PostgresLog(pool, signer, origin=signer.verifier.name, telemetry=telemetry)
+    sequencer = PostgresLog(
+        pool, signer, MASTERS, retention=RETENTION, origin=signer.verifier.name, telemetry=telemetry
+    )
     await sequencer.open()
     reader = PostgresReader(pool, key_id=signer.verifier.key_id)
-    return WiredLog(GroupCommit(sequencer.commit, telemetry, SystemClock()), sequencer, reader)
+    return WiredLog(
+        GroupCommit(sequencer.commit, telemetry, SystemClock()), sequencer, reader, PostgresContents(pool, MASTERS)
+    )
 
 
 def event(number: int | str = 1, **fields: Any) -> Event:
@@ -71,9 +82,17 @@ def event(number: int | str = 1, **fields: Any) -> Event:
     return Event(**(values | fields))
 
 
+def content(
+    data: bytes = b'"hello"', *, name: str = "input", subject: str = "", retention: str = "standard"
+) -> Content:
+    """A content of an event."""
+    return Content(name, subject, retention, "application/json", data)
+
+
 def submission(*events: Event, source: str = "policy-sidecar", fencing_token: int = 0) -> Submission:
     """What one Append asks for."""
-    return Submission(events, source, fencing_token, sum(len(one.data) + 512 for one in events))
+    size = sum(len(one.data) + size_of(one.contents) + 512 for one in events)
+    return Submission(events, source, fencing_token, size)
 
 
 async def append_persistently(wired: WiredLog, one: Event) -> int:

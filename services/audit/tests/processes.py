@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import socket
@@ -42,6 +43,13 @@ def write_signing_key(path: Path) -> Path:
     return path
 
 
+def write_master_key(path: Path) -> Path:
+    """A master key as the local platform makes one."""
+    path.touch(mode=0o600)
+    path.write_text(base64.b64encode(bytes(range(32))).decode() + "\n")
+    return path
+
+
 async def poll(reached: Callable[[], Awaitable[bool]], *, seconds: float, pause: float) -> None:
     """Ask until it is so; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
@@ -56,6 +64,7 @@ class AuditProcess:
     database: LogDatabase
     certificates: Any
     signing_key: Path | None
+    master_key: Path | None
     log: Path
     extra: dict[str, str] = field(default_factory=dict)
     grpc_port: int = field(default_factory=free_port)
@@ -78,6 +87,7 @@ class AuditProcess:
             "DATABASE_URL": self.database.access.service_url,
             "DATABASE_PASSWORD_FILE": str(self.database.access.service_password_file),
             "SIGNING_KEY_FILE": str(self.signing_key or ""),
+            "MASTER_KEY_FILE": str(self.master_key or ""),
             "DRAIN_TIMEOUT": "10",
             **self.extra,
         }

@@ -1,6 +1,7 @@
 """Checks a run's audit export offline. Written apart from the audit service, so that neither vouches for itself."""
 
-from .document import ExportRefusedError
+from .contents import GivenContent
+from .errors import ExportRefusedError
 from .note import KeyRefusedError, VerifierKey
 from .reading import ShownEntry, read_entries, read_whole
 from .report import Check, Finding, Report, Verdict
@@ -11,6 +12,7 @@ __all__ = [
     "Check",
     "ExportRefusedError",
     "Finding",
+    "GivenContent",
     "KeyRefusedError",
     "Report",
     "ShownEntry",

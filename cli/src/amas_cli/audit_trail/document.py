@@ -11,21 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from .contents import GivenContent, given_contents
+from .errors import ExportRefusedError
 from .merkle import HASH_SIZE
 from .note import strict_base64
 
 FORMAT = "amas-audit-export"
-VERSION = 1
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""An entry has at most about 1 MiB, which escaping can make six times as long."""
-
-
-class ExportRefusedError(ValueError):
-    """A line of the export is not what it should be; `line` counts from 1."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
+VERSION = 2
+MAX_LINE_BYTES = 32 * 1024 * 1024
+"""An entry has at most about 1 MiB, which escaping can make six times as long, and 8 MiB of contents in base64."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,7 @@ class Entry:
     index: int
     leaf: str
     proof: tuple[bytes, ...]
+    contents: tuple[GivenContent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ _MEMBERS: dict[str, dict[str, type]] = {
         "checkpoint": str,
         "verifierKey": str,
     },
-    "entry": {"kind": str, "index": int, "leaf": str, "proof": list},
+    "entry": {"kind": str, "index": int, "leaf": str, "proof": list, "contents": list},
     "footer": {"kind": str, "entries": int, "treeSize": int},
 }
 
@@ -101,7 +96,13 @@ def parse_line(number: int, raw: bytes) -> Header | Entry | Footer:
             members["verifierKey"],
         )
     if members["kind"] == "entry":
-        return Entry(number, members["index"], members["leaf"], _proof(number, members["proof"]))
+        return Entry(
+            number,
+            members["index"],
+            members["leaf"],
+            _proof(number, members["proof"]),
+            given_contents(number, members["contents"]),
+        )
     return Footer(number, members["entries"], members["treeSize"])
 
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .document import Entry, ExportRefusedError, Footer, Header, parse_line, read_lines
+from .contents import GivenContent
+from .document import Entry, Footer, Header, parse_line, read_lines
+from .errors import ExportRefusedError
 from .leaves import LeafRefusedError, parse_leaf
 
 
 @dataclass(frozen=True)
 class ShownEntry:
-    """An entry's place in the tree, and its event's members."""
+    """An entry's place in the tree, its event's members, and its contents by name."""
 
     index: int
     members: dict[str, Any]
+    contents: dict[str, GivenContent]
 
 
 def read_entries(export: Path) -> Iterator[ShownEntry]:
@@ -50,6 +53,6 @@ def read_whole(export: Path) -> list[ShownEntry]:
 
 def _shown(number: int, record: Entry) -> ShownEntry:
     try:
-        return ShownEntry(record.index, parse_leaf(record.leaf))
+        return ShownEntry(record.index, parse_leaf(record.leaf), {given.name: given for given in record.contents})
     except LeafRefusedError as error:
         raise ExportRefusedError(number, str(error)) from error

@@ -30,6 +30,7 @@ class Check(StrEnum):
     LEAF = "leaf"
     SCOPE = "scope"
     SEQUENCE = "sequence"
+    CONTENT = "content"
     COUNT = "count"
     COMPLETENESS = "completeness"
 
@@ -58,6 +59,10 @@ class Report:
     root: str = ""
     """Hexadecimal root of the signed tree."""
     entries: int = 0
+    contents: int = 0
+    """Contents that the entries commit to; those that are given fit their commitments."""
+    erased: int = 0
+    """How many of them are said to have been erased."""
     findings: tuple[Finding, ...] = field(default=())
     more_findings: int = 0
     """Findings beyond MAX_FINDINGS."""
@@ -70,7 +75,11 @@ class Report:
         """One sentence."""
         subject = f"run {_shown(self.run)} of tenant {_shown(self.tenant)}" if self.run else "the export"
         if self.verdict is Verdict.VERIFIED:
-            return f"{subject}: audit verified, {self.entries} entries in the tree of {self.tree_size} of {self.origin}"
+            erased = f", {self.erased} of {self.contents} contents erased" if self.erased else ""
+            return (
+                f"{subject}: audit verified, {self.entries} entries in the tree of {self.tree_size} of "
+                f"{self.origin}{erased}"
+            )
         first = str(self.findings[0]) if self.findings else "nothing was found to verify"
         if self.verdict is Verdict.INCOMPLETE:
             return f"{subject}: genuine but incomplete: {first}"
@@ -86,6 +95,8 @@ class Report:
             "treeSize": self.tree_size,
             "root": self.root,
             "entries": self.entries,
+            "contents": self.contents,
+            "erased": self.erased,
             "findings": [
                 {"check": finding.check.value, "line": finding.line, "message": finding.message}
                 for finding in self.findings

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .document import Entry, ExportRefusedError, Footer, Header, parse_line, read_lines
+from .contents import lost, problems_of
+from .document import Entry, Footer, Header, parse_line, read_lines
+from .errors import ExportRefusedError
 from .leaves import AFTER_THE_END, RUN_ENDED, RUN_STARTED, LeafRefusedError, parse_leaf
 from .merkle import leaf_hash, proven_root
 from .note import Checkpoint, NoteRefusedError, VerifierKey, open_checkpoint
@@ -54,6 +56,9 @@ class _Verification:
         self._first_type = ""
         self._last_type = ""
         self._ended = False
+        self._contents = 0
+        self._erased = 0
+        self._lost = 0
 
     def find(self, check: Check, message: str, line: int | None = None) -> None:
         """Note something that is wrong."""
@@ -97,6 +102,8 @@ class _Verification:
             tree_size=checkpoint.size if checkpoint else 0,
             root=checkpoint.root.hex() if checkpoint else "",
             entries=self._entries,
+            contents=self._contents,
+            erased=self._erased,
             findings=tuple(self._findings),
             more_findings=self._more,
         )
@@ -128,6 +135,7 @@ class _Verification:
             return
         self._check_scope(entry, leaf)
         self._check_sequence(entry, leaf)
+        self._check_contents(entry, leaf)
         self._first_type = self._first_type or leaf["type"]
         self._ended = self._ended or leaf["type"] == RUN_ENDED
         if leaf["type"] not in AFTER_THE_END or not self._ended:
@@ -167,6 +175,13 @@ class _Verification:
             )
         self._last_sequence, self._last_index = sequence, entry.index
 
+    def _check_contents(self, entry: Entry, leaf: dict[str, Any]) -> None:
+        for problem in problems_of(leaf, entry.contents):
+            self.find(Check.CONTENT, f"entry {entry.index}: {problem}", entry.line)
+        self._contents += len(entry.contents)
+        self._erased += sum(bool(given.erased_by) for given in entry.contents)
+        self._lost += len(lost(entry.contents))
+
     def _take_footer(self, footer: Footer) -> None:
         self._footer = footer
         if footer.entries != self._entries:
@@ -177,6 +192,10 @@ class _Verification:
             self.find(Check.COUNT, "the footer names another tree size than the signed checkpoint", footer.line)
 
     def _check_completeness(self) -> None:
+        if self._lost:
+            self.find(
+                Check.COMPLETENESS, f"{self._lost} contents are not given, and no event is named that erased them"
+            )
         if self._first_type != RUN_STARTED:
             self.find(Check.COMPLETENESS, "the first event is not the start of the run")
         if not self._ended:

@@ -1,17 +1,21 @@
-"""The audit log's signing key of the local platform, and the verifier key that anyone may have.
+"""The audit log's keys of the local platform, and the verifier key that anyone may have.
 
-The private key is written once, readable by its owner alone, and never replaced: old checkpoints must stay verifiable.
+The signing key and the master key are written once, readable by their owner alone, and never replaced: old checkpoints
+must stay verifiable, and contents readable.
 Source: C2SP signed-note, "Verifier keys".
 """
 
 import base64
 import hashlib
+import os
 
 from .home import Home, write_private
 
 ORIGIN = "amas.internal/audit"
 ED25519 = b"\x01"
 """Signature type of the signed-note specification."""
+MASTER_KEY_SIZE = 32
+"""Bytes."""
 
 
 def ensure_audit_key(home: Home) -> str:
@@ -33,6 +37,12 @@ def ensure_audit_key(home: Home) -> str:
     verifier = verifier_key(ORIGIN, raw)
     home.audit_public_key.write_text(verifier + "\n")
     return verifier
+
+
+def ensure_master_key(home: Home) -> None:
+    """Make the key that wraps the keys of the log's contents, unless it is there."""
+    if not home.audit_master_key.exists():
+        write_private(home.audit_master_key, base64.b64encode(os.urandom(MASTER_KEY_SIZE)).decode() + "\n")
 
 
 def verifier_key(name: str, public_key: bytes) -> str:

@@ -112,7 +112,11 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
     router = {"AI_ROUTER_TARGET": wiring.address("ai-router-grpc")}
     match service:
         case "audit":
-            return {**_database(service, wiring), "SIGNING_KEY_FILE": str(home.audit_signing_key)}
+            return {
+                **_database(service, wiring),
+                "SIGNING_KEY_FILE": str(home.audit_signing_key),
+                "MASTER_KEY_FILE": str(home.audit_master_key),
+            }
         case "policy-sidecar":
             return {
                 **audit,

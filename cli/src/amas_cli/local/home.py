@@ -83,6 +83,10 @@ class Home:
         return self.secrets / "audit-signing-key.pem"
 
     @property
+    def audit_master_key(self) -> Path:
+        return self.secrets / "audit-master-key"
+
+    @property
     def audit_public_key(self) -> Path:
         return self.root / "audit.pub"
 

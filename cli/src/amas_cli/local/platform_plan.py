@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .audit_key import ensure_audit_key
+from .audit_key import ensure_audit_key, ensure_master_key
 from .environment import SERVICES, Wiring
 from .migrations import WITH_DATABASE, log_name, migrate
 from .parts import (
@@ -62,6 +62,7 @@ class PlatformPlan:
 
     async def _certificates(self) -> None:
         await asyncio.to_thread(ensure_audit_key, self._wiring.home)
+        await asyncio.to_thread(ensure_master_key, self._wiring.home)
         await asyncio.to_thread(self._issue_certificates)
 
     def _issue_certificates(self) -> None:

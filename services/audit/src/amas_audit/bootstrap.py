@@ -12,13 +12,16 @@ from amas_chassis.settings import SettingsError, load
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
 from amas_audit.adapters.group_commit import GroupCommit
+from amas_audit.adapters.master_key import MasterKeys, read_master_keys
+from amas_audit.adapters.postgres_contents import PostgresContents
 from amas_audit.adapters.postgres_leaves import PostgresLeaves
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
-from amas_audit.adapters.postgres_start import wait_for_tables
+from amas_audit.adapters.postgres_start import check_master_keys, wait_for_tables
 from amas_audit.adapters.signing_key import read_signing_key
 from amas_audit.domain.errors import NotReadyError
+from amas_audit.domain.retention import Retention
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
 from amas_audit.entrypoints.tlog_http import Access, TlogHttp
@@ -40,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 async def build() -> ServiceSpec:
     """The service, once its key is read and its database is there and fits it."""
     settings = load(AuditSettings)
-    signer = _signer(settings)
+    signer, masters = _keys(settings)
     if settings.otlp_endpoint:
         # A span of each statement only where somebody sees it.
         # Without parameters, which are the contents of the log. The package has no types.
@@ -51,26 +54,34 @@ async def build() -> ServiceSpec:
         start_timeout=settings.start_timeout,
     )
     await wait_for_tables(pool, start_timeout=settings.start_timeout)
+    await check_master_keys(pool, masters)
     telemetry = AuditTelemetry()
-    log = PostgresLog(pool, signer, origin=settings.origin, telemetry=telemetry)
+    retention = Retention(settings.retention_days)
+    log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
     await log.open()
     _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
-    return _spec(settings, pool, signer, log, telemetry)
+    return _spec(settings, pool, signer, masters, log, telemetry)
 
 
 def _spec(
-    settings: AuditSettings, pool: Pool, signer: NoteSigner, log: PostgresLog, telemetry: AuditTelemetry
+    settings: AuditSettings,
+    pool: Pool,
+    signer: NoteSigner,
+    masters: MasterKeys,
+    log: PostgresLog,
+    telemetry: AuditTelemetry,
 ) -> ServiceSpec:
     clock = SystemClock()
     reader = PostgresReader(pool, key_id=signer.verifier.key_id)
+    contents = PostgresContents(pool, masters)
     group_commit = GroupCommit(log.commit, telemetry, clock)
     verifier_key = signer.verifier.encode()
     api = AuditApi(
-        append_events=AppendEvents(group_commit, telemetry, clock),
-        query_events=QueryEvents(reader),
+        append_events=AppendEvents(group_commit, telemetry, clock, Retention(settings.retention_days)),
+        query_events=QueryEvents(reader, contents),
         get_proof=GetProof(reader),
         get_checkpoint=GetCheckpoint(reader),
-        export_run=ExportRun(reader, origin=settings.origin, verifier_key=verifier_key),
+        export_run=ExportRun(reader, contents, origin=settings.origin, verifier_key=verifier_key),
         verifier_key=verifier_key,
     )
 
@@ -110,8 +121,9 @@ def _servers(settings: AuditSettings, pool: Pool, reader: PostgresReader, teleme
     ]
 
 
-def _signer(settings: AuditSettings) -> NoteSigner:
+def _keys(settings: AuditSettings) -> tuple[NoteSigner, MasterKeys]:
     try:
-        return NoteSigner(settings.origin, read_signing_key(settings.signing_key_file))
+        signer = NoteSigner(settings.origin, read_signing_key(settings.signing_key_file))
+        return signer, read_master_keys(settings.master_key_file)
     except NotReadyError as error:
         raise SettingsError(str(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from amas_audit.domain.model import Appended, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.tiles import TileId
 
 
@@ -49,6 +49,14 @@ class LeafReader(Protocol):
 
     async def leaves(self, start: int, end: int) -> Sequence[bytes]:
         """The leaves [start, end), fewer where the log ends before. AmasError LOG_UNAVAILABLE."""
+        ...
+
+
+class ContentReader(Protocol):
+    """Where the contents of entries are read."""
+
+    async def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The entries with their contents, as far as they are not erased. AmasError LOG_UNAVAILABLE."""
         ...
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from amas_chassis.settings import DatabaseSettings, ServiceSettings, settings_config
 from pydantic import Field, field_validator
 
+from amas_audit.domain.contents import DEFAULT_RETENTION
+from amas_audit.domain.retention import Retention
 from amas_audit.domain.signed_note import check_key_name
 
 
@@ -18,6 +20,15 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     signing_key_file: Path | None = Field(
         default=None,
         description="Ed25519 private key that signs checkpoints (PEM, PKCS #8), readable by its owner alone",
+    )
+    master_key_file: Path | None = Field(
+        default=None,
+        description="keys that wrap the keys of contents, newest first (32 bytes in base64, one a line), "
+        "readable by their owner alone",
+    )
+    retention_days: dict[str, int | None] = Field(
+        default={DEFAULT_RETENTION: None},
+        description="retention classes as JSON: days that contents of each are kept, null for no end",
     )
     origin: str = Field(default="amas.internal/audit", max_length=255, description="name of the log and of its key")
     start_timeout: float = Field(
@@ -42,3 +53,9 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     def entry_readers(self) -> frozenset[str]:
         """The names in `tlog_readers`."""
         return frozenset(name.strip() for name in self.tlog_readers.split(",") if name.strip())
+
+    @field_validator("retention_days")
+    @classmethod
+    def _are_classes(cls, days: dict[str, int | None]) -> dict[str, int | None]:
+        Retention(days)
+        return days

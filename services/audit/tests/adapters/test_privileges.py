@@ -11,7 +11,7 @@ from amas_audit.adapters.postgres_start import REVISION, wait_for_tables
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import NoteSigner
 
-from ..logs import LogDatabase, event, open_log, submission
+from ..logs import LogDatabase, content, event, open_log, submission
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +36,9 @@ COLUMNS = {
     "tile": "hashes",
     "checkpoint": "note",
     "fence": "token",
+    "content_key": "wrapped",
+    "content": "ciphertext",
+    "erased_key": "event_id",
 }
 TABLES = tuple(COLUMNS)
 
@@ -55,7 +58,7 @@ async def test_a_trigger_stops_even_the_owner(
 ) -> None:
     """A slip with the owner's role changes nothing: one would have to mean it, and drop the trigger."""
     wired = await open_log(pool, signer)
-    await wired.log.append(submission(event(1), fencing_token=1))
+    await wired.log.append(submission(event(1, contents=(content(),)), fencing_token=1))
     owner = await asyncpg.connect(log_database.owner_dsn)
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is append-only"):

@@ -13,7 +13,7 @@ from amas_audit.adapters.sequencer_turn import _BEGIN, sequencer_turn
 from amas_audit.domain.signed_note import NoteSigner
 from amas_chassis.errors import AmasError
 
-from ..logs import LogDatabase, event, open_log, submission
+from ..logs import LogDatabase, content, event, open_log, submission
 from ..processes import poll
 
 pytestmark = pytest.mark.integration
@@ -182,10 +182,12 @@ async def test_a_commit_takes_four_round_trips_of_constant_text(log_database: Lo
         asked: list[str] = []
         async with pool.acquire() as connection:
             connection.add_query_logger(lambda query: asked.append(query.query))
-        await wired.log.append(submission(event(0, run_id="")))
+        await wired.log.append(submission(event(0, run_id="", contents=(content(),))))
         alone = asked.copy()
         asked.clear()
-        await wired.log.append(submission(*(event(number) for number in range(1, 257)), fencing_token=1))
+        await wired.log.append(
+            submission(*(event(number, contents=(content(),)) for number in range(1, 257)), fencing_token=1)
+        )
         assert asked == alone
         assert len(alone) == 4
         assert alone[0].startswith("BEGIN")
@@ -206,16 +208,21 @@ async def test_a_plan_that_is_kept_looks_into_indexes(log_database: LogDatabase,
     owner = await asyncpg.connect(log_database.owner_dsn)
     try:
         if analyzed:
-            await owner.execute("ANALYZE audit.event_key, audit.run_place, audit.checkpoint, audit.fence")
+            await owner.execute(
+                "ANALYZE audit.event_key, audit.run_place, audit.checkpoint, audit.fence, audit.content_key"
+            )
         await owner.execute(_BEGIN)
         await owner.execute(f"PREPARE state AS {_STATE}")
-        text = await owner.fetchval("EXPLAIN (FORMAT JSON) EXECUTE state ('', '{}', '{}', '{}', '{}')")
+        text = await owner.fetchval(
+            "EXPLAIN (FORMAT JSON) EXECUTE state ('', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')"
+        )
         nodes = _nodes(json.loads(text)[0]["Plan"])
     finally:
         await owner.close()
     scans = {node["Alias"]: node for node in nodes if "Scan" in node["Node Type"] and "Relation Name" in node}
     assert {node["Index Name"] for node in scans.values()} == {
         "checkpoint_pkey",
+        "content_key_subject",
         "event_key_pkey",
         "run_place_pkey",
         "fence_pkey",

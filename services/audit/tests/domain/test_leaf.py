@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from amas_audit.domain.contents import Sealed
 from amas_audit.domain.leaf import decode, encode, same_content
-from amas_audit.domain.model import Event
+from amas_audit.domain.model import Event, Label
 from amas_governance.canonical import canonical_json
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,21 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+LABELS = st.builds(
+    Label,
+    confidentiality=st.sampled_from(["", "public", "restricted"]),
+    categories=st.sampled_from([(), ("pii",), ("pci", "pii")]),
+    integrity=st.sampled_from(["", "untrusted"]),
+)
+SEALED = st.builds(
+    Sealed,
+    name=st.sampled_from(["input", "output", "data"]),
+    commitment=st.binary(min_size=32, max_size=32),
+    key=st.just("0123456789abcdef0123456789abcdef"),
+    media_type=st.sampled_from(["application/json", "text/plain"]),
+    retention=st.just("standard"),
+    size=st.integers(0, 1 << 22),
+)
 EVENTS = st.builds(
     Event,
     id=TEXT.filter(bool),
@@ -38,6 +54,10 @@ EVENTS = st.builds(
     role_version=TEXT,
     bundle=TEXT,
     data=st.dictionaries(TEXT, VALUES, max_size=4).map(canonical_json),
+    label=st.none() | LABELS,
+    sealed=st.lists(SEALED, max_size=3, unique_by=lambda one: one.name).map(
+        lambda many: tuple(sorted(many, key=lambda one: one.name))
+    ),
 )
 
 
@@ -89,6 +109,7 @@ def test_a_retry_from_another_moment_or_span_is_the_same_event(change: dict[str,
         {"role": "writer"},
         {"role_version": "2"},
         {"bundle": "sha256:1"},
+        {"label": Label("restricted")},
         {"data": b'{"tool":"git/git_tag"}'},
     ],
 )

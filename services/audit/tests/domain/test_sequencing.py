@@ -5,6 +5,7 @@ from collections import defaultdict
 from amas_audit.domain.leaf import encode
 from amas_audit.domain.merkle import leaf_hash
 from amas_audit.domain.model import Appended, Submission
+from amas_audit.domain.sealing import Sealer
 from amas_audit.domain.sequencing import Plan, Recorded, RunState, plan
 from amas_chassis.errors import AmasError
 from hypothesis import given
@@ -14,7 +15,7 @@ from ..logs import event, submission
 
 
 def fresh(*submissions: Submission, size: int = 0) -> Plan:
-    return plan(submissions, size=size, known={}, runs={})
+    return plan(submissions, size=size, known={}, runs={}, sealer=Sealer())
 
 
 def places(outcome: tuple[Appended, ...] | AmasError) -> list[tuple[int, int, bool]]:
@@ -34,6 +35,7 @@ def test_indices_go_on_from_the_tree_and_sequences_from_the_run() -> None:
         size=10,
         known={},
         runs={("acme", "run-1"): RunState(last_sequence=5)},
+        sealer=Sealer(),
     )
     assert places(made.outcomes[0]) == [(10, 6, False), (11, 1, False)]
     assert places(made.outcomes[1]) == [(12, 7, False), (13, 0, False)]
@@ -43,7 +45,9 @@ def test_indices_go_on_from_the_tree_and_sequences_from_the_run() -> None:
 def test_a_known_event_is_answered_as_before() -> None:
     """Idempotent by id: a retry gets the first place and adds nothing."""
     leaf = encode(event(1), "policy-sidecar", 4)
-    made = plan([submission(event(1))], size=9, known={("acme", "event-1"): Recorded(3, 4, leaf)}, runs={})
+    made = plan(
+        [submission(event(1))], size=9, known={("acme", "event-1"): Recorded(3, 4, leaf)}, runs={}, sealer=Sealer()
+    )
     assert places(made.outcomes[0]) == [(3, 4, True)]
     assert made.entries == ()
 
@@ -95,7 +99,11 @@ def test_a_token_is_seen_even_with_a_duplicate() -> None:
     known = {("acme", "event-1"): Recorded(0, 1, leaf)}
     runs = {("acme", "run-1"): RunState(1, 3)}
     made = plan(
-        [submission(event(1), fencing_token=4), submission(event(2), fencing_token=3)], size=1, known=known, runs=runs
+        [submission(event(1), fencing_token=4), submission(event(2), fencing_token=3)],
+        size=1,
+        known=known,
+        runs=runs,
+        sealer=Sealer(),
     )
     assert made.fences == {("acme", "run-1"): 4}
     assert reason(made.outcomes[1]) == "FENCED"
@@ -132,7 +140,7 @@ GROUPS = st.lists(
 @given(GROUPS, st.integers(0, 1000))
 def test_whatever_comes_the_log_has_no_gap(group: list[Submission], size: int) -> None:
     """I9: indices and run sequences are gap-free, ids are unique, each request is whole or not there."""
-    made = plan(group, size=size, known={}, runs={})
+    made = plan(group, size=size, known={}, runs={}, sealer=Sealer())
     assert [entry.index for entry in made.entries] == list(range(size, size + len(made.entries)))
     sequences = defaultdict(list)
     for entry in made.entries:

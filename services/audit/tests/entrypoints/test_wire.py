@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from amas.audit.v1 import audit_pb2
-from amas_audit.domain.model import Entry
+from amas.common.v1 import label_pb2
+from amas_audit.domain.contents import Opened, Sealed
+from amas_audit.domain.model import Entry, Label
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE
 from amas_audit.entrypoints.wire import entry_to_wire, event_from_wire, event_to_wire
 from amas_chassis.errors import AmasError
@@ -36,6 +41,55 @@ def test_an_event_survives_the_wire() -> None:
     assert event_to_wire(event) == message(data_json=event.data.decode())
     entry = entry_to_wire(Entry(7, 3, "policy-sidecar", event, b"leaf"))
     assert (entry.index, entry.run_sequence, entry.source, entry.leaf) == (7, 3, "policy-sidecar", b"leaf")
+
+
+def test_contents_and_label_survive_the_wire() -> None:
+    """What is left out has its default; a label comes back in the order that it is kept in."""
+    label = label_pb2.Label(
+        confidentiality=label_pb2.CONFIDENTIALITY_RESTRICTED,
+        categories=["pii", "pci", "pii"],
+        integrity=label_pb2.INTEGRITY_UNTRUSTED,
+    )
+    given = [audit_pb2.Content(name="input", data=b"1"), audit_pb2.Content(name="note", media_type="text/plain")]
+    event = event_from_wire(0, message(contents=given, label=label))
+    assert event.label == Label("restricted", ("pci", "pii"), "untrusted")
+    assert [(one.name, one.retention, one.media_type, one.data) for one in event.contents] == [
+        ("input", "standard", "application/json", b"1"),
+        ("note", "standard", "text/plain", b""),
+    ]
+    assert event_to_wire(event).label.categories == ["pci", "pii"]
+    assert event_from_wire(0, message(label=label_pb2.Label())).label == Label()
+    assert event_from_wire(0, message()).label is None
+
+
+def test_contents_of_an_entry_are_given_named_or_erased() -> None:
+    """A reader can tell what was not asked for from what is gone."""
+    sealed = (Sealed("input", bytes(32), "0" * 32, "text/plain", "standard", 2),)
+    entry = Entry(7, 3, "policy-sidecar", replace(event_from_wire(0, message()), sealed=sealed), b"leaf")
+    named = audit_pb2.Content(name="input", media_type="text/plain", retention="standard", size=2)
+    assert list(entry_to_wire(entry).event.contents) == [named]
+    given = replace(entry, contents=(Opened(sealed[0], b"hi", b"salt"),))
+    assert (entry_to_wire(given).event.contents[0].data, entry_to_wire(given).event.contents[0].salt) == (
+        b"hi",
+        b"salt",
+    )
+    gone = replace(entry, contents=(Opened(sealed[0], erased_by="erased:1"),))
+    assert entry_to_wire(gone).event.contents[0].erased_by == "erased:1"
+
+
+@pytest.mark.parametrize("field", [{"salt": b"1"}, {"erased_by": "x"}, {"size": 3}])
+def test_a_sender_cannot_say_what_the_log_says(field: dict[str, Any]) -> None:
+    """I11: not ignored, refused."""
+    with pytest.raises(AmasError, match="is said by the log alone"):
+        event_from_wire(0, message(contents=[audit_pb2.Content(name="input", **field)]))
+
+
+@pytest.mark.parametrize("label", [{"confidentiality": 9}, {"integrity": 9}, {"categories": ["nonsense"]}])
+def test_a_label_that_nobody_defined_is_refused(label: dict[str, Any]) -> None:
+    """I6: a misspelt category would never be found again."""
+    with pytest.raises(AmasError) as refused:
+        event_from_wire(2, message(label=label_pb2.Label(**label)))
+    assert refused.value.violations[0].field.startswith("events[2].label")
 
 
 def test_no_data_is_an_empty_object() -> None:

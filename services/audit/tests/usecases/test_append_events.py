@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from amas_audit.domain.contents import Content
 from amas_audit.domain.model import Appended
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.usecases.append_events import MAX_DATA_BYTES, AppendEvents
@@ -10,7 +11,7 @@ from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
 
 from ..fakes import MemoryLog, RecordingTelemetry
-from ..logs import event
+from ..logs import RETENTION, content, event
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def telemetry() -> RecordingTelemetry:
 
 @pytest.fixture
 def append(signer: NoteSigner, telemetry: RecordingTelemetry) -> AppendEvents:
-    return AppendEvents(MemoryLog(signer), telemetry, ManualClock(datetime(2026, 11, 23, tzinfo=UTC)))
+    return AppendEvents(MemoryLog(signer), telemetry, ManualClock(datetime(2026, 11, 23, tzinfo=UTC)), RETENTION)
 
 
 async def test_places_come_in_the_order_of_the_events(append: AppendEvents, telemetry: RecordingTelemetry) -> None:
@@ -57,3 +58,21 @@ async def test_what_the_log_refuses_is_refused(append: AppendEvents, telemetry: 
         await append((event(1, data=b"{}"),), source="gateway")
     assert (refused.value.kind, refused.value.reason) == (ErrorKind.ALREADY_EXISTS, "EVENT_CONFLICT")
     assert telemetry.refusals == [("gateway", "EVENT_CONFLICT")]
+
+
+@pytest.mark.parametrize(
+    ("contents", "field"),
+    [
+        ((content(name="a"), content(name="a")), "contents[1].name"),
+        ((content(subject="a\0b"),), "contents[0].subject"),
+        ((content(retention="for-ever"),), "contents[0].retention"),
+        ((content(bytes(4 << 20)), content(bytes(4 << 20), name="b"), content(b"1", name="c")), "contents"),
+    ],
+)
+async def test_contents_that_cannot_be_kept_are_refused(
+    append: AppendEvents, contents: tuple[Content, ...], field: str
+) -> None:
+    """I11: the field is named; a class that nobody declared would never end, or end at once."""
+    with pytest.raises(AmasError) as refused:
+        await append((event(1, contents=contents),), source="gateway")
+    assert refused.value.violations[0].field == f"events[0].{field}"

@@ -5,13 +5,15 @@ import json
 
 import pytest
 from amas_audit.domain.checkpoint import Checkpoint
+from amas_audit.domain.contents import Sealed, commit
+from amas_audit.domain.leaf import decode
 from amas_audit.domain.merkle import leaf_hash, root_from_inclusion
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.usecases.export_run import CHUNK_BYTES, ExportRun
 from amas_chassis.errors import AmasError
 
 from ..fakes import MemoryLog
-from ..logs import event, submission
+from ..logs import content, event, submission
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def log(signer: NoteSigner) -> MemoryLog:
 
 
 def exporter(log: MemoryLog, signer: NoteSigner) -> ExportRun:
-    return ExportRun(log, origin=signer.verifier.name, verifier_key=signer.verifier.encode())
+    return ExportRun(log, log, origin=signer.verifier.name, verifier_key=signer.verifier.encode())
 
 
 async def test_an_export_is_whole_and_proven(log: MemoryLog, signer: NoteSigner) -> None:
@@ -50,3 +52,24 @@ async def test_a_run_of_another_tenant_is_unknown(log: MemoryLog, signer: NoteSi
     with pytest.raises(AmasError) as refused:
         await anext(exporter(log, signer)("acme", "run-1"))
     assert refused.value.reason == "RUN_UNKNOWN"
+
+
+async def test_an_export_has_contents_or_says_that_they_are_erased(log: MemoryLog, signer: NoteSigner) -> None:
+    """With data and salt a stranger can check the commitment; without them the proof holds all the same."""
+    given = (content(b"1", subject="alice"), content(b"2", name="rules", subject="bob"), content(b"3", name="work"))
+    await log.append(submission(event(1, contents=given)))
+    by_name = {one.name: one for one in decode_sealed(log)}
+    for name, erased_by in (("rules", "erased:1"), ("work", "")):
+        del log.keys[by_name[name].key]
+        if erased_by:
+            log.erased[by_name[name].key] = erased_by
+    document = b"".join([chunk async for chunk in exporter(log, signer)("acme", "run-1")])
+    shown = json.loads(document.splitlines()[1])["contents"]
+    assert shown[1:] == [{"name": "rules", "erasedBy": "erased:1"}, {"name": "work"}]
+    salt, data = base64.b64decode(shown[0]["salt"]), base64.b64decode(shown[0]["data"])
+    assert (shown[0]["name"], data) == ("input", b"1")
+    assert commit(salt, "application/json", data) == by_name["input"].commitment
+
+
+def decode_sealed(log: MemoryLog) -> tuple[Sealed, ...]:
+    return decode(log.leaves()[0])[0].sealed

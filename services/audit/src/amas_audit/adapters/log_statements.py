@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 
 from asyncpg import BitString
 
+from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.postgres_pool import Connection
 from amas_audit.domain.facets import BLOCK, FacetRow
 from amas_audit.domain.leaf import decode
 from amas_audit.domain.model import Submission
+from amas_audit.domain.retention import Retention
+from amas_audit.domain.sealing import Subject, SubjectKey, subjects_of
 from amas_audit.domain.sequencing import EventKey, NewEntry, Plan, Recorded, RunKey, RunState
 from amas_audit.domain.tiles import Edge, Tile
 
 # One row for the newest head (the one that $1 signed, if several keys did), one for each event of the group that
-# stands in the log, with its place, one for each of its runs. An order is asked for where there is one row at most:
-# only one index has it, so that the plan is a look into that one even if it was made while the tables were empty and
-# any would have done.
+# stands in the log, with its place, one for each of its runs, one for each key that takes new contents. An order is
+# asked for where there is one row at most: only one index has it, so that the plan is a look into that one even if it
+# was made while the tables were empty and any would have done.
 _STATE = """
 (SELECT 'head' AS kind, '' AS tenant, '' AS id, size AS number, 0::bigint AS run, root AS content, key_id
  FROM audit.checkpoint ORDER BY size DESC, (key_id = $1) DESC LIMIT 1)
@@ -39,6 +42,17 @@ SELECT 'run', q.tenant, q.run_id,
    ORDER BY p.first_sequence DESC LIMIT 1),
   (SELECT max(f.token) FROM audit.fence f WHERE f.tenant = q.tenant AND f.run_id = q.run_id), NULL, NULL
 FROM unnest($4::text[], $5::text[]) AS q (tenant, run_id)
+UNION ALL
+SELECT 'key', k.tenant, k.key_id::text, q.place, NULL, k.wrapped, NULL
+FROM unnest($6::text[], $7::text[], $8::text[], $9::int[]) WITH ORDINALITY AS q (tenant, subject, class, period, place)
+CROSS JOIN LATERAL (
+  SELECT * FROM audit.content_key WHERE tenant = q.tenant AND subject = q.subject AND retention = q.class
+    AND opened_at > now() - make_interval(days => q.period)
+  ORDER BY opened_at DESC LIMIT 1
+) AS k
+"""
+_KEYS = """
+SELECT key_id, tenant, subject, retention, wrapped FROM audit.content_key WHERE key_id = ANY($1::uuid[])
 """
 _LEAVES = 'SELECT "index", leaf FROM audit.entry WHERE "index" = ANY($1::bigint[])'
 _WRITE = """
@@ -60,6 +74,12 @@ WITH entries AS (
 ), fences AS (
   INSERT INTO audit.fence (tenant, run_id, token)
   SELECT * FROM unnest($20::text[], $21::text[], $22::bigint[])
+), content_keys AS (
+  INSERT INTO audit.content_key (key_id, tenant, subject, retention, wrapped)
+  SELECT * FROM unnest($27::uuid[], $28::text[], $29::text[], $30::text[], $31::bytea[])
+), contents AS (
+  INSERT INTO audit.content ("index", name, key_id, ciphertext)
+  SELECT * FROM unnest($32::bigint[], $33::text[], $34::uuid[], $35::bytea[])
 )
 INSERT INTO audit.checkpoint (size, root, note, key_id)
 SELECT * FROM unnest($23::bigint[], $24::bytea[], $25::text[], $26::bytea[])
@@ -85,13 +105,21 @@ class LogState:
     signed_by: bytes = b""
     known: dict[EventKey, Recorded] = field(default_factory=dict)
     runs: dict[RunKey, RunState] = field(default_factory=dict)
+    keys: dict[Subject, SubjectKey] = field(default_factory=dict)
 
 
-async def read_state(connection: Connection, submissions: Sequence[Submission], *, key_id: bytes) -> LogState:
-    """The newest head and all that the log knows of the events and runs of a group."""
+async def read_state(
+    connection: Connection, submissions: Sequence[Submission], *, key_id: bytes, masters: MasterKeys, kept: Retention
+) -> LogState:
+    """The newest head and all that the log knows of the events, runs and subjects of a group.
+
+    ContentDamagedError if a key cannot be unwrapped.
+    """
     events = {(event.tenant, event.id) for submission in submissions for event in submission.events}
     runs = {(event.tenant, event.run_id) for submission in submissions for event in submission.events if event.run_id}
-    rows = await connection.fetch(_STATE, key_id, *_columns(events, 2), *_columns(runs, 2))
+    subjects = subjects_of(submissions)
+    asked = ((*subject, kept.period(subject[2])) for subject in subjects)
+    rows = await connection.fetch(_STATE, key_id, *_columns(events, 2), *_columns(runs, 2), *_columns(asked, 4))
     state = LogState()
     places: dict[int, EventKey] = {}
     for kind, tenant, name, number, run, content, signed_by in rows:
@@ -99,6 +127,9 @@ async def read_state(connection: Connection, submissions: Sequence[Submission], 
             state.size, state.root, state.signed_by = number, content, signed_by
         elif kind == "event":
             places[number] = (tenant, name)
+        elif kind == "key":
+            subject = subjects[number - 1]
+            state.keys[subject] = masters.unwrap(name.replace("-", ""), subject, content)
         else:
             state.runs[tenant, name] = RunState(number or 0, run or 0)
     if places:
@@ -107,14 +138,27 @@ async def read_state(connection: Connection, submissions: Sequence[Submission], 
     return state
 
 
+async def recorded_keys(connection: Connection, masters: MasterKeys, ids: Iterable[str]) -> dict[str, SubjectKey]:
+    """The keys that are still there, by id. ContentDamagedError if one cannot be unwrapped."""
+    rows = await connection.fetch(_KEYS, list(ids))
+    return {
+        key_id.hex: masters.unwrap(key_id.hex, (tenant, subject, retention), wrapped)
+        for key_id, tenant, subject, retention, wrapped in rows
+    }
+
+
 async def write(
     connection: Connection,
     made: Plan,
     filled: Sequence[Tile],
     checkpoint: SignedRow | None,
     facets: Sequence[FacetRow] = (),
+    keys: Iterable[tuple[SubjectKey, bytes]] = (),
 ) -> None:
-    """Insert the new entries, what they filled, the fences that were seen, and the head that was signed."""
+    """Insert the new entries, their contents, what they filled, the fences that were seen, and the head that was signed.
+
+    `keys` are those that were made for the contents, each with how it was wrapped.
+    """
     head = [(checkpoint.size, checkpoint.root, checkpoint.note, checkpoint.key_id)] if checkpoint else []
     await connection.execute(
         _WRITE,
@@ -124,6 +168,8 @@ async def write(
         *_columns(((tile.level, tile.position, tile.root, b"".join(tile.hashes)) for tile in filled), 4),
         *_columns(((tenant, run_id, token) for (tenant, run_id), token in made.fences.items()), 3),
         *_columns(head, 4),
+        *_columns(((key.id, *key.subject, wrapped) for key, wrapped in keys), 5),
+        *_columns((row for entry in made.entries for row in _content_rows(entry)), 4),
     )
 
 
@@ -149,3 +195,8 @@ def _run_places(entries: Iterable[NewEntry]) -> list[tuple[object, ...]]:
 
 def _facet_row(row: FacetRow) -> tuple[object, ...]:
     return row.tenant, row.facet, row.block, BitString.from_int(row.bits, BLOCK), row.earliest, row.latest
+
+
+def _content_rows(entry: NewEntry) -> Iterable[tuple[object, ...]]:
+    for sealed, ciphertext in zip(entry.event.sealed, entry.ciphertexts, strict=True):
+        yield entry.index, sealed.name, sealed.key, ciphertext

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from amas_chassis.errors import AmasError
 
-from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, write
+from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, recorded_keys, write
+from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.partitions import Partitions
 from amas_audit.adapters.postgres_edge import load_edge, load_waiting
 from amas_audit.adapters.postgres_pool import Connection, Pool, unavailable_when_away
@@ -21,7 +22,10 @@ from amas_audit.adapters.sequencer_turn import sequencer_turn
 from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import LogDamagedError
 from amas_audit.domain.facets import Described, describe, index_blocks
+from amas_audit.domain.leaf import decode
 from amas_audit.domain.model import Appended, Submission
+from amas_audit.domain.retention import Retention
+from amas_audit.domain.sealing import Sealer, SubjectKey
 from amas_audit.domain.sequencing import Plan, plan
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.domain.tiles import Edge
@@ -40,9 +44,20 @@ class CommitTelemetry(Protocol):
 class PostgresLog:
     """Commits groups. Callers must not call `commit` again before it has returned."""
 
-    def __init__(self, pool: Pool, signer: NoteSigner, *, origin: str, telemetry: CommitTelemetry) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        signer: NoteSigner,
+        masters: MasterKeys,
+        *,
+        retention: Retention,
+        origin: str,
+        telemetry: CommitTelemetry,
+    ) -> None:
         self._pool = pool
         self._signer = signer
+        self._masters = masters
+        self._retention = retention
         self._origin = origin
         self._telemetry = telemetry
         self._partitions = Partitions(pool)
@@ -77,7 +92,8 @@ class PostgresLog:
             async with self._pool.acquire() as connection:
                 async with sequencer_turn(connection):
                     state, edge = await self._state(connection, submissions)
-                    made = plan(submissions, size=edge.size, known=state.known, runs=state.runs)
+                    sealer = await self._sealer(connection, state)
+                    made = plan(submissions, size=edge.size, known=state.known, runs=state.runs, sealer=sealer)
                     new_edge, filled = edge.extended([entry.leaf_hash for entry in made.entries])
                     new_root = new_edge.root()
                     facets, waiting = index_blocks(
@@ -85,7 +101,7 @@ class PostgresLog:
                     )
                     if made.entries or made.fences:
                         head = self._signed(new_edge.size, new_root) if made.entries else None
-                        await write(connection, made, filled, head, facets)
+                        await write(connection, made, filled, head, facets, self._new_keys(made, sealer))
                 # Only here is the group on disk; until then the memory stays at what was before.
                 self._edge, self._root, self._waiting = new_edge, new_root, waiting
         self._telemetry.committed(len(made.entries), new_edge.size, time.monotonic() - begun)
@@ -96,7 +112,13 @@ class PostgresLog:
 
         Asked only within a turn, and after its lock: it must see what the last holder committed.
         """
-        state = await read_state(connection, submissions, key_id=self._signer.verifier.key_id)
+        state = await read_state(
+            connection,
+            submissions,
+            key_id=self._signer.verifier.key_id,
+            masters=self._masters,
+            kept=self._retention,
+        )
         edge = self._edge
         if edge is None or edge.size != state.size or self._root != state.root:
             self._edge = None
@@ -104,6 +126,17 @@ class PostgresLog:
             self._waiting = await load_waiting(connection, state.size)
             self._edge, self._root = edge, state.root
         return state, edge
+
+    async def _sealer(self, connection: Connection, state: LogState) -> Sealer:
+        """The keys of the group's contents. Those of a retry cost one more question."""
+        ids = {sealed.key for known in state.known.values() for sealed in decode(known.leaf)[0].sealed}
+        recorded = await recorded_keys(connection, self._masters, ids) if ids else {}
+        return Sealer(state.keys, recorded)
+
+    def _new_keys(self, made: Plan, sealer: Sealer) -> list[tuple[SubjectKey, bytes]]:
+        """The keys that an entry needs; one that was made for what was refused is forgotten."""
+        used = {sealed.key for entry in made.entries for sealed in entry.event.sealed}
+        return [(key, self._masters.wrap(key)) for key in sealer.made.values() if key.id in used]
 
     async def _load(self, connection: Connection, size: int, root: bytes) -> Edge:
         try:

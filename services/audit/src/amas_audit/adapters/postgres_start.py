@@ -8,13 +8,14 @@ import logging
 import asyncpg
 from amas_chassis.errors import AmasError
 
+from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.postgres_pool import START_PAUSE, Pool, unavailable_when_away
 from amas_audit.domain.errors import NotReadyError
 
 _LOG = logging.getLogger(__name__)
 
 # The newest of adapters/migrations/versions, which a test holds it against.
-REVISION = "0002"
+REVISION = "0003"
 # Privileges with which the service's role could change or drop what is acknowledged.
 FORBIDDEN = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
 
@@ -23,6 +24,7 @@ _EXCESSIVE = """
 SELECT t.relname || ': ' || p.name FROM pg_class t, unnest($1::text[]) AS p (name)
 WHERE t.relnamespace = 'audit'::regnamespace AND t.relkind IN ('r', 'p') AND has_table_privilege(t.oid, p.name)
 """
+_FOREIGN_KEYS = "SELECT count(*) FROM audit.content_key WHERE substring(wrapped FOR 8) <> ALL($1::bytea[])"
 
 
 async def wait_for_tables(pool: Pool, *, start_timeout: float) -> None:
@@ -39,6 +41,17 @@ async def wait_for_tables(pool: Pool, *, start_timeout: float) -> None:
         raise NotReadyError(f"the service's role may change the log ({', '.join(excessive)}): give it its own role")
     if await pool.fetchval("SHOW fsync") != "on":
         _LOG.warning("the database runs with fsync off: what is acknowledged may be lost when the machine stops")
+
+
+async def check_master_keys(pool: Pool, masters: MasterKeys) -> None:
+    """NotReadyError if a content key is stored that none of the master keys unwraps; AmasError LOG_UNAVAILABLE."""
+    with unavailable_when_away():
+        foreign = await pool.fetchval(_FOREIGN_KEYS, masters.ids)
+    if foreign:
+        raise NotReadyError(
+            f"{foreign} content keys are wrapped by a master key that is not in the master key file: put it back, "
+            "below the newest"
+        )
 
 
 async def _revision(pool: Pool) -> str:

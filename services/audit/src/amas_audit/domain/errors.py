@@ -12,6 +12,10 @@ class LogDamagedError(RuntimeError):
     """What is stored does not fit what was signed. Nothing may be appended or proven until a human has looked."""
 
 
+class ContentDamagedError(RuntimeError):
+    """A stored content is not what its leaf commits to."""
+
+
 class NotReadyError(RuntimeError):
     """The service cannot start or serve for a reason that its operator can mend; the text says which."""
 

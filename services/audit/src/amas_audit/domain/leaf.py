@@ -6,11 +6,13 @@ and never gives an old one another meaning. docs/audit-events.md describes the m
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any, cast
 
-from amas_audit.domain.model import Event
+from amas_audit.domain.contents import Sealed
+from amas_audit.domain.model import Event, Label
 
 # CloudEvents attribute -> field, in the order of RFC 8785 (by UTF-16 code units), `data` and constants apart.
 _ATTRIBUTES = (
@@ -35,6 +37,10 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 def encode(event: Event, source: str, run_sequence: int) -> bytes:
     """The leaf of an event. Its data is canonical already, so only the envelope around it is written here."""
     members = {name: _string(value) for name, attribute in _ATTRIBUTES if (value := getattr(event, attribute))}
+    if event.sealed:
+        members["contents"] = _contents(event.sealed)
+    if event.label is not None:
+        members["label"] = _label(event.label)
     members["data"] = event.data
     members["datacontenttype"] = b'"application/json"'
     members["source"] = _string(source)
@@ -51,19 +57,27 @@ def decode(leaf: bytes) -> tuple[Event, str, int]:
     canonical JSON refuses.
     """
     text = leaf.decode()
-    start = text.index('"data":') + len('"data":')
-    if text.startswith('{"bundle":'):
-        # Only here may text that a sender chose come before the data.
-        _, end_of_bundle = _DECODER.raw_decode(text, len('{"bundle":'))
-        start = end_of_bundle + len(',"data":')
+    start = 1
+    for name in ("bundle", "contents"):
+        # Only these may come before the data, and what they hold may look like it.
+        if text.startswith(f'"{name}":', start):
+            _, end = _DECODER.raw_decode(text, start + len(name) + 3)
+            start = end + 1
+    start += len('"data":')
     _, end = _DECODER.raw_decode(text, start)
     members = cast("dict[str, Any]", json.loads(text[:start] + "0" + text[end:]))
     fields = {attribute: members.get(name, "") for name, attribute in _ATTRIBUTES}
-    return Event(**fields, data=text[start:end].encode()), members["source"], members.get("runsequence", 0)
+    event = Event(
+        **fields,
+        data=text[start:end].encode(),
+        label=_label_of(members["label"]) if "label" in members else None,
+        sealed=tuple(_sealed_of(name, members["contents"][name]) for name in sorted(members.get("contents", ()))),
+    )
+    return event, members["source"], members.get("runsequence", 0)
 
 
 def same_content(leaf: bytes, event: Event, source: str) -> bool:
-    """Whether a leaf says what `event` says, whenever and in whichever span either was sent."""
+    """Whether a leaf says what `event` says, its contents apart, whenever and in whichever span either was sent."""
     recorded, recorded_source, _ = decode(leaf)
     # Bytes are compared, since to Python `True == 1 == 1.0`.
     return encode(_without_circumstances(recorded), recorded_source, 0) == encode(
@@ -73,7 +87,54 @@ def same_content(leaf: bytes, event: Event, source: str) -> bool:
 
 def _without_circumstances(event: Event) -> Event:
     """A retry is recognised without when, and in which span, it was sent."""
-    return replace(event, time="", trace_id="", span_id="")
+    return replace(event, time="", trace_id="", span_id="", sealed=())
+
+
+def _contents(sealed: tuple[Sealed, ...]) -> bytes:
+    """The member `contents`; its own members in the order of RFC 8785."""
+    return (
+        b"{"
+        + b",".join(
+            _string(one.name)
+            + b':{"commitment":"'
+            + base64.b64encode(one.commitment)
+            + b'","key":'
+            + _string(one.key)
+            + b',"mediatype":'
+            + _string(one.media_type)
+            + b',"retention":'
+            + _string(one.retention)
+            + b',"size":%d}' % one.size
+            for one in sealed
+        )
+        + b"}"
+    )
+
+
+def _sealed_of(name: str, members: dict[str, Any]) -> Sealed:
+    return Sealed(
+        name,
+        base64.b64decode(members["commitment"]),
+        members["key"],
+        members["mediatype"],
+        members["retention"],
+        members["size"],
+    )
+
+
+def _label(label: Label) -> bytes:
+    members: dict[str, Any] = {}
+    if label.categories:
+        members["categories"] = list(label.categories)
+    if label.confidentiality:
+        members["confidentiality"] = label.confidentiality
+    if label.integrity:
+        members["integrity"] = label.integrity
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _label_of(members: dict[str, Any]) -> Label:
+    return Label(members.get("confidentiality", ""), tuple(members.get("categories", ())), members.get("integrity", ""))
 
 
 def _string(value: str) -> bytes:

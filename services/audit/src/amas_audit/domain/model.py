@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from amas_audit.domain.contents import Content, Opened, Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an event's data carries about itself, in the words of resources; empty text means "not said"."""
+
+    confidentiality: str = ""
+    # Sorted, without doubles.
+    categories: tuple[str, ...] = ()
+    integrity: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -24,6 +36,11 @@ class Event:
     bundle: str = ""
     # Canonical JSON (RFC 8785) of an object.
     data: bytes = b"{}"
+    label: Label | None = None
+    # As they were sent; the log keeps them apart, so that an event out of the log has none.
+    contents: tuple[Content, ...] = ()
+    # As the leaf has them, by rising name; an event on its way into the log has none.
+    sealed: tuple[Sealed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,8 @@ class Entry:
     source: str
     event: Event
     leaf: bytes
+    # The event's contents, in the order of `event.sealed`, if they were asked for.
+    contents: tuple[Opened, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

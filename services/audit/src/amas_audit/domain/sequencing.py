@@ -7,14 +7,15 @@ trace in its neighbours' places.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from amas_chassis.errors import AmasError
 
 from amas_audit.domain.errors import event_conflict, fenced
-from amas_audit.domain.leaf import encode, same_content
+from amas_audit.domain.leaf import decode, encode, same_content
 from amas_audit.domain.merkle import leaf_hash
 from amas_audit.domain.model import Appended, Event, Submission
+from amas_audit.domain.sealing import Sealer
 
 # (tenant, event id) and (tenant, run id).
 EventKey = tuple[str, str]
@@ -48,6 +49,8 @@ class NewEntry:
     source: str
     leaf: bytes
     leaf_hash: bytes
+    # Of the event's contents, in the order of `event.sealed`.
+    ciphertexts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class _Draft:
     size: int
     known: dict[EventKey, Recorded]
     runs: dict[RunKey, RunState]
+    sealer: Sealer
     entries: list[NewEntry] = field(default_factory=list)
     fences: dict[RunKey, int] = field(default_factory=dict)
 
@@ -76,12 +80,14 @@ def plan(
     size: int,
     known: Mapping[EventKey, Recorded],
     runs: Mapping[RunKey, RunState],
+    sealer: Sealer,
 ) -> Plan:
     """Places for a group in a log of `size` entries, in the order of the group.
 
-    `known` has those of the group's events that stand in the log; `runs` the state of the runs that the group names.
+    `known` has those of the group's events that stand in the log; `runs` the state of the runs that the group names;
+    `sealer` the keys of its contents, to which those that it makes are added.
     """
-    draft = _Draft(size, dict(known), dict(runs))
+    draft = _Draft(size, dict(known), dict(runs), sealer)
     outcomes: list[tuple[Appended, ...] | AmasError] = []
     for submission in submissions:
         try:
@@ -101,11 +107,11 @@ def _place(submission: Submission, draft: _Draft) -> tuple[Appended, ...]:
         key = (event.tenant, event.id)
         recorded = placed.get(key) or draft.known.get(key)
         if recorded is not None:
-            if not same_content(recorded.leaf, event, submission.source):
+            if not _same(recorded.leaf, event, submission.source, draft.sealer):
                 raise event_conflict(event.id)
             answers.append(Appended(event.id, recorded.index, recorded.run_sequence, duplicate=True))
             continue
-        entry = _entry(event, submission.source, draft.size + len(entries), runs)
+        entry = _entry(event, submission.source, draft.size + len(entries), runs, draft.sealer)
         entries.append(entry)
         placed[key] = Recorded(entry.index, entry.run_sequence, entry.leaf)
         answers.append(Appended(event.id, entry.index, entry.run_sequence, duplicate=False))
@@ -134,12 +140,22 @@ def _checked_runs(submission: Submission, draft: _Draft) -> dict[RunKey, RunStat
     return runs
 
 
-def _entry(event: Event, source: str, index: int, runs: dict[RunKey, RunState]) -> NewEntry:
+def _same(leaf: bytes, event: Event, source: str, sealer: Sealer) -> bool:
+    return same_content(leaf, event, source) and sealer.holds(decode(leaf)[0].sealed, event)
+
+
+def _entry(event: Event, source: str, index: int, runs: dict[RunKey, RunState], sealer: Sealer) -> NewEntry:
     sequence = 0
     if event.run_id:
         key = (event.tenant, event.run_id)
         state = runs[key]
         sequence = state.last_sequence + 1
         runs[key] = RunState(sequence, state.highest_token)
-    leaf = encode(event, source, sequence)
-    return NewEntry(index, sequence, event, source, leaf, leaf_hash(leaf))
+    if not event.contents:
+        leaf = encode(event, source, sequence)
+        return NewEntry(index, sequence, event, source, leaf, leaf_hash(leaf))
+    sealed = sealer.seal(event)
+    ciphertexts = sealer.encrypt(event, sealed)
+    kept = replace(event, contents=(), sealed=sealed)
+    leaf = encode(kept, source, sequence)
+    return NewEntry(index, sequence, kept, source, leaf, leaf_hash(leaf), ciphertexts)

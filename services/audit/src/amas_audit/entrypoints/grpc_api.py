@@ -64,7 +64,10 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     ) -> audit_pb2.QueryResponse:
         """One page of a tenant's entries."""
         entries, token = await self._query_events(
-            filter_from_wire(request), page_size=request.page_size, page_token=request.page_token
+            filter_from_wire(request),
+            page_size=request.page_size,
+            page_token=request.page_token,
+            with_contents=request.contents,
         )
         return audit_pb2.QueryResponse(entries=[entry_to_wire(entry) for entry in entries], next_page_token=token)
 

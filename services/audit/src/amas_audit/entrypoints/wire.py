@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from amas.audit.v1 import audit_pb2
+from amas.common.v1 import label_pb2
 from amas_governance.canonical import JsonRefused, canonical_json, parse_json
+from amas_governance.labels import CATEGORIES
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from amas_audit.domain.contents import DEFAULT_MEDIA_TYPE, DEFAULT_RETENTION, Content, Opened, Sealed
 from amas_audit.domain.errors import event_invalid
-from amas_audit.domain.model import Appended, Entry, Event, EventFilter
+from amas_audit.domain.model import Appended, Entry, Event, EventFilter, Label
+
+_CONFIDENTIALITY = "CONFIDENTIALITY_"
+_INTEGRITY = "INTEGRITY_"
+_UNSPECIFIED = "unspecified"
 
 
 def event_from_wire(position: int, message: audit_pb2.AuditEvent) -> Event:
@@ -26,6 +33,8 @@ def event_from_wire(position: int, message: audit_pb2.AuditEvent) -> Event:
         role_version=message.role_version,
         bundle=message.bundle,
         data=_data(position, message.data_json),
+        label=_label(position, message.label) if message.HasField("label") else None,
+        contents=tuple(_content(position, number, content) for number, content in enumerate(message.contents)),
     )
 
 
@@ -46,17 +55,20 @@ def event_to_wire(event: Event) -> audit_pb2.AuditEvent:
         data_json=event.data.decode(),
     )
     message.time.FromJsonString(event.time)
+    if event.label is not None:
+        message.label.CopyFrom(_label_to_wire(event.label))
     return message
 
 
 def entry_to_wire(entry: Entry) -> audit_pb2.LogEntry:
-    """An entry with its event and its leaf."""
+    """An entry with its event, the contents as far as they were read, and its leaf."""
+    event = event_to_wire(entry.event)
+    if entry.contents:
+        event.contents.extend(_opened_to_wire(opened) for opened in entry.contents)
+    else:
+        event.contents.extend(_sealed_to_wire(sealed) for sealed in entry.event.sealed)
     return audit_pb2.LogEntry(
-        index=entry.index,
-        run_sequence=entry.run_sequence,
-        source=entry.source,
-        event=event_to_wire(entry.event),
-        leaf=entry.leaf,
+        index=entry.index, run_sequence=entry.run_sequence, source=entry.source, event=event, leaf=entry.leaf
     )
 
 
@@ -76,6 +88,60 @@ def filter_from_wire(request: audit_pb2.QueryRequest) -> EventFilter:
         principal=request.principal,
         type=request.type,
         ids=tuple(request.ids),
+    )
+
+
+def _content(position: int, number: int, content: audit_pb2.Content) -> Content:
+    for name in ("salt", "erased_by", "size"):
+        if getattr(content, name):
+            raise event_invalid(position, f"contents[{number}].{name}", "is said by the log alone")
+    return Content(
+        name=content.name,
+        subject=content.subject,
+        retention=content.retention or DEFAULT_RETENTION,
+        media_type=content.media_type or DEFAULT_MEDIA_TYPE,
+        data=content.data,
+    )
+
+
+def _sealed_to_wire(sealed: Sealed) -> audit_pb2.Content:
+    return audit_pb2.Content(
+        name=sealed.name, retention=sealed.retention, media_type=sealed.media_type, size=sealed.size
+    )
+
+
+def _opened_to_wire(opened: Opened) -> audit_pb2.Content:
+    message = _sealed_to_wire(opened.sealed)
+    message.data, message.salt, message.erased_by = opened.data or b"", opened.salt, opened.erased_by
+    return message
+
+
+def _label(position: int, label: label_pb2.Label) -> Label:
+    try:
+        confidentiality = label_pb2.Confidentiality.Name(label.confidentiality)
+        integrity = label_pb2.Integrity.Name(label.integrity)
+    except ValueError as error:
+        raise event_invalid(position, "label", "has a confidentiality or an integrity that nobody defined") from error
+    if unknown := set(label.categories) - CATEGORIES:
+        raise event_invalid(position, "label.categories", f"has unknown ones: {', '.join(sorted(unknown))}")
+    return Label(
+        _word(confidentiality, _CONFIDENTIALITY), tuple(sorted(set(label.categories))), _word(integrity, _INTEGRITY)
+    )
+
+
+def _word(name: str, prefix: str) -> str:
+    """The name that resources use; "" for "not said"."""
+    word = name.removeprefix(prefix).lower()
+    return "" if word == _UNSPECIFIED else word
+
+
+def _label_to_wire(label: Label) -> label_pb2.Label:
+    return label_pb2.Label(
+        confidentiality=label_pb2.Confidentiality.Value(
+            _CONFIDENTIALITY + (label.confidentiality or _UNSPECIFIED).upper()
+        ),
+        categories=label.categories,
+        integrity=label_pb2.Integrity.Value(_INTEGRITY + (label.integrity or _UNSPECIFIED).upper()),
     )
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from amas_audit.domain.contents import Opened
 from amas_audit.domain.errors import checkpoint_unknown, run_unknown
 from amas_audit.domain.model import Entry, EventFilter, InclusionProof, SignedHead
-from amas_audit.ports import LogReader
+from amas_audit.ports import ContentReader, LogReader
 from amas_audit.usecases.prove_inclusion import prove_inclusion
+from amas_audit.usecases.weigh_contents import fitting
 
 FORMAT = "amas-audit-export"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Entries, and bytes of their leaves, in memory at once.
 PAGE_ENTRIES = 256
 PAGE_BYTES = 4 << 20
@@ -27,8 +29,9 @@ CHUNK_BYTES = 256 << 10
 class ExportRun:
     """Streams the document of one run."""
 
-    def __init__(self, reader: LogReader, *, origin: str, verifier_key: str) -> None:
+    def __init__(self, reader: LogReader, contents: ContentReader, *, origin: str, verifier_key: str) -> None:
         self._reader = reader
+        self._contents = contents
         self._origin = origin
         self._verifier_key = verifier_key
 
@@ -57,13 +60,24 @@ class ExportRun:
             if not count:
                 yield _line(self._header(tenant, run_id, head))
             proofs = await prove_inclusion(self._reader, [entry.index for entry in page.entries], head)
-            for entry, proof in zip(page.entries, proofs, strict=True):
+            async for entry, proof in self._opened(page.entries, proofs):
                 yield _line(_entry(entry, proof))
             count += len(page.entries)
             if not page.more:
                 break
             start = page.entries[-1].index + 1
         yield _line({"kind": "footer", "entries": count, "treeSize": head.size})
+
+    async def _opened(
+        self, entries: Sequence[Entry], proofs: Sequence[InclusionProof]
+    ) -> AsyncIterator[tuple[Entry, InclusionProof]]:
+        """The entries with their contents, of which some are in memory at once."""
+        done = 0
+        while done < len(entries):
+            some = await self._contents.opened(fitting(entries[done:], PAGE_BYTES))
+            for entry in some:
+                yield entry, proofs[done]
+                done += 1
 
     def _header(self, tenant: str, run_id: str, head: SignedHead) -> dict[str, Any]:
         return {
@@ -84,7 +98,19 @@ def _entry(entry: Entry, proof: InclusionProof) -> dict[str, Any]:
         "index": entry.index,
         "leaf": entry.leaf.decode(),
         "proof": [base64.b64encode(hashed).decode() for hashed in proof.hashes],
+        "contents": [_content(opened) for opened in entry.contents],
     }
+
+
+def _content(opened: Opened) -> dict[str, str]:
+    """With data and salt; with the event that erased it; or with its name alone, if it is lost."""
+    if opened.data is not None:
+        return {
+            "name": opened.sealed.name,
+            "salt": base64.b64encode(opened.salt).decode(),
+            "data": base64.b64encode(opened.data).decode(),
+        }
+    return {"name": opened.sealed.name} | ({"erasedBy": opened.erased_by} if opened.erased_by else {})
 
 
 def _line(members: dict[str, Any]) -> bytes:

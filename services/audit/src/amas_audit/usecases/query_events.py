@@ -10,34 +10,41 @@ from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
 from amas_chassis.pagination import decode_token, encode_token
 
 from amas_audit.domain.model import Entry, EventFilter
-from amas_audit.ports import LogReader
+from amas_audit.ports import ContentReader, LogReader
+from amas_audit.usecases.weigh_contents import fitting
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 # Bytes of leaves in a page. An answer carries each twice (leaf and event), and a message may have 20 MiB.
 MAX_PAGE_BYTES = 4 << 20
+# Bytes of contents in a page, beside the leaves: together, and with one event's contents above it, within a message.
+MAX_PAGE_CONTENT_BYTES = 2 << 20
 
 
 class QueryEvents:
     """Answers one page. Stable: entries never change or move, and new ones come after all pages read so far."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, contents: ContentReader) -> None:
         self._reader = reader
+        self._contents = contents
 
     async def __call__(
-        self, wanted: EventFilter, *, page_size: int = 0, page_token: str = ""
+        self, wanted: EventFilter, *, page_size: int = 0, page_token: str = "", with_contents: bool = False
     ) -> tuple[tuple[Entry, ...], str]:
-        """Entries by rising index, and the token of the next page ("" after the last).
+        """Entries by rising index, with their contents if asked, and the token of the next page ("" after the last).
 
         AmasError PAGE_TOKEN_INVALID for a token of another query.
         """
         start = _start(page_token, wanted)
         limit = min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         page = await self._reader.entries(wanted, start=start, end=None, limit=limit, max_bytes=MAX_PAGE_BYTES)
-        if not page.more:
-            return page.entries, ""
-        token = encode_token({"start": page.entries[-1].index + 1, "query": _fingerprint(wanted)})
-        return page.entries, token
+        entries, more = page.entries, page.more
+        if with_contents:
+            entries = await self._contents.opened(fitting(page.entries, MAX_PAGE_CONTENT_BYTES))
+            more = more or len(entries) < len(page.entries)
+        if not more:
+            return entries, ""
+        return entries, encode_token({"start": entries[-1].index + 1, "query": _fingerprint(wanted)})
 
 
 def _start(page_token: str, wanted: EventFilter) -> int:

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from amas.common.v1 import label_pb2 as amas_dot_common_dot_v1_dot_label__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61mas/audit/v1/audit.proto\x12\ramas.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x03\n\nAuditEvent\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x39\n\x04type\x18\x02 \x01(\tB+\xbaH(r&\x10\x01\x18\x7f\x32 ^dev\\.amas\\.[a-z_]+(\\.[a-z_]+)+$\x12\x30\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06tenant\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x06run_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x16\n\x04step\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12,\n\x08trace_id\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x18 2\x11^([0-9a-f]{32})?$\x12+\n\x07span_id\x18\x08 \x01(\tB\x1a\xbaH\x17r\x15\x18\x10\x32\x11^([0-9a-f]{16})?$\x12\x1b\n\tprincipal\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x15\n\x04role\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x1d\n\x0crole_version\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x31\n\x06\x62undle\x18\x0c \x01(\tB!\xbaH\x1er\x1c\x18G2\x18^(sha256:[0-9a-f]{64})?$\x12\x1c\n\tdata_json\x18\r \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\"g\n\rAppendRequest\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.amas.audit.v1.AuditEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12\x1e\n\rfencing_token\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"S\n\rAppendedEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x14\n\x0crun_sequence\x18\x03 \x01(\x03\x12\x11\n\tduplicate\x18\x04 \x01(\x08\">\n\x0e\x41ppendResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.amas.audit.v1.AppendedEvent\"w\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x14\n\x0crun_sequence\x18\x02 \x01(\x03\x12\x0e\n\x06source\x18\x03 \x01(\t\x12(\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x19.amas.audit.v1.AuditEvent\x12\x0c\n\x04leaf\x18\x05 \x01(\x0c\"\xb7\x01\n\x0cQueryRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12\x16\n\x03ids\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x0c\n\x04type\x18\x06 \x01(\t\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x08 \x01(\t\"R\n\rQueryResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.amas.audit.v1.LogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x0fGetProofRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x16\n\x05index\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"X\n\x10GetProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"\x16\n\x14GetCheckpointRequest\"A\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"E\n\rExportRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"\x1b\n\x0b\x45xportChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x88\x03\n\x0c\x41uditService\x12\x45\n\x06\x41ppend\x12\x1c.amas.audit.v1.AppendRequest\x1a\x1d.amas.audit.v1.AppendResponse\x12\x42\n\x05Query\x12\x1b.amas.audit.v1.QueryRequest\x1a\x1c.amas.audit.v1.QueryResponse\x12K\n\x08GetProof\x12\x1e.amas.audit.v1.GetProofRequest\x1a\x1f.amas.audit.v1.GetProofResponse\x12Z\n\rGetCheckpoint\x12#.amas.audit.v1.GetCheckpointRequest\x1a$.amas.audit.v1.GetCheckpointResponse\x12\x44\n\x06\x45xport\x12\x1c.amas.audit.v1.ExportRequest\x1a\x1a.amas.audit.v1.ExportChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61mas/audit/v1/audit.proto\x12\ramas.audit.v1\x1a\x1a\x61mas/common/v1/label.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x04\n\nAuditEvent\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x39\n\x04type\x18\x02 \x01(\tB+\xbaH(r&\x10\x01\x18\x7f\x32 ^dev\\.amas\\.[a-z_]+(\\.[a-z_]+)+$\x12\x30\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x19\n\x06tenant\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x06run_id\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x16\n\x04step\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12,\n\x08trace_id\x18\x07 \x01(\tB\x1a\xbaH\x17r\x15\x18 2\x11^([0-9a-f]{32})?$\x12+\n\x07span_id\x18\x08 \x01(\tB\x1a\xbaH\x17r\x15\x18\x10\x32\x11^([0-9a-f]{16})?$\x12\x1b\n\tprincipal\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x15\n\x04role\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18\x7f\x12\x1d\n\x0crole_version\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x31\n\x06\x62undle\x18\x0c \x01(\tB!\xbaH\x1er\x1c\x18G2\x18^(sha256:[0-9a-f]{64})?$\x12\x1c\n\tdata_json\x18\r \x01(\tB\t\xbaH\x06r\x04(\x80\x80@\x12\x32\n\x08\x63ontents\x18\x0e \x03(\x0b\x32\x16.amas.audit.v1.ContentB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12$\n\x05label\x18\x0f \x01(\x0b\x32\x15.amas.common.v1.Label\"\x8c\x02\n\x07\x43ontent\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x19\n\x07subject\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x33\n\tretention\x18\x03 \x01(\tB \xbaH\x1dr\x1b\x32\x19^([a-z][a-z0-9-]{0,62})?$\x12;\n\nmedia_type\x18\x04 \x01(\tB\'\xbaH$r\"\x18\x7f\x32\x1e^([a-z0-9.+-]+/[a-z0-9.+-]+)?$\x12\x18\n\x04\x64\x61ta\x18\x05 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\x12\x0c\n\x04salt\x18\x06 \x01(\x0c\x12\x11\n\terased_by\x18\x07 \x01(\t\x12\x0c\n\x04size\x18\x08 \x01(\x03\"g\n\rAppendRequest\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.amas.audit.v1.AuditEventB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12\x1e\n\rfencing_token\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"S\n\rAppendedEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x14\n\x0crun_sequence\x18\x03 \x01(\x03\x12\x11\n\tduplicate\x18\x04 \x01(\x08\">\n\x0e\x41ppendResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.amas.audit.v1.AppendedEvent\"w\n\x08LogEntry\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x14\n\x0crun_sequence\x18\x02 \x01(\x03\x12\x0e\n\x06source\x18\x03 \x01(\t\x12(\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x19.amas.audit.v1.AuditEvent\x12\x0c\n\x04leaf\x18\x05 \x01(\x0c\"\xc9\x01\n\x0cQueryRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x10\n\x08trace_id\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12\x16\n\x03ids\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x0c\n\x04type\x18\x06 \x01(\t\x12\x1d\n\tpage_size\x18\x07 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x10\n\x08\x63ontents\x18\x1e \x01(\x08\"R\n\rQueryResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.amas.audit.v1.LogEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x0fGetProofRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x16\n\x05index\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"X\n\x10GetProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"\x16\n\x14GetCheckpointRequest\"A\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"E\n\rExportRequest\x12\x19\n\x06tenant\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x06run_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x7f\"\x1b\n\x0b\x45xportChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x88\x03\n\x0c\x41uditService\x12\x45\n\x06\x41ppend\x12\x1c.amas.audit.v1.AppendRequest\x1a\x1d.amas.audit.v1.AppendResponse\x12\x42\n\x05Query\x12\x1b.amas.audit.v1.QueryRequest\x1a\x1c.amas.audit.v1.QueryResponse\x12K\n\x08GetProof\x12\x1e.amas.audit.v1.GetProofRequest\x1a\x1f.amas.audit.v1.GetProofResponse\x12Z\n\rGetCheckpoint\x12#.amas.audit.v1.GetCheckpointRequest\x1a$.amas.audit.v1.GetCheckpointResponse\x12\x44\n\x06\x45xport\x12\x1c.amas.audit.v1.ExportRequest\x1a\x1a.amas.audit.v1.ExportChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -59,6 +60,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITEVENT'].fields_by_name['bundle']._serialized_options = b'\272H\036r\034\030G2\030^(sha256:[0-9a-f]{64})?$'
   _globals['_AUDITEVENT'].fields_by_name['data_json']._loaded_options = None
   _globals['_AUDITEVENT'].fields_by_name['data_json']._serialized_options = b'\272H\006r\004(\200\200@'
+  _globals['_AUDITEVENT'].fields_by_name['contents']._loaded_options = None
+  _globals['_AUDITEVENT'].fields_by_name['contents']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_CONTENT'].fields_by_name['name']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['name']._serialized_options = b'\272H\032r\0302\026^[a-z][a-z0-9_]{0,62}$'
+  _globals['_CONTENT'].fields_by_name['subject']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['subject']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_CONTENT'].fields_by_name['retention']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['retention']._serialized_options = b'\272H\035r\0332\031^([a-z][a-z0-9-]{0,62})?$'
+  _globals['_CONTENT'].fields_by_name['media_type']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['media_type']._serialized_options = b'\272H$r\"\030\1772\036^([a-z0-9.+-]+/[a-z0-9.+-]+)?$'
+  _globals['_CONTENT'].fields_by_name['data']._loaded_options = None
+  _globals['_CONTENT'].fields_by_name['data']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
   _globals['_APPENDREQUEST'].fields_by_name['events']._loaded_options = None
   _globals['_APPENDREQUEST'].fields_by_name['events']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\002'
   _globals['_APPENDREQUEST'].fields_by_name['fencing_token']._loaded_options = None
@@ -79,32 +92,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTREQUEST'].fields_by_name['tenant']._serialized_options = b'\272H\006r\004\020\001\030?'
   _globals['_EXPORTREQUEST'].fields_by_name['run_id']._loaded_options = None
   _globals['_EXPORTREQUEST'].fields_by_name['run_id']._serialized_options = b'\272H\006r\004\020\001\030\177'
-  _globals['_AUDITEVENT']._serialized_start=107
-  _globals['_AUDITEVENT']._serialized_end=583
-  _globals['_APPENDREQUEST']._serialized_start=585
-  _globals['_APPENDREQUEST']._serialized_end=688
-  _globals['_APPENDEDEVENT']._serialized_start=690
-  _globals['_APPENDEDEVENT']._serialized_end=773
-  _globals['_APPENDRESPONSE']._serialized_start=775
-  _globals['_APPENDRESPONSE']._serialized_end=837
-  _globals['_LOGENTRY']._serialized_start=839
-  _globals['_LOGENTRY']._serialized_end=958
-  _globals['_QUERYREQUEST']._serialized_start=961
-  _globals['_QUERYREQUEST']._serialized_end=1144
-  _globals['_QUERYRESPONSE']._serialized_start=1146
-  _globals['_QUERYRESPONSE']._serialized_end=1228
-  _globals['_GETPROOFREQUEST']._serialized_start=1230
-  _globals['_GETPROOFREQUEST']._serialized_end=1326
-  _globals['_GETPROOFRESPONSE']._serialized_start=1328
-  _globals['_GETPROOFRESPONSE']._serialized_end=1416
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1418
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1440
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1442
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1507
-  _globals['_EXPORTREQUEST']._serialized_start=1509
-  _globals['_EXPORTREQUEST']._serialized_end=1578
-  _globals['_EXPORTCHUNK']._serialized_start=1580
-  _globals['_EXPORTCHUNK']._serialized_end=1607
-  _globals['_AUDITSERVICE']._serialized_start=1610
-  _globals['_AUDITSERVICE']._serialized_end=2002
+  _globals['_AUDITEVENT']._serialized_start=135
+  _globals['_AUDITEVENT']._serialized_end=701
+  _globals['_CONTENT']._serialized_start=704
+  _globals['_CONTENT']._serialized_end=972
+  _globals['_APPENDREQUEST']._serialized_start=974
+  _globals['_APPENDREQUEST']._serialized_end=1077
+  _globals['_APPENDEDEVENT']._serialized_start=1079
+  _globals['_APPENDEDEVENT']._serialized_end=1162
+  _globals['_APPENDRESPONSE']._serialized_start=1164
+  _globals['_APPENDRESPONSE']._serialized_end=1226
+  _globals['_LOGENTRY']._serialized_start=1228
+  _globals['_LOGENTRY']._serialized_end=1347
+  _globals['_QUERYREQUEST']._serialized_start=1350
+  _globals['_QUERYREQUEST']._serialized_end=1551
+  _globals['_QUERYRESPONSE']._serialized_start=1553
+  _globals['_QUERYRESPONSE']._serialized_end=1635
+  _globals['_GETPROOFREQUEST']._serialized_start=1637
+  _globals['_GETPROOFREQUEST']._serialized_end=1733
+  _globals['_GETPROOFRESPONSE']._serialized_start=1735
+  _globals['_GETPROOFRESPONSE']._serialized_end=1823
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1825
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1847
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1849
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1914
+  _globals['_EXPORTREQUEST']._serialized_start=1916
+  _globals['_EXPORTREQUEST']._serialized_end=1985
+  _globals['_EXPORTCHUNK']._serialized_start=1987
+  _globals['_EXPORTCHUNK']._serialized_end=2014
+  _globals['_AUDITSERVICE']._serialized_start=2017
+  _globals['_AUDITSERVICE']._serialized_end=2409
 # @@protoc_insertion_point(module_scope)

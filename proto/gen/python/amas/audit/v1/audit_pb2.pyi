@@ -3,6 +3,7 @@
 isort:skip_file
 The append-only, verifiable log."""
 
+from amas.common.v1 import label_pb2 as _label_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -36,6 +37,8 @@ class AuditEvent(_message.Message):
     ROLE_VERSION_FIELD_NUMBER: _builtins.int
     BUNDLE_FIELD_NUMBER: _builtins.int
     DATA_JSON_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique and chosen by the caller, so that a retry is recognised."""
     type: _builtins.str
@@ -53,6 +56,16 @@ class AuditEvent(_message.Message):
     """JSON object text."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def contents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Content]:
+        """What users, models and tools said. The leaf has a salted commitment to each; the bytes are kept apart, encrypted, and
+        can be erased. At most 8 MiB together.
+        """
+
+    @_builtins.property
+    def label(self) -> _label_pb2.Label:
+        """What the event's data and contents carry about themselves; it is part of the leaf."""
+
     def __init__(
         self,
         *,
@@ -69,14 +82,65 @@ class AuditEvent(_message.Message):
         role_version: _builtins.str = ...,
         bundle: _builtins.str = ...,
         data_json: _builtins.str = ...,
+        contents: _abc.Iterable[Global___Content] | None = ...,
+        label: _label_pb2.Label | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "data_json", b"data_json", "id", b"id", "principal", b"principal", "role", b"role", "role_version", b"role_version", "run_id", b"run_id", "span_id", b"span_id", "step", b"step", "tenant", b"tenant", "time", b"time", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle", b"bundle", "contents", b"contents", "data_json", b"data_json", "id", b"id", "label", b"label", "principal", b"principal", "role", b"role", "role_version", b"role_version", "run_id", b"run_id", "span_id", b"span_id", "step", b"step", "tenant", b"tenant", "time", b"time", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
+
+@_typing.final
+class Content(_message.Message):
+    """Content is a piece of an event that is somebody's data. docs/audit-events.md has the construction of its commitment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    ERASED_BY_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Unique within the event: `input`, `output`, `arguments`, `result`, `request`, `response`."""
+    subject: _builtins.str
+    """Whose data it is; empty: the event's principal's. Erasing a subject erases it."""
+    retention: _builtins.str
+    """Retention class, one of those that the log is set to; empty: `standard`."""
+    media_type: _builtins.str
+    """Empty: `application/json`."""
+    data: _builtins.bytes
+    salt: _builtins.bytes
+    """Only in answers: with it and `data`, the commitment in the leaf can be checked."""
+    erased_by: _builtins.str
+    """Only in answers: the id of the event that says that it was erased; data and salt are gone for good."""
+    size: _builtins.int
+    """Only in answers: length of the data in bytes, also where the data is not given."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        retention: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        data: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
+        erased_by: _builtins.str = ...,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "erased_by", b"erased_by", "media_type", b"media_type", "name", b"name", "retention", b"retention", "salt", b"salt", "size", b"size", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Content: _TypeAlias = Content  # noqa: Y015
 
 @_typing.final
 class AppendRequest(_message.Message):
@@ -201,6 +265,7 @@ class QueryRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     run_id: _builtins.str
     trace_id: _builtins.str
@@ -208,6 +273,8 @@ class QueryRequest(_message.Message):
     type: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
+    contents: _builtins.bool
+    """Give contents' data and salts too, as far as they are not erased. Without it, contents have names and sizes alone."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of events; answers only those. Used to look up one outcome."""
@@ -223,10 +290,11 @@ class QueryRequest(_message.Message):
         type: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        contents: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "run_id", b"run_id", "tenant", b"tenant", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "ids", b"ids", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "run_id", b"run_id", "tenant", b"tenant", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
