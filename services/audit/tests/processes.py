@@ -64,7 +64,6 @@ class AuditProcess:
     database: LogDatabase
     certificates: Any
     signing_key: Path | None
-    master_key: Path | None
     log: Path
     extra: dict[str, str] = field(default_factory=dict)
     grpc_port: int = field(default_factory=free_port)
@@ -87,7 +86,7 @@ class AuditProcess:
             "DATABASE_URL": self.database.access.service_url,
             "DATABASE_PASSWORD_FILE": str(self.database.access.service_password_file),
             "SIGNING_KEY_FILE": str(self.signing_key or ""),
-            "MASTER_KEY_FILE": str(self.master_key or ""),
+            "MASTER_KEY_FILE": str(write_master_key(self.log.with_name("master-key"))),
             "DRAIN_TIMEOUT": "10",
             **self.extra,
         }

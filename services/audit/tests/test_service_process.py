@@ -14,7 +14,7 @@ from amas_cli.audit_trail import Verdict, verify
 from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
 from .logs import LogDatabase
-from .processes import AuditProcess, Caller, poll, request, write_master_key, write_signing_key
+from .processes import AuditProcess, Caller, poll, request, write_signing_key
 
 pytestmark = pytest.mark.integration
 
@@ -22,13 +22,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def service(log_database: LogDatabase, certificates: Any, tmp_path: Path) -> AuditProcess:
     """The service, not started yet."""
-    return AuditProcess(
-        log_database,
-        certificates,
-        write_signing_key(tmp_path / "key.pem"),
-        write_master_key(tmp_path / "master"),
-        tmp_path / "log",
-    )
+    return AuditProcess(log_database, certificates, write_signing_key(tmp_path / "key.pem"), tmp_path / "log")
 
 
 @pytest.fixture
@@ -272,7 +266,7 @@ async def test_without_a_usable_key_it_does_not_start(
 
 async def test_without_a_usable_master_key_it_does_not_start(service: AuditProcess) -> None:
     """One sentence and an exit code: contents are kept encrypted, or nothing is."""
-    service.master_key = None
+    service.extra = {"MASTER_KEY_FILE": ""}
     process = await service.launch()
     async with asyncio.timeout(30):
         assert await process.wait() == 2
