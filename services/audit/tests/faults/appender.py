@@ -27,7 +27,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
-from ..logs import event, submission
+from ..logs import MASTERS, RETENTION, event, submission
 from .failpoints import TrippedPool, TrippedSigner, Tripwire, check_points
 
 NEVER = "never"
@@ -99,7 +99,7 @@ async def live(told: Generation) -> None:
     signer = TrippedSigner(told.origin, key).trip(tripwire.reached)
     tripped: Any = TrippedPool(pool, tripwire.reached)
     telemetry = _Telemetry(tripwire)
-    sequencer = PostgresLog(tripped, signer, origin=told.origin, telemetry=telemetry)
+    sequencer = PostgresLog(tripped, signer, MASTERS, retention=RETENTION, origin=told.origin, telemetry=telemetry)
     await sequencer.open()
     log = GroupCommit(sequencer.commit, telemetry, SystemClock())
 
