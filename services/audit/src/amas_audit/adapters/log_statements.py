@@ -155,7 +155,7 @@ async def write(
     facets: Sequence[FacetRow] = (),
     keys: Iterable[tuple[SubjectKey, bytes]] = (),
 ) -> None:
-    """Insert the new entries, their contents, what they filled, the fences that were seen, and the head that was signed.
+    """Insert the new entries, their contents, what they filled, the fences that were seen, and the signed head.
 
     `keys` are those that were made for the contents, each with how it was wrapped.
     """
