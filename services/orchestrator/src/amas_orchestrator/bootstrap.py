@@ -158,7 +158,8 @@ class _Service:
 
     def _clients(self) -> None:
         settings, channels = self.settings, self.channels
-        policy = channels.client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
+        # As frames: every model call and every action of a run is decided there.
+        policy = channels.mux_client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
         router = channels.client(router_client.make_stub, settings.ai_router_target, "ai-router")
         audit = channels.client(audit_client.make_stub, settings.audit_target, "audit")
         self.policy = policy_client.PolicyClient(policy, self._bundle_content)

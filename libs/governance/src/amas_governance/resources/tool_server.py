@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from ipaddress import ip_network
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance.canonical import digest
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.pins import tool_list_pin
 from amas_governance.quantities import Duration, RateLimit, Size
@@ -188,3 +190,13 @@ class ToolServer(Manifest):
 
     kind: Literal["ToolServer"]
     spec: ToolServerSpec
+
+    @functools.cached_property
+    def connection_digest(self) -> str:
+        """Names what a session with the server depends on; the pin and what policy says of the tools do not count.
+
+        Computed once, since every call asks for it.
+        """
+        spec = self.to_manifest()["spec"]
+        definition = {name: spec.get(name) for name in ("transport", "credentials", "limits")}
+        return digest({"name": self.metadata.name, **definition})

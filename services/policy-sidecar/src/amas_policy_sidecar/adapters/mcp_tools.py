@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from amas_chassis.clock import Clock
-from amas_governance.canonical import digest
 from amas_governance.resources import ToolServer
 
 from amas_policy_sidecar.domain.errors import EGRESS_REFUSALS, Denied, ToolFailed, overloaded, unavailable
@@ -116,7 +115,7 @@ class McpToolServers:
         """The session to use now. One that was begun with other credentials or folders is left to end by itself."""
         if self._closed:
             raise ToolFailed("TOOL_SERVER_UNAVAILABLE", "the policy-sidecar is shutting down", sent=False)
-        key = _key(tenant, server)
+        key = (tenant, server.connection_digest)
         held = self._held.get(key)
         if held is None:
             self._make_room()
@@ -184,10 +183,3 @@ def _masked(tools: Sequence[ToolDescription], mask: CredentialMask) -> ToolList:
         )
         for tool in tools
     )
-
-
-def _key(tenant: str, server: ToolServer) -> _Key:
-    """Tenant and definition; the pin and what policy says of the tools make no other server."""
-    spec = server.to_manifest()["spec"]
-    definition = {name: spec.get(name) for name in ("transport", "credentials", "limits")}
-    return tenant, digest({"name": server.metadata.name, **definition})
