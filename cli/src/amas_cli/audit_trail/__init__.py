@@ -2,7 +2,8 @@
 
 from .contents import GivenContent
 from .errors import ExportRefusedError
-from .note import KeyRefusedError, VerifierKey
+from .keyring import KeyRing
+from .note import KeyRefusedError, NoteRefusedError, VerifierKey
 from .reading import ShownEntry, read_entries, read_whole
 from .report import Check, Finding, Report, Verdict
 from .saving import new_export
@@ -14,6 +15,8 @@ __all__ = [
     "Finding",
     "GivenContent",
     "KeyRefusedError",
+    "KeyRing",
+    "NoteRefusedError",
     "Report",
     "ShownEntry",
     "Verdict",

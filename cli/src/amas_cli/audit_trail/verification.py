@@ -12,18 +12,19 @@ from typing import Any
 from .contents import lost, problems_of
 from .document import Entry, Footer, Header, parse_line, read_lines
 from .errors import ExportRefusedError
+from .keyring import KeyRing
 from .leaves import AFTER_THE_END, RUN_ENDED, RUN_STARTED, LeafRefusedError, parse_leaf
 from .merkle import leaf_hash, proven_root
-from .note import Checkpoint, NoteRefusedError, VerifierKey, open_checkpoint
+from .note import Checkpoint, KeyRefusedError, NoteRefusedError
 from .report import MAX_FINDINGS, Check, Finding, Report, Verdict
 
 
 def verify(export: Path, public_key: str) -> Report:
-    """Check the export of a run against the log's verifier key (`name+id+key`).
+    """Check the export of a run against the log's verifier keys (`name+id+key`, one a line; `KeyRing.parse`).
 
-    KeyRefusedError if `public_key` is none; everything else is in the report.
+    KeyRefusedError if `public_key` holds none; everything else is in the report.
     """
-    verification = _Verification(VerifierKey.parse(public_key))
+    verification = _Verification(KeyRing.parse(public_key))
     try:
         with export.open("rb") as file:
             for record in _records(file):
@@ -43,8 +44,8 @@ def _records(file: Any) -> Iterator[Header | Entry | Footer]:
 class _Verification:
     """The state of one pass over a file."""
 
-    def __init__(self, key: VerifierKey) -> None:
-        self._key = key
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
         self._header: Header | None = None
         self._checkpoint: Checkpoint | None = None
         self._footer: Footer | None = None
@@ -110,20 +111,31 @@ class _Verification:
 
     def _take_header(self, header: Header) -> None:
         self._header = header
-        if header.verifier_key != str(self._key):
+        if not self._names_our_key(header):
             self.find(Check.SIGNATURE, "the export names another public key than the one given", header.line)
         try:
-            self._checkpoint = open_checkpoint(header.checkpoint, self._key)
+            self._checkpoint = self._keys.open(header.checkpoint).checkpoint
         except NoteRefusedError as error:
             self.find(Check.SIGNATURE, str(error), header.line)
             return
-        if not header.origin == self._checkpoint.origin == self._key.name:
+        if not header.origin == self._checkpoint.origin == self._keys.origin:
             self.find(
                 Check.ORIGIN,
                 f"the export is of log {header.origin!r}, its checkpoint of {self._checkpoint.origin!r} "
-                f"and the key of {self._key.name!r}",
+                f"and the key of {self._keys.origin!r}",
                 header.line,
             )
+
+    def _names_our_key(self, header: Header) -> bool:
+        """Whether the key that the export names is ours, or one that signed beside ours while keys were changed."""
+        if self._keys.holds(header.verifier_key):
+            return True
+        try:
+            self._keys.open(header.checkpoint)
+            KeyRing.parse(header.verifier_key).open(header.checkpoint)
+        except (KeyRefusedError, NoteRefusedError):
+            return False
+        return True
 
     def _take_entry(self, entry: Entry) -> None:
         self._entries += 1

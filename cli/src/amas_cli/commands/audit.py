@@ -11,6 +11,19 @@ from amas_cli.exit_codes import ExitCode
 from amas_cli.output.documents import Output
 from amas_cli.output.printable import printable
 
+from .audit_logs import (
+    Authority,
+    Certificate,
+    CertificateKey,
+    Demands,
+    Log,
+    Place,
+    PublicKey,
+    consistency,
+    default_public_key,
+    mirror,
+    verify_log,
+)
 from .guard import guarded
 from .options import As, OutputFormat, Server
 
@@ -67,20 +80,51 @@ async def export(
 @app.command("verify")
 @guarded
 def verify(
-    file: Annotated[Path, typer.Argument(help="An export.")],
-    public_key: Annotated[
-        Path | None,
-        typer.Option("--public-key", metavar="FILE", help="The verifier key (default: the local platform's)."),
+    file: Annotated[Path | None, typer.Argument(help="An export, or a folder of tiles.")] = None,
+    log: Log = "",
+    public_key: PublicKey = None,
+    ca: Authority = None,
+    cert: Certificate = None,
+    cert_key: CertificateKey = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", metavar="KEY|FILE", help="Key of a witness (again for each).")
     ] = None,
+    quorum: Annotated[int, typer.Option("--quorum", min=0, help="How many of them must have cosigned.")] = 0,
+    last_seen: Annotated[
+        Path | None,
+        typer.Option(
+            "--last-seen",
+            metavar="FILE",
+            help="Keeps the checkpoint, to notice a changed past (default for --log: in ~/.local/state).",
+        ),
+    ] = None,
+    tree_only: Annotated[
+        bool, typer.Option("--tree-only", help="Read hashes, no entries: needs no certificate.")
+    ] = False,
     output: OutputFormat = Output.TABLE,
 ) -> int:
-    """Check an export offline: every entry, the tree and the signature. Exit code 1 if anything is wrong."""
+    """Check an export, a folder of tiles or a live log (--log). Exit code 1 if anything is wrong."""
+    if (file is None) == (not log):
+        raise CliError("Say what to verify: an export, a folder of tiles, or --log URL.", exit_code=ExitCode.USAGE)
+    keys = public_key or default_public_key()
+    if log or (file and file.is_dir()):
+        demands = Demands(tuple(witness or ()), quorum, last_seen, tree_only)
+        return verify_log(Place(log or str(file), ca, cert, cert_key), keys, demands, output)
+    if witness or quorum or last_seen or tree_only:
+        raise CliError("--witness, --quorum, --last-seen and --tree-only are for logs.", exit_code=ExitCode.USAGE)
+    return _verify_export(file or Path(), keys, output)
+
+
+app.command("consistency")(consistency)
+app.command("mirror")(mirror)
+
+
+def _verify_export(file: Path, public_key: Path, output: Output) -> int:
     from amas_cli.audit_trail import Verdict
-    from amas_cli.local.home import Home
     from amas_cli.output.documents import document
     from amas_cli.output.terminal import line
 
-    report = verify_file(file, public_key or Home.from_environment().audit_public_key)
+    report = verify_file(file, public_key)
     good = report.verdict is Verdict.VERIFIED
     if output is not Output.TABLE:
         document(report.to_dict(), output)

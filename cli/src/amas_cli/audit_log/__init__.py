@@ -1,0 +1,24 @@
+"""Checks a whole log: live over HTTPS, or a folder of its tiles (C2SP tlog-tiles). Shares no code with the service."""
+
+from .check import LogCheck, check_log
+from .consistency import check_consistency
+from .cosignature import WitnessKey
+from .last_seen import LastSeen, LastSeenError
+from .mirror import mirror_log
+from .report import LogReport
+from .sources import FolderSource, HttpSource, LogSource, SourceError
+
+__all__ = [
+    "FolderSource",
+    "HttpSource",
+    "LastSeen",
+    "LastSeenError",
+    "LogCheck",
+    "LogReport",
+    "LogSource",
+    "SourceError",
+    "WitnessKey",
+    "check_consistency",
+    "check_log",
+    "mirror_log",
+]
