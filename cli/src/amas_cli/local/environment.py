@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from amas_cli.cache_folder import cache_folder
+
 from .authority import CertificateFiles
 from .database_setup import DatabaseAccess, role_of
 from .home import Home
@@ -110,6 +112,8 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
     audit = {"AUDIT_TARGET": wiring.address("audit-grpc")}
     policy = {"POLICY_TARGET": _policy_target(wiring)}
     router = {"AI_ROUTER_TARGET": wiring.address("ai-router-grpc")}
+    # Of the user and not of this state folder, so that a new platform starts as quickly.
+    compiled = {"COMPILED_DIR": str(cache_folder() / "compiled")}
     match service:
         case "audit":
             return {
@@ -121,6 +125,7 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
             return {
                 **audit,
                 **redis,
+                **compiled,
                 "TOOLS_WORKDIR": str(wiring.workspace),
                 "CREDENTIALS_DIR": str(home.credentials),
                 # Not every laptop can isolate: where it cannot, `amas status` says so.
@@ -130,7 +135,8 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
         case "ai-router":
             return {**_database(service, wiring), **redis, **policy, **audit, "KEYS_DIR": str(home.keys)}
         case "orchestrator":
-            return {**_database(service, wiring), **policy, **router, **audit, "POLICY_DIR": str(wiring.policy_dir)}
+            own = {**compiled, "POLICY_DIR": str(wiring.policy_dir)}
+            return {**_database(service, wiring), **policy, **router, **audit, **own}
         case "gateway":
             return {
                 **router,

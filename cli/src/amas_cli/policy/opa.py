@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from amas_cli.cache_folder import cache_folder
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
@@ -35,8 +36,7 @@ def find_opa() -> str:
     found = shutil.which("opa")
     if found:
         return found
-    cache = Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas")
-    built = cache / "bin" / "opa"
+    built = cache_folder() / "bin" / "opa"
     if os.access(built, os.X_OK):
         return str(built)
     raise CliError(

@@ -10,6 +10,7 @@ from amas.orchestrator.v1 import orchestrator_pb2_grpc
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.kept_files import KeptFiles
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
 from amas_governance.bundle import PolicySet
@@ -87,7 +88,7 @@ async def build() -> ServiceSpec:
         # Without parameters, which are the contents of runs. The package has no types.
         AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
     # Now, not when a run waits: whoever compiles for a second renews no lease meanwhile.
-    whole_engine()
+    whole_engine(KeptFiles(settings.compiled_dir) if settings.compiled_dir else None)
     database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
     service = _Service(settings, policies, endpoints, database)
     await service.lease.register()

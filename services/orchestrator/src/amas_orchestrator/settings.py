@@ -17,6 +17,9 @@ class OrchestratorSettings(DatabaseSettings, ServiceSettings):
     ai_router_target: str = Field(description="gRPC target of the ai-router")
     audit_target: str = Field(description="gRPC target of audit")
     policy_dir: Path = Field(description="folder with the Rego modules and build/policy.wasm")
+    compiled_dir: Path | None = Field(
+        default=None, description="folder of this user where compiled detectors are kept; empty: compiled at each start"
+    )
     start_timeout: float = Field(default=60.0, gt=0, le=600, description="seconds to wait for the database at start")
     lease_seconds: float = Field(default=5.0, ge=0.5, le=300, description="lease of an executor")
     run_concurrency: int = Field(default=256, ge=1, le=10_000, description="runs at work in one process")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from amas.policy.v1 import policy_pb2_grpc
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import Clock, SystemClock
+from amas_chassis.kept_files import KeptFiles
 from amas_chassis.lifecycle import Hook
 from amas_chassis.service import GrpcService, Server, ServiceSpec
 from amas_chassis.settings import SettingsError, load
@@ -66,7 +67,7 @@ async def build() -> ServiceSpec:
     """The service, wired from the environment."""
     settings = load(Settings)
     # Now, not when the first action waits for it.
-    whole_engine()
+    whole_engine(KeptFiles(settings.compiled_dir) if settings.compiled_dir else None)
     return wire(settings)
 
 

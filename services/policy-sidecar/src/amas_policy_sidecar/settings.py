@@ -50,6 +50,9 @@ class Settings(RedisSettings, ServiceSettings):
         default=None, description="file with the secret of all pseudonyms, 32 bytes or more; empty: redaction instead"
     )
     credentials_dir: Path | None = Field(default=None, description="folder with the files that ToolServers name")
+    compiled_dir: Path | None = Field(
+        default=None, description="folder of this user where compiled detectors are kept; empty: compiled at each start"
+    )
     sandbox: Literal["required", "best-effort"] = Field(
         default="required", description="what happens where tool servers cannot be isolated"
     )
@@ -66,7 +69,7 @@ class Settings(RedisSettings, ServiceSettings):
         """Folders with what is ours alone, that no tool server may see."""
         ours = (self.opa_socket, self.opa_token_file, self.opa_signing_key_file, self.pseudonym_secret_file)
         files = (self.tls_key_file, *ours)
-        folders = (self.credentials_dir, *(file.parent for file in files if file is not None))
+        folders = (self.credentials_dir, self.compiled_dir, *(file.parent for file in files if file is not None))
         return tuple(folder for folder in folders if folder is not None)
 
     def opa(self) -> OpaSettings | None:

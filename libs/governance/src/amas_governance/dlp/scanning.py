@@ -16,7 +16,7 @@ from .contextual import CONTEXTUAL
 from .decoding import ENCODED, Encoding
 from .detector import Detector
 from .detectors import DETECTORS
-from .engine import Engine, RawMatch, ScanRefused
+from .engine import Engine, Kept, RawMatch, ScanRefused
 from .people import PEOPLE
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -183,7 +183,14 @@ def engine_of(categories: frozenset[str]) -> Engine:
     return Engine([detector.pattern for detector in detectors_of(categories)])
 
 
-@functools.cache
-def whole_engine() -> Engine:
-    """The patterns of DEEP, with the hints of what may be encoded. A service makes it before it serves."""
-    return Engine([detector.pattern for detector in DEEP], hints=tuple(ENCODED.values()))
+_whole: list[Engine] = []
+
+
+def whole_engine(kept: Kept | None = None) -> Engine:
+    """The patterns of DEEP, with the hints of what may be encoded; made once.
+
+    Compiling them takes most of a second, unless `kept` has them: a service does it before it serves.
+    """
+    if not _whole:
+        _whole.append(Engine([detector.pattern for detector in DEEP], hints=tuple(ENCODED.values()), kept=kept))
+    return _whole[0]
