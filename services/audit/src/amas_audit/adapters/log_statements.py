@@ -84,6 +84,9 @@ WITH entries AS (
 INSERT INTO audit.checkpoint (size, root, note, key_id)
 SELECT * FROM unnest($23::bigint[], $24::bytea[], $25::text[], $26::bytea[])
 """
+# A record in the journal of Postgres and in no table. A COMMIT waits only where its transaction wrote one, and then for
+# all that was written before.
+_WAIT_FOR_EARLIER = "SELECT pg_logical_emit_message(true, 'amas-audit', '')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,15 @@ async def write(
         *_columns(((key.id, *key.subject, wrapped) for key, wrapped in keys), 5),
         *_columns((row for entry in made.entries for row in _content_rows(entry)), 4),
     )
+
+
+async def wait_for_earlier(connection: Connection) -> None:
+    """Let the COMMIT of a turn that writes nothing wait for what others wrote before it, on disk and on replicas.
+
+    What a turn reads may be committed and not yet on its replica: the wait for that can be cut short, by a time-out or
+    by a crash. So "it stands in the log already" is no acknowledgement without this.
+    """
+    await connection.execute(_WAIT_FOR_EARLIER)
 
 
 def _columns(rows: Iterable[tuple[object, ...]], width: int) -> list[list[object]]:

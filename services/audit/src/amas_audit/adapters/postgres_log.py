@@ -13,7 +13,7 @@ from typing import Protocol
 
 from amas_chassis.errors import AmasError
 
-from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, recorded_keys, write
+from amas_audit.adapters.log_statements import LogState, SignedRow, read_state, recorded_keys, wait_for_earlier, write
 from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.partitions import Partitions
 from amas_audit.adapters.postgres_edge import load_edge, load_waiting
@@ -102,6 +102,8 @@ class PostgresLog:
                     if made.entries or made.fences:
                         head = self._signed(new_edge.size, new_root) if made.entries else None
                         await write(connection, made, filled, head, facets, self._new_keys(made, sealer))
+                    elif not all(isinstance(outcome, AmasError) for outcome in made.outcomes):
+                        await wait_for_earlier(connection)
                 # Only here is the group on disk; until then the memory stays at what was before.
                 self._edge, self._root, self._waiting = new_edge, new_root, waiting
         self._telemetry.committed(len(made.entries), new_edge.size, time.monotonic() - begun)

@@ -37,17 +37,32 @@ async def sequencer_turn(connection: Connection) -> AsyncIterator[None]:
     """Be the sequencer; commits at the end, rolls back if the block raises or is cancelled.
 
     When it is cancelled within the COMMIT, nobody knows whether that took place. AmasError LOG_UNAVAILABLE if the
-    database made a rollback of it.
+    database made a rollback of it, or committed and did not wait for its replica.
     """
     try:
         await connection.execute(_BEGIN)
         yield
-        # A transaction in which a statement has failed is rolled back by COMMIT, without an error.
-        if await connection.execute(_COMMIT) != _COMMIT:
-            raise log_unavailable()
+        await _commit(connection)
     except BaseException:
         await _roll_back(connection)
         raise
+
+
+async def _commit(connection: Connection) -> None:
+    warnings: list[asyncpg.PostgresLogMessage] = []
+
+    def told(_: Connection, message: asyncpg.PostgresLogMessage) -> None:
+        if message.severity_en == "WARNING":
+            warnings.append(message)
+
+    connection.add_log_listener(told)
+    try:
+        # A transaction in which a statement has failed is rolled back by COMMIT, without an error; one whose wait for a
+        # synchronous replica was cut short by an operator is committed here alone, with a warning.
+        if await connection.execute(_COMMIT) != _COMMIT or warnings:
+            raise log_unavailable()
+    finally:
+        connection.remove_log_listener(told)
 
 
 async def _roll_back(connection: Connection) -> None:
