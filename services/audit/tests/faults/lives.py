@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -136,8 +137,7 @@ class Witness:
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             await self._read_heads()
             rows = await self._connection.fetch(
-                'SELECT "index", tenant, event_id, run_id, run_sequence, leaf_hash, leaf FROM audit.entry'
-                ' WHERE "index" >= $1 ORDER BY "index"',
+                'SELECT "index", tenant, leaf_hash, leaf FROM audit.entry WHERE "index" >= $1 ORDER BY "index"',
                 self.size,
             )
         for row in rows:
@@ -166,13 +166,14 @@ class Witness:
 
     def _take(self, row: asyncpg.Record) -> None:
         assert row["index"] == self.size, "the log has a gap"
-        key = (row["tenant"], row["event_id"])
+        said = json.loads(row["leaf"])
+        key = (said["tenant"], said["id"])
         assert key not in self._places, f"{key} is there twice"
         self._places[key] = row["index"]
-        if row["run_id"]:
-            run = (row["tenant"], row["run_id"])
+        if "runid" in said:
+            run = (said["tenant"], said["runid"])
             self._sequences[run] = self._sequences.get(run, 0) + 1
-            assert row["run_sequence"] == self._sequences[run], "a run has a gap"
+            assert said["runsequence"] == self._sequences[run], "a run has a gap"
         hashed = hashlib.sha256(b"\x00" + row["leaf"]).digest()
         assert hashed == row["leaf_hash"]
         self._push(hashed)

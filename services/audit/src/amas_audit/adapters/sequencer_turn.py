@@ -51,7 +51,7 @@ async def sequencer_turn(connection: Connection) -> AsyncIterator[None]:
 async def _commit(connection: Connection) -> None:
     warnings: list[asyncpg.PostgresLogMessage] = []
 
-    def told(_: Connection, message: asyncpg.PostgresLogMessage) -> None:
+    def told(_: object, message: asyncpg.PostgresLogMessage) -> None:
         if message.severity_en == "WARNING":
             warnings.append(message)
 
