@@ -53,6 +53,7 @@ class Generation:
     # Ids that an earlier life offered and did not acknowledge: sent again, with the same content.
     again: list[str] = field(default_factory=list)
     idle_in_transaction_ms: int = 5_000
+    transaction_ms: int = 10_000
     command_timeout: float = 10.0
 
     def line(self) -> bytes:
@@ -93,6 +94,7 @@ async def live(told: Generation) -> None:
     how = signal.SIGKILL if told.action == "kill" else signal.SIGSTOP
     tripwire = Tripwire(told.point, told.nth, lambda: os.kill(os.getpid(), how))
     postgres_pool.IDLE_IN_TRANSACTION_MS = told.idle_in_transaction_ms
+    postgres_pool.TRANSACTION_MS = told.transaction_ms
     postgres_pool.STATEMENT_TIMEOUT = told.command_timeout
     pool = await open_pool(told.dsn, connections=2, start_timeout=20)
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -100,7 +102,7 @@ async def live(told: Generation) -> None:
     tripped: Any = TrippedPool(pool, tripwire.reached)
     telemetry = _Telemetry(tripwire)
     sequencer = PostgresLog(tripped, signer, MASTERS, retention=RETENTION, origin=told.origin, telemetry=telemetry)
-    await sequencer.open()
+    await _open(sequencer)
     log = GroupCommit(sequencer.commit, telemetry, SystemClock())
 
     async def write(ids: list[str]) -> None:
@@ -111,6 +113,17 @@ async def live(told: Generation) -> None:
     await asyncio.gather(write(told.again), *map(write, lanes))
     await log.close()
     await pool.close()
+
+
+async def _open(sequencer: PostgresLog) -> None:
+    """As a supervisor does, which starts the service again until the log is open."""
+    for _ in range(TRIES):
+        try:
+            return await sequencer.open()
+        except AmasError as error:
+            say("refused", error.reason)
+            await asyncio.sleep(PAUSE)
+    raise AssertionError("the log could not be opened")
 
 
 async def _append(log: GroupCommit, ids: list[str], tripwire: Tripwire) -> None:

@@ -30,6 +30,8 @@ WITHIN = ("begin.after", "read.before", "read.sent", "read.after", "sign.before"
           "write.sent", "write.after", "commit.before")  # fmt: skip
 # Milliseconds after which the database ends the transaction of a process that stands still within it.
 IDLE_MS = 300
+# The same, where it stands still between two steps of one statement.
+TRANSACTION_MS = 2_000
 
 
 @pytest.fixture
@@ -79,11 +81,10 @@ async def test_a_sequencer_that_stops_is_taken_over_and_does_nothing_when_it_wak
     books = Books()
     dsn, origin = log_database.service_dsn, signer.verifier.name
     async with appender(books) as first, appender(books) as second:
-        stopped = await first.begin(
-            Generation(dsn, origin, "late", point, 2, "stop", idle_in_transaction_ms=IDLE_MS, appends=15)
-        )
+        bounds = {"idle_in_transaction_ms": IDLE_MS, "transaction_ms": TRANSACTION_MS}
+        stopped = await first.begin(Generation(dsn, origin, "late", point, 2, "stop", appends=15, **bounds))
         await _until_stopped(stopped)
-        assert await second.live(Generation(dsn, origin, "heir", idle_in_transaction_ms=IDLE_MS)) == 0
+        assert await second.live(Generation(dsn, origin, "heir", **bounds)) == 0
         await witness.look(books.acknowledged)
         taken_over = witness.size
         os.kill(stopped, signal.SIGCONT)

@@ -21,13 +21,16 @@ STATEMENT_TIMEOUT = 10.0
 # Milliseconds that a sequencer waits for another's transaction, and that one may sit idle inside its own.
 LOCK_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_MS = 5_000
+# Milliseconds that a transaction may take in all. The driver asks in two steps, and to the database a process that
+# stands still between them is not idle; this ends its transaction too (Postgres 17 or newer).
+TRANSACTION_MS = 10_000
 # Seconds between two looks at a database that is not up yet.
 START_PAUSE = 0.25
 
 # SQLSTATE classes and codes that speak of the database's condition, not of what it was asked: connection lost, out of
 # resources (also disk), stopped by an operator, I/O, lock not to be had, read-only (a replica), serialisation.
 _CONDITION_CLASSES = ("08", "53", "57", "58")
-_CONDITION_CODES = ("55P03", "25006", "25P03", "40001", "40P01")
+_CONDITION_CODES = ("55P03", "25006", "25P03", "25P04", "40001", "40P01")
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -43,7 +46,8 @@ def unavailable_when_away() -> Iterator[None]:
     """Turn what says "the database is away" into AmasError LOG_UNAVAILABLE; let everything else through."""
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The last is what the driver says when it is told the end of its session between two steps of one statement.
         raise log_unavailable() from error
     except asyncpg.PostgresError as error:
         if not is_condition(error):
@@ -82,6 +86,7 @@ async def open_pool(dsn: str, *, connections: int, start_timeout: float) -> Pool
                     "synchronous_commit": "on",
                     "lock_timeout": str(LOCK_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                    "transaction_timeout": str(TRANSACTION_MS),
                 },
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
