@@ -27,7 +27,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
-from ..logs import MASTERS, RETENTION, event, submission
+from ..logs import MASTERS, RETENTION, content, event, submission
 from .failpoints import TrippedPool, TrippedSigner, Tripwire, check_points
 
 NEVER = "never"
@@ -62,15 +62,17 @@ class Generation:
 
 
 def event_of(event_id: str) -> Event:
-    """The event that an id stands for, the same in every life: runs are shared by all writers."""
+    """The event that an id stands for, the same in every life: runs and subjects are shared by all writers."""
     number = sum(event_id.encode())
     tenant = "acme" if number % 3 else "other"
     padding = "x" * (number * 37 % 2000)
+    said = content(b'"said in %s"' % event_id.encode(), subject=f"person-{number % 4}")
     return event(
         id=event_id,
         tenant=tenant,
         run_id=f"run-{number % 5}" if number % 7 else "",
         data=b'{"id":"%s","text":"%s"}' % (event_id.encode(), padding.encode()),
+        contents=(said,) if number % 2 else (),
     )
 
 
