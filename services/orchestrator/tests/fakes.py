@@ -20,7 +20,7 @@ from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Json, Principal, Reason, Run, Usage
 from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.domain.signals import CancelSignal
-from amas_orchestrator.ports import Actor, Body, Decision, Enforced, Grant, ModelReply
+from amas_orchestrator.ports import Actor, Body, Decision, Enforced, Grant, Inspected, ModelReply
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DEVELOPER = Principal("developer", "https://issuer", "acme", ("developer",), ())
@@ -84,6 +84,8 @@ class FakeEnforcer:
         self.requests: list[tuple[Actor, str, str, Grant | None]] = []
         self.effects: list[str] = []
         self.failures: list[AmasError] = []
+        self.inspected: list[list[str]] = []
+        self.inspection_failures: list[AmasError] = []
 
     async def list_tools(self, actor: Actor) -> list[ToolInfo]:
         return self.tools
@@ -141,6 +143,15 @@ class FakeEnforcer:
         elif verb in self.denies:
             reasons = (Reason("ADMIN_ROLE_MISSING", "policy says no"),)
         return Decision("d", "deny" if reasons else "allow", reasons, (), bundle.digest, "sha256:act")
+
+    async def inspect(self, run: Run, values_json: Sequence[str]) -> list[Inspected]:
+        self.inspected.append(list(values_json))
+        if self.inspection_failures:
+            raise self.inspection_failures.pop(0)
+        return [
+            Inspected(text.replace("hidden", "[redacted]"), ("pii/email",) if "forbidden" in text else ())
+            for text in values_json
+        ]
 
     async def describe(self, bundle: str, server: str, tenant: str) -> ServerOffer:
         return ServerOffer(self.tools, "sha256:live", "sha256:accepted", '[{"name":"read"}]')

@@ -25,6 +25,7 @@ from amas_orchestrator.usecases.run_step import StepRunner
 from amas_orchestrator.usecases.run_turn import TurnRunner
 from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
+from amas_orchestrator.usecases.show_answers import ShowAnswers
 from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
@@ -92,8 +93,9 @@ class World:
         self.revoke = Revoke(self.revocations, self.bundles, ask, self.audit, self.spread, self.clock)
         self.restore = Restore(self.revocations, self.bundles, ask, self.audit, self.spread, self.clock)
         self.patience = Patience(self.clock, self.metrics, self._sleep)
-        recorder = Recorder(self.audit, self.runs, self.patience)
-        human = AskHuman(self.approvals, recorder, self.patience, self.clock)
+        answers = ShowAnswers(self.enforcer, self.patience)
+        recorder = Recorder(self.audit, self.runs, answers, self.patience)
+        human = AskHuman(self.approvals, recorder, answers, self.patience, self.clock)
         actions = ActionRunner(self.enforcer, human, recorder, self.patience, self.clock, self.metrics)
         turns = TurnRunner(
             self.model, self.enforcer, actions, self.spread, recorder, self.patience, self.clock, self.metrics
@@ -105,6 +107,7 @@ class World:
             self.bundles,
             StepRunner(turns, actions, delegation, LowerLabel(human, self.clock), recorder, self.clock, self.metrics),
             recorder,
+            answers,
             self.patience,
             self.cancellations,
             self.clock,

@@ -61,6 +61,7 @@ from amas_orchestrator.usecases.run_turn import TurnRunner
 from amas_orchestrator.usecases.send_notices import SendNotices
 from amas_orchestrator.usecases.send_wakes import SendWakes
 from amas_orchestrator.usecases.send_webhooks import SendWebhooks
+from amas_orchestrator.usecases.show_answers import ShowAnswers
 from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.take_over import TakeOver
@@ -135,8 +136,9 @@ class _Service:
         self.wakes = SendWakes(self.approvals, self.engine)
         self.spread = SpreadRevocations(self.revocations, self.copies, self.runs, self.wakes, clock)
         patience = Patience(clock, self.telemetry)
-        recorder = Recorder(self.audit, self.runs, patience)
-        human = AskHuman(self.approvals, recorder, patience, clock)
+        answers = ShowAnswers(self.policy, patience)
+        recorder = Recorder(self.audit, self.runs, answers, patience)
+        human = AskHuman(self.approvals, recorder, answers, patience, clock)
         actions = ActionRunner(self.policy, human, recorder, patience, clock, self.telemetry)
         turns = TurnRunner(self.router, self.policy, actions, self.spread, recorder, patience, clock, self.telemetry)
         delegation = AskDelegation(self.policy, recorder, patience, clock)
@@ -146,6 +148,7 @@ class _Service:
             self.bundles,
             StepRunner(turns, actions, delegation, LowerLabel(human, clock), recorder, clock, self.telemetry),
             recorder,
+            answers,
             patience,
             self.notifications,
             clock,

@@ -133,6 +133,14 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         response.tools.add(name="notes/write", arguments_schema_json=schema, effect="write")
         return response
 
+    async def InspectAnswers(self, request: Any, context: Any) -> policy_pb2.InspectAnswersResponse:  # noqa: N802
+        """Shows everything as it is."""
+        self._fakes.know("policy", request.context.bundle)
+        response = policy_pb2.InspectAnswersResponse()
+        for text in request.values_json:
+            response.answers.add(shown_json=text)
+        return response
+
     async def Decide(self, request: policy_pb2.DecideRequest, context: Any) -> policy_pb2.DecideResponse:  # noqa: N802
         """What Enforce would decide of a tool; the text `never` is denied. All else is allowed."""
         self._fakes.know("policy", request.context.bundle)

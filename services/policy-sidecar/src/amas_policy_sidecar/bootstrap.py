@@ -38,6 +38,7 @@ from .usecases.decide_administration import DecideAdministration
 from .usecases.decide_delegation import DecideDelegation
 from .usecases.describe_tool_server import DescribeToolServer
 from .usecases.enforce_action import EnforceAction
+from .usecases.inspect_answers import InspectAnswers
 from .usecases.judge_action import JudgeAction
 from .usecases.list_tools import ListTools
 from .usecases.load_bundle import LoadBundle
@@ -57,6 +58,7 @@ CALLERS = {
     f"/{_SERVICE}/Decide": _ALL,
     f"/{_SERVICE}/Enforce": _ORCHESTRATOR,
     f"/{_SERVICE}/ListTools": _ORCHESTRATOR,
+    f"/{_SERVICE}/InspectAnswers": _ORCHESTRATOR,
     f"/{_SERVICE}/DescribeToolServer": _ORCHESTRATOR,
     f"/{_SERVICE}/SyncRevocations": _ORCHESTRATOR,
     f"/{_SERVICE}/GetRevocationsVersion": _ALL,
@@ -126,6 +128,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         enforce=enforce,
         list_tools=ListTools(bundles, tools, revocations),
         describe=DescribeToolServer(bundles, tools),
+        inspect_answers=InspectAnswers(bundles, secret=settings.pseudonym_secret()),
         sync_revocations=SyncRevocations(revocations),
     )
     return ServiceSpec(

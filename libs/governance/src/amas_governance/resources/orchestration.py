@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance.dlp.actions import Action
 from amas_governance.labels import Integrity, Label
 from amas_governance.quantities import Duration
 
 from .agent_role import ApprovalRequirement
+from .dlp_rules import DlpRules
 from .manifest_fields import (
     MAX_ITEMS,
     Categories,
@@ -79,6 +81,13 @@ class Step(Model):
     """Lowers the label of the step's output, each time by an approval of that very output."""
 
 
+def _asks_nobody(rules: DlpRules) -> DlpRules:
+    said = {rules.secret, rules.pci, rules.phi, rules.pii, *rules.detectors.values()}
+    if Action.HOLD in said:
+        raise ValueError("an answer is not held: let people see a step's output first, by `declassify` of that step")
+    return rules
+
+
 class OrchestrationSpec(Model):
     """The graph itself."""
 
@@ -86,6 +95,8 @@ class OrchestrationSpec(Model):
     input: Schema
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=MAX_ITEMS)]
     output: Any = None
+    answers: Annotated[DlpRules, AfterValidator(_asks_nobody)] = Field(default_factory=DlpRules)
+    """What is done about sensitive data in what callers see: the output, and the events on the way to it."""
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

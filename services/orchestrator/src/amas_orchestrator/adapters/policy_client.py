@@ -1,4 +1,4 @@
-"""The policy-sidecar: the only way to a tool. Enforcer and Administration over gRPC."""
+"""The policy-sidecar: the only way to a tool. Enforcer, Inspector and Administration over gRPC."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import orjson
 from amas.common.v1 import resource_pb2
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas_chassis.channels import Client
+from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import Bundle
 from amas_governance.canonical import JsonRefused, canonical_json, parse_json
 from amas_governance.labels import Integrity, Label
 from amas_governance.provenance import TrustedValues
 
 from amas_orchestrator.domain.conversation import ServerOffer, ToolInfo
-from amas_orchestrator.domain.model import Json, Principal
-from amas_orchestrator.ports import Actor, Decision, Enforced, Grant
+from amas_orchestrator.domain.model import Json, Principal, Run
+from amas_orchestrator.ports import Actor, Decision, Enforced, Grant, Inspected
 
 from .bundle_push import Content, with_bundle
 from .wire import decision_of, label_message, label_of, principal_message
@@ -122,6 +123,25 @@ class PolicyClient:
             lambda: self._load(actor.principal.tenant, actor.bundle),
         )
         return decision_of(response.decision)
+
+    async def inspect(self, run: Run, values_json: Sequence[str]) -> list[Inspected]:
+        """See Inspector."""
+        context = policy_pb2.ActionContext(
+            principal=principal_message(run.principal),
+            bundle=run.bundle,
+            run_id=run.id,
+            orchestration=run.orchestration,
+        )
+        request = policy_pb2.InspectAnswersRequest(context=context, values_json=values_json)
+        response = await with_bundle(
+            lambda: self._client.stub.InspectAnswers(request, timeout=DECIDE_SECONDS),
+            lambda: self._load(run.tenant, run.bundle),
+        )
+        if len(response.answers) != len(values_json):
+            raise AmasError(
+                ErrorKind.INTERNAL, "INSPECTION_INCOMPLETE", "the policy-sidecar did not judge every answer"
+            )
+        return [Inspected(answer.shown_json, tuple(answer.denied)) for answer in response.answers]
 
     async def may_administer(
         self, principal: Principal, bundle: Bundle, verb: str, resources: Sequence[tuple[str, str]]

@@ -4,7 +4,19 @@ Methods raise AmasError; OwnershipLost goes through everything. Nothing here kno
 """
 
 from .engine import Body, Cancellations, Durable, Engine, EventWakes, Metrics
-from .neighbours import Actor, Administration, AuditLog, Decision, Enforced, Enforcer, Grant, ModelClient, ModelReply
+from .neighbours import (
+    Actor,
+    Administration,
+    AuditLog,
+    Decision,
+    Enforced,
+    Enforcer,
+    Grant,
+    Inspected,
+    Inspector,
+    ModelClient,
+    ModelReply,
+)
 from .revocations import RevocationCopies, Revocations, RevocationStore
 from .stores import ApprovalStore, BundleInfo, BundleStore, ExecutorStore, RunStore
 from .webhooks import Compose, Outbox, WebhookSender
@@ -27,6 +39,8 @@ __all__ = [
     "EventWakes",
     "ExecutorStore",
     "Grant",
+    "Inspected",
+    "Inspector",
     "Metrics",
     "ModelClient",
     "ModelReply",

@@ -139,6 +139,22 @@ class Enforcer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """An answer as callers may see it (JSON text), and what the rules deny of it, as `category/detector`."""
+
+    shown_json: str
+    denied: tuple[str, ...] = ()
+
+
+class Inspector(Protocol):
+    """What callers may see of a run, by the rules of its orchestration."""
+
+    async def inspect(self, run: Run, values_json: Sequence[str]) -> list[Inspected]:
+        """One result for each JSON text, in order."""
+        ...
+
+
 class Administration(Protocol):
     """Who may administer a tenant: the policies of a bundle, asked at the policy-sidecar."""
 

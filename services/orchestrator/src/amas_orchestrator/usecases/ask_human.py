@@ -21,6 +21,7 @@ from amas_orchestrator.domain.requirement import Requirement
 from amas_orchestrator.ports import ApprovalStore, Grant
 
 from .patience import Patience
+from .show_answers import ShowAnswers
 from .step_job import StepJob, StepProgress, Workplace
 from .write_record import Recorder
 
@@ -28,9 +29,12 @@ from .write_record import Recorder
 class AskHuman:
     """Approvals of one process."""
 
-    def __init__(self, approvals: ApprovalStore, recorder: Recorder, patience: Patience, clock: Clock) -> None:
+    def __init__(
+        self, approvals: ApprovalStore, recorder: Recorder, answers: ShowAnswers, patience: Patience, clock: Clock
+    ) -> None:
         self._approvals = approvals
         self._recorder = recorder
+        self._answers = answers
         self._patience = patience
         self._clock = clock
 
@@ -79,7 +83,8 @@ class AskHuman:
         if approval.state is not ApprovalState.OPENING:
             return approval
         await self._recorder.audit(job.run, [_requested(job, approval)])
-        events = _asking(job, approval)
+        # Who may approve reads the approval, which is exact; everybody who watches the run sees the event.
+        events = await self._answers.events(job.run, _asking(job, approval))
         asked = await self._patience.record(
             "database", lambda: self._approvals.publish(approval, job.run.fencing_token, events)
         )

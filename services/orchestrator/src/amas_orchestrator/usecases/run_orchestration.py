@@ -24,6 +24,7 @@ from amas_orchestrator.ports import ApprovalStore, BundleStore, Cancellations, D
 
 from .patience import Patience
 from .run_step import StepRunner
+from .show_answers import ShowAnswers
 from .step_job import Pending, Workplace
 from .walk_graph import Walk, spawned_job
 from .write_record import Recorder
@@ -41,6 +42,7 @@ class RunOrchestration:
         bundles: BundleStore,
         steps: StepRunner,
         recorder: Recorder,
+        answers: ShowAnswers,
         patience: Patience,
         cancellations: Cancellations,
         clock: Clock,
@@ -51,6 +53,7 @@ class RunOrchestration:
         self._bundles = bundles
         self._steps = steps
         self._recorder = recorder
+        self._answers = answers
         self._patience = patience
         self._cancellations = cancellations
         self._clock = clock
@@ -134,9 +137,11 @@ class RunOrchestration:
 
     async def _finish(self, run: Run, place: Workplace, pending: Pending, outcome: _Outcome) -> Json:
         """The last durable step: the end is acknowledged by audit, and only then shown."""
-        state, reason = outcome.state, outcome.reason
+        state, reason, output = outcome.state, outcome.reason, outcome.output
         if state is RunState.CANCELLED:
             state, reason = _told_to_end(await self._begin(run.id) or run)
+        if output and (refusal := await self._answers.refusal(run, output)) is not None:
+            state, reason, output = RunState.FAILED, refusal, ""
         data = {
             "state": state.value,
             "reason": reason.to_dict() if reason else None,
@@ -146,9 +151,7 @@ class RunOrchestration:
         }
         pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
         pending.events.append(
-            run_state_changed(
-                "ended", outcome.at, state, reason=reason, output_json=outcome.output, usage=outcome.usage
-            )
+            run_state_changed("ended", outcome.at, state, reason=reason, output_json=output, usage=outcome.usage)
         )
         await self._recorder.flush(run, pending, None)
         seconds = (self._clock.now() - run.created_at).total_seconds()

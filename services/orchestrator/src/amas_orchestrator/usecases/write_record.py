@@ -10,15 +10,17 @@ from amas_orchestrator.domain.signals import CancelSignal
 from amas_orchestrator.ports import AuditLog, RunStore
 
 from .patience import Patience
+from .show_answers import ShowAnswers
 from .step_job import Pending
 
 
 class Recorder:
     """Audit and events of one process. What it is given must be the same when it is given again."""
 
-    def __init__(self, audit: AuditLog, runs: RunStore, patience: Patience) -> None:
+    def __init__(self, audit: AuditLog, runs: RunStore, answers: ShowAnswers, patience: Patience) -> None:
         self._audit = audit
         self._runs = runs
+        self._answers = answers
         self._patience = patience
 
     async def flush(self, run: Run, pending: Pending, cancel: CancelSignal | None = None) -> None:
@@ -35,9 +37,10 @@ class Recorder:
             )
 
     async def events(self, run: Run, events: Sequence[NewEvent], cancel: CancelSignal | None = None) -> None:
-        """Writes the events at once; learns on the way whether the run is to be cancelled."""
+        """Writes the events at once, as callers may see them; learns whether the run is to be cancelled."""
         if not events:
             return
-        asked = await self._patience.record("database", lambda: self._runs.record(run.id, run.fencing_token, events))
+        shown = await self._answers.events(run, events)
+        asked = await self._patience.record("database", lambda: self._runs.record(run.id, run.fencing_token, shown))
         if asked and cancel is not None:
             cancel.set()

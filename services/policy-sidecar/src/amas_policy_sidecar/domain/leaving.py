@@ -6,7 +6,7 @@ Findings are told by detector and count, never by what was found. Of several rol
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,8 @@ class Leaving:
             "changed": self.named(Action.REDACT, Action.PSEUDONYMISE),
         }
 
-    def changed(self, arguments: Mapping[str, Any], token: Token) -> dict[str, Any] | None:
-        """The arguments as they may leave, None if as they are; `token` makes pseudonyms."""
+    def changed(self, value: Any, token: Token) -> Any | None:
+        """The JSON value as it may leave, None if as it is; `token` makes pseudonyms."""
         replaced = {id(seen): action for seen, action in self.judged if action in (Action.REDACT, Action.PSEUDONYMISE)}
         if not replaced:
             return None
@@ -84,8 +84,7 @@ class Leaving:
             return f"[redacted:{sighting.detector}]"
 
         sightings = [seen for seen, _ in self.judged if id(seen) in replaced]
-        result: dict[str, Any] = replace_sightings(arguments, sightings, make)
-        return result
+        return replace_sightings(value, sightings, make)
 
 
 def _name(sighting: Sighting) -> str:

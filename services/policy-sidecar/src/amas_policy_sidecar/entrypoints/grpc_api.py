@@ -13,6 +13,7 @@ from amas_policy_sidecar.usecases.decide_administration import DecideAdministrat
 from amas_policy_sidecar.usecases.decide_delegation import DecideDelegation
 from amas_policy_sidecar.usecases.describe_tool_server import DescribeToolServer
 from amas_policy_sidecar.usecases.enforce_action import EnforceAction
+from amas_policy_sidecar.usecases.inspect_answers import InspectAnswers
 from amas_policy_sidecar.usecases.list_tools import ListTools
 from amas_policy_sidecar.usecases.load_bundle import LoadBundle
 from amas_policy_sidecar.usecases.sync_revocations import SyncRevocations
@@ -35,6 +36,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         enforce: EnforceAction,
         list_tools: ListTools,
         describe: DescribeToolServer,
+        inspect_answers: InspectAnswers,
         sync_revocations: SyncRevocations,
     ) -> None:
         self._load_bundle = load_bundle
@@ -44,6 +46,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self._enforce = enforce
         self._list_tools = list_tools
         self._describe = describe
+        self._inspect_answers = inspect_answers
         self._sync_revocations = sync_revocations
 
     async def LoadBundle(  # noqa: N802 - the name of the method in the contract
@@ -93,6 +96,13 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             accepted_pin=live.accepted_pin,
             offer_json=canonical_json(list(live.offer)).decode(),
         )
+
+    async def InspectAnswers(  # noqa: N802 - the name of the method in the contract
+        self, request: policy_pb2.InspectAnswersRequest, context: _Context
+    ) -> policy_pb2.InspectAnswersResponse:
+        """See policy.proto."""
+        results = self._inspect_answers(wire.read_context(request.context), request.values_json)
+        return policy_pb2.InspectAnswersResponse(answers=[wire.write_inspected(result) for result in results])
 
     async def SyncRevocations(  # noqa: N802 - the name of the method in the contract
         self, request: policy_pb2.SyncRevocationsRequest, context: _Context

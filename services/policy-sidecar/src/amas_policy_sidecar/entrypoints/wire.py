@@ -15,6 +15,7 @@ from amas_governance.labels import CATEGORIES, Confidentiality, Integrity, Label
 from amas_governance.provenance import TrustedValues
 from amas_governance.revocations import Revocable, RevocationKind, Revoked
 
+from amas_policy_sidecar.domain.answers import Inspected
 from amas_policy_sidecar.domain.model import (
     ActionContext,
     AdminAction,
@@ -75,6 +76,14 @@ def read_context(message: policy_pb2.ActionContext) -> ActionContext:
         approvals_waiting=message.approvals_waiting if message.HasField("approvals_waiting") else None,
         trusted=TrustedValues.bounded(message.trusted_values),
     )
+
+
+def write_inspected(result: Inspected) -> policy_pb2.InspectedAnswer:
+    """An answer as it may be shown."""
+    text = json.dumps(result.shown, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair is no text that a message could hold.
+    shown = text.encode("utf-8", "replace").decode("utf-8")
+    return policy_pb2.InspectedAnswer(shown_json=shown, denied=result.denied)
 
 
 def read_label(message: label_pb2.Label) -> Label:

@@ -699,3 +699,79 @@ class GetRevocationsVersionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRevocationsVersionResponse: _TypeAlias = GetRevocationsVersionResponse  # noqa: Y015
+
+@_typing.final
+class InspectAnswersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    VALUES_JSON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def context(self) -> Global___ActionContext:
+        """Its bundle and orchestration say the rules, its tenant and run the pseudonyms."""
+
+    @_builtins.property
+    def values_json(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON texts, each looked through by itself."""
+
+    def __init__(
+        self,
+        *,
+        context: Global___ActionContext | None = ...,
+        values_json: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "values_json", b"values_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectAnswersRequest: _TypeAlias = InspectAnswersRequest  # noqa: Y015
+
+@_typing.final
+class InspectAnswersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectedAnswer]:
+        """As many as were asked about, in their order."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___InspectedAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectAnswersResponse: _TypeAlias = InspectAnswersResponse  # noqa: Y015
+
+@_typing.final
+class InspectedAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOWN_JSON_FIELD_NUMBER: _builtins.int
+    DENIED_FIELD_NUMBER: _builtins.int
+    shown_json: _builtins.str
+    """JSON text of what may be shown. What is denied is redacted in it."""
+    @_builtins.property
+    def denied(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the rules deny, as `category/detector`; the answer as a whole is not to be given."""
+
+    def __init__(
+        self,
+        *,
+        shown_json: _builtins.str = ...,
+        denied: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denied", b"denied", "shown_json", b"shown_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectedAnswer: _TypeAlias = InspectedAnswer  # noqa: Y015

@@ -54,6 +54,11 @@ class PolicyServiceStub:
                 request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsRequest.SerializeToString,
                 response_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsResponse.FromString,
                 _registered_method=True)
+        self.InspectAnswers = channel.unary_unary(
+                '/amas.policy.v1.PolicyService/InspectAnswers',
+                request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersRequest.SerializeToString,
+                response_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersResponse.FromString,
+                _registered_method=True)
         self.DescribeToolServer = channel.unary_unary(
                 '/amas.policy.v1.PolicyService/DescribeToolServer',
                 request_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.DescribeToolServerRequest.SerializeToString,
@@ -104,6 +109,14 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InspectAnswers(self, request, context):
+        """InspectAnswers looks through what a run would show to its callers, by the rules of its orchestration. Nothing is put
+        on record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeToolServer(self, request, context):
         """DescribeToolServer asks the live server what it offers, with the digest that a pin would have.
         """
@@ -149,6 +162,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.ListTools,
                     request_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsRequest.FromString,
                     response_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsResponse.SerializeToString,
+            ),
+            'InspectAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.InspectAnswers,
+                    request_deserializer=amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersRequest.FromString,
+                    response_serializer=amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersResponse.SerializeToString,
             ),
             'DescribeToolServer': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeToolServer,
@@ -274,6 +292,33 @@ class PolicyService:
             '/amas.policy.v1.PolicyService/ListTools',
             amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsRequest.SerializeToString,
             amas_dot_policy_dot_v1_dot_policy__pb2.ListToolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InspectAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.policy.v1.PolicyService/InspectAnswers',
+            amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersRequest.SerializeToString,
+            amas_dot_policy_dot_v1_dot_policy__pb2.InspectAnswersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class PolicyServiceStub:
     """
     ListTools: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListToolsRequest, _policy_pb2.ListToolsResponse]
     """ListTools names what a role may call, with the schemas narrowed by its contract, and checks the pins."""
+    InspectAnswers: _grpc.UnaryUnaryMultiCallable[_policy_pb2.InspectAnswersRequest, _policy_pb2.InspectAnswersResponse]
+    """InspectAnswers looks through what a run would show to its callers, by the rules of its orchestration. Nothing is put
+    on record.
+    """
     DescribeToolServer: _grpc.UnaryUnaryMultiCallable[_policy_pb2.DescribeToolServerRequest, _policy_pb2.DescribeToolServerResponse]
     """DescribeToolServer asks the live server what it offers, with the digest that a pin would have."""
     SyncRevocations: _grpc.UnaryUnaryMultiCallable[_policy_pb2.SyncRevocationsRequest, _policy_pb2.SyncRevocationsResponse]
@@ -69,6 +73,10 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     ListTools: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListToolsRequest, _policy_pb2.ListToolsResponse]  # type: ignore[assignment]
     """ListTools names what a role may call, with the schemas narrowed by its contract, and checks the pins."""
+    InspectAnswers: _aio.UnaryUnaryMultiCallable[_policy_pb2.InspectAnswersRequest, _policy_pb2.InspectAnswersResponse]  # type: ignore[assignment]
+    """InspectAnswers looks through what a run would show to its callers, by the rules of its orchestration. Nothing is put
+    on record.
+    """
     DescribeToolServer: _aio.UnaryUnaryMultiCallable[_policy_pb2.DescribeToolServerRequest, _policy_pb2.DescribeToolServerResponse]  # type: ignore[assignment]
     """DescribeToolServer asks the live server what it offers, with the digest that a pin would have."""
     SyncRevocations: _aio.UnaryUnaryMultiCallable[_policy_pb2.SyncRevocationsRequest, _policy_pb2.SyncRevocationsResponse]  # type: ignore[assignment]
@@ -116,6 +124,16 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.ListToolsResponse, _abc.Awaitable[_policy_pb2.ListToolsResponse]]:
         """ListTools names what a role may call, with the schemas narrowed by its contract, and checks the pins."""
+
+    @_abc_1.abstractmethod
+    def InspectAnswers(
+        self,
+        request: _policy_pb2.InspectAnswersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.InspectAnswersResponse, _abc.Awaitable[_policy_pb2.InspectAnswersResponse]]:
+        """InspectAnswers looks through what a run would show to its callers, by the rules of its orchestration. Nothing is put
+        on record.
+        """
 
     @_abc_1.abstractmethod
     def DescribeToolServer(
