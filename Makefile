@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CACHE ?= $(or $(AMAS_CACHE_DIR),$(HOME)/.cache/amas)
-MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) cli
+MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) witness cli
 export PATH := $(CURDIR)/$(BIN):$(CACHE)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 
