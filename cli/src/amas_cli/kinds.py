@@ -10,6 +10,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "ModelProvider": ("modelprovider", "modelproviders", "provider", "providers", "mp"),
     "ModelRoute": ("modelroute", "modelroutes", "route", "routes", "mr"),
     "Budget": ("budget", "budgets"),
+    "Quota": ("quota", "quotas"),
 }
 _BY_ALIAS = {alias: kind for kind, aliases in ALIASES.items() for alias in aliases}
 RUNS = frozenset({"run", "runs"})

@@ -7,7 +7,7 @@ from pathlib import Path
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.consistency import check
 from amas_governance.loader import LoadResult, SourceFile, load
-from amas_governance.resources import AgentRole, Budget, ModelRoute, ToolServer
+from amas_governance.resources import AgentRole, Budget, ModelRoute, Quota, ToolServer
 
 REFERENCE = Path(__file__).parent / "reference.yaml"
 
@@ -27,6 +27,7 @@ def test_every_example_loads() -> None:
         "ModelProvider",
         "ModelRoute",
         "Orchestration",
+        "Quota",
         "ToolServer",
     ]
 
@@ -35,6 +36,9 @@ def test_the_examples_mean_what_the_reference_says() -> None:
     """Durations are seconds, sizes bytes, money decimal."""
     by_kind = {type(resource): resource for resource in reference().resources}
     role, server, route, budget = (by_kind[kind] for kind in (AgentRole, ToolServer, ModelRoute, Budget))
+    quota = by_kind[Quota]
+    assert isinstance(quota, Quota)
+    assert (quota.spec.bytes_in, quota.spec.wall_clock, str(quota.spec.rate)) == (4 * 1024 * 1024, 600, "30/m")
     assert isinstance(role, AgentRole)
     assert role.spec.tools[1].approval is not None
     assert role.spec.tools[1].approval.expires_in == 1800

@@ -36,7 +36,7 @@ async def apply(
 @guarded
 async def diff(filename: Files, principal: As = "", server: Server = "", output: OutputFormat = Output.TABLE) -> int:
     """Show what an apply would change, and what each role would gain or lose. Exit code 1 if anything."""
-    from amas_cli.output.changes import change_line, difference, role_differences
+    from amas_cli.output.changes import change_line, difference, gained_and_lost
     from amas_cli.output.documents import document
     from amas_cli.output.terminal import line
 
@@ -47,7 +47,7 @@ async def diff(filename: Files, principal: As = "", server: Server = "", output:
         return ExitCode.FAILED if changes else ExitCode.OK
     for change in changes:
         line(change_line(change), "strong")
-        for words in role_differences(change):
+        for words in gained_and_lost(change):
             line(f"  {words}", "wait")
         for text in difference(change):
             line(f"  {text}", {"+": "good", "-": "bad"}.get(text[:1], ""))

@@ -2,13 +2,12 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from .documents import yaml_text
 from .printable import printable
 
-if TYPE_CHECKING:
-    from amas_governance.resources import AgentRole
+_Kind = TypeVar("_Kind")
 
 
 def change_line(change: dict[str, Any], *, dry_run: bool = False) -> str:
@@ -32,21 +31,29 @@ def difference(change: dict[str, Any]) -> list[str]:
     return [printable(line) for line in lines[2:]]
 
 
-def role_differences(change: dict[str, Any]) -> list[str]:
-    """What a role gains or loses, in words."""
-    if change.get("kind") != "AgentRole":
+def gained_and_lost(change: dict[str, Any]) -> list[str]:
+    """What a role, or those whose calls count under a quota, gain or lose, in words."""
+    from amas_governance.diff import diff_quota, diff_roles
+    from amas_governance.resources import AgentRole, Quota
+
+    before, after = (_resource(change.get(name)) for name in ("before", "after"))
+    if change.get("kind") == AgentRole.KIND:
+        differences = diff_roles(_typed(AgentRole, before), _typed(AgentRole, after))
+    elif change.get("kind") == Quota.KIND:
+        differences = diff_quota(_typed(Quota, before), _typed(Quota, after))
+    else:
         return []
-    from amas_governance.diff import diff_roles
-
-    before, after = (_role(change.get(name)) for name in ("before", "after"))
-    return [printable(str(difference)) for difference in diff_roles(before, after)]
+    return [printable(str(difference)) for difference in differences]
 
 
-def _role(manifest: Any) -> "AgentRole | None":
-    from amas_governance.resources import AgentRole, parse_manifest
+def _resource(manifest: Any) -> Any:
+    from amas_governance.resources import parse_manifest
 
-    resource = parse_manifest(manifest) if isinstance(manifest, dict) else None
-    return resource if isinstance(resource, AgentRole) else None
+    return parse_manifest(manifest) if isinstance(manifest, dict) else None
+
+
+def _typed(kind: type[_Kind], resource: Any) -> _Kind | None:
+    return resource if isinstance(resource, kind) else None
 
 
 def _yaml(manifest: Any) -> Sequence[str]:

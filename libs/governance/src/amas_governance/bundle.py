@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from .resources import (
     ModelProvider,
     ModelRoute,
     Orchestration,
+    Quota,
     Resource,
     ToolServer,
     parse_manifest,
@@ -112,6 +114,11 @@ class Bundle:
     def route(self, name: str) -> ModelRoute | None:
         """The ModelRoute of that name."""
         return self._typed(ModelRoute, name)
+
+    @functools.cached_property
+    def quotas(self) -> tuple[Quota, ...]:
+        """All quotas, by name; found once, since every call asks."""
+        return tuple(resource for resource in self.resources if isinstance(resource, Quota))
 
     def _typed(self, kind: type[_Kind], name: str) -> _Kind | None:
         found: Any = self._index.get((kind.KIND, name))

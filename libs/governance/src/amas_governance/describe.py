@@ -7,6 +7,7 @@ from typing import Any
 
 from .argument_conditions import conditions
 from .describe_dlp import describe_dlp
+from .describe_quotas import describe_quota, quotas_of
 from .labels import Confidentiality
 from .quantities import format_duration, format_percent, format_size
 from .resources import (
@@ -29,8 +30,8 @@ _EFFECTS = {
 
 
 def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
-    """Lines of text about a role; `resources` gives the effects of its tools."""
-    spec = role.spec
+    """Lines of text about a role; `resources` gives the effects of its tools, and the quotas."""
+    spec, resources = role.spec, tuple(resources)
     servers = {server.metadata.name: server for server in resources if isinstance(server, ToolServer)}
     lines = [
         f"Role {role.metadata.name}, version {spec.version}.",
@@ -57,6 +58,10 @@ def describe_role(role: AgentRole, resources: Iterable[Resource] = ()) -> str:
     else:
         lines.append("It may hand nothing to another role.")
     lines += ["", *_bounds(role)]
+    quotas = quotas_of(role, resources)
+    if quotas:
+        lines.append("Its calls, and those that it has others make, also count under:")
+        lines += [f"  - {describe_quota(quota)}" for quota in quotas]
     if spec.autonomy is not None:
         lines.append(f"{describe_autonomy(spec.autonomy)}.")
     return "\n".join(lines) + "\n"

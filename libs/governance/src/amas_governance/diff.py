@@ -13,8 +13,9 @@ from .argument_conditions import Condition, compare, conditions
 from .canonical import canonical_json
 from .describe import describe_amount, describe_approval, describe_autonomy, describe_deprecation
 from .describe_dlp import Kind, diff_dlp
+from .describe_quotas import diff_quotas
 from .quantities import format_duration, format_size
-from .resources import AgentRole, ToolGrant, UntrustedStance
+from .resources import AgentRole, Quota, ToolGrant, UntrustedStance
 
 _UNTRUSTED = {stance: rank for rank, stance in enumerate(get_args(UntrustedStance))}
 _BOUNDS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
@@ -58,6 +59,11 @@ def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleCh
         *_deprecation(before, after),
         *_words(before, after),
     ]
+
+
+def diff_quota(before: Quota | None, after: Quota | None) -> list[RoleChange]:
+    """What a quota gives or takes from the roles whose calls count under it; None stands for one that is not there."""
+    return [RoleChange(kind, text) for kind, text in diff_quotas(before, after)]
 
 
 def _all_tools(kind: Kind, role: AgentRole) -> Iterator[RoleChange]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from amas_governance.loader import Positions
 from amas_governance.problems import Problem
-from amas_governance.resources import AgentRole, Budget, ModelRoute, Orchestration, Resource
+from amas_governance.resources import AgentRole, Budget, ModelRoute, Orchestration, Quota, Resource
 
-from . import expression_types, graphs, references
+from . import expression_types, graphs, quotas, references
 from .catalog import Catalog
 from .report import Report
 
@@ -32,6 +32,8 @@ def check(resources: Iterable[Resource], positions: Positions | None = None) -> 
             references.check_route(resource, catalog, report)
         elif isinstance(resource, Budget):
             references.check_budget(resource, catalog, report)
+        elif isinstance(resource, Quota):
+            quotas.check_quota(resource, catalog, report)
         elif isinstance(resource, Orchestration):
             references.check_orchestration(resource, catalog, report)
             graphs.check_steps(resource, report)

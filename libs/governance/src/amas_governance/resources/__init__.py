@@ -34,6 +34,7 @@ from .model_route import (
     TargetTimeout,
 )
 from .orchestration import Declassification, Orchestration, OrchestrationSpec, Step
+from .quota import Quota, QuotaSpec, QuotaSubject
 from .sandbox import Sandbox
 from .tool_server import (
     Credential,
@@ -82,6 +83,9 @@ __all__ = [
     "OrchestrationSpec",
     "Price",
     "ProviderModel",
+    "Quota",
+    "QuotaSpec",
+    "QuotaSubject",
     "Resource",
     "ResponseRules",
     "ResultLabel",

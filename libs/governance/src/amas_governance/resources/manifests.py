@@ -19,9 +19,10 @@ from .manifest_fields import API_VERSION, WITHIN
 from .model_provider import ModelProvider
 from .model_route import ModelRoute
 from .orchestration import Orchestration
+from .quota import Quota
 from .tool_server import ToolServer
 
-Resource = AgentRole | Orchestration | ToolServer | ModelProvider | ModelRoute | Budget
+Resource = AgentRole | Orchestration | ToolServer | ModelProvider | ModelRoute | Budget | Quota
 
 KINDS: Mapping[str, type[Resource]] = {
     "AgentRole": AgentRole,
@@ -30,6 +31,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "ModelProvider": ModelProvider,
     "ModelRoute": ModelRoute,
     "Budget": Budget,
+    "Quota": Quota,
 }
 MAX_FOUND = 60
 """Characters of a wrong value that a message repeats."""

@@ -140,6 +140,10 @@ class ToolPolicy(Model):
     `items[].account`; all below counts too. Absent: every argument is one. Empty: none is."""
 
 
+# Seconds that are allowed for the start of a server, beside the time-out of the call.
+START_SECONDS = 10.0
+
+
 class ServerLimits(Model):
     """Bounds of each call (seconds, bytes) and of all calls together."""
 
@@ -147,6 +151,11 @@ class ServerLimits(Model):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 4
     response_size: Size = 1024 * 1024
     rate: RateLimit | None = None
+
+    @property
+    def longest_call(self) -> float:
+        """Seconds that one action may spend at the server: two tries, where it broke, and its start."""
+        return 2 * self.timeout + START_SECONDS
 
 
 class ToolServerSpec(Model):
