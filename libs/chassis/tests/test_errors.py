@@ -8,7 +8,7 @@ import sys
 
 import grpc
 import pytest
-from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
+from amas_chassis.errors import AmasError, ErrorKind, FieldViolation, QuotaViolation
 from amas_chassis.rpc_errors import MAX_STATUS_BYTES, from_rpc_error, grpc_code, to_rpc_status
 from google.rpc import code_pb2
 
@@ -35,6 +35,20 @@ def test_an_error_with_many_violations_still_fits_the_trailers() -> None:
     status = to_rpc_status(AmasError(ErrorKind.INVALID_ARGUMENT, "REASON", "x" * 100_000, violations=violations))
     assert status.ByteSize() < MAX_STATUS_BYTES + 256
     assert len(status.details) == 2
+
+
+def test_a_used_up_quota_reaches_the_caller_whole() -> None:
+    """google.rpc.QuotaFailure and RetryInfo: which quota, in words, and when to come back; stored errors keep it."""
+    quota = [QuotaViolation("quota:acme-mail", "3 of 10 calls are left")]
+    error = AmasError(ErrorKind.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", "no", quota=quota, retry_after=30.0)
+    trailers = grpc.aio.Metadata(("grpc-status-details-bin", to_rpc_status(error).SerializeToString()))
+    told = from_rpc_error(grpc.aio.AioRpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.aio.Metadata(), trailers, "no"))
+    for each in (told, pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own bytes
+        assert (each.quota, each.retry_after, each.reason) == (tuple(quota), 30.0, "QUOTA_EXCEEDED")
+    many = [QuotaViolation(f"quota:{n}", "too long " * 50) for n in range(100)]
+    assert (
+        to_rpc_status(AmasError(ErrorKind.RESOURCE_EXHAUSTED, "R", "m", quota=many)).ByteSize() < MAX_STATUS_BYTES + 256
+    )
 
 
 def test_a_peer_without_details_gives_a_reason_from_its_code() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["AmasError", "ErrorKind", "FieldViolation"]
+__all__ = ["AmasError", "ErrorKind", "FieldViolation", "QuotaViolation"]
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
@@ -43,6 +43,14 @@ class FieldViolation:
     description: str
 
 
+@dataclass(frozen=True)
+class QuotaViolation:
+    """One quota that is used up (google.rpc.QuotaFailure); `subject` names it, such as `quota:acme-mail`."""
+
+    subject: str
+    description: str
+
+
 class AmasError(Exception):
     """A failure that a client may see.
 
@@ -58,6 +66,7 @@ class AmasError(Exception):
         *,
         metadata: Mapping[str, str] = _NO_METADATA,
         violations: Sequence[FieldViolation] = (),
+        quota: Sequence[QuotaViolation] = (),
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -66,6 +75,7 @@ class AmasError(Exception):
         self.message = message
         self.metadata = dict(metadata)
         self.violations = tuple(violations)
+        self.quota = tuple(quota)
         self.retry_after = retry_after
 
     def __str__(self) -> str:
@@ -73,7 +83,7 @@ class AmasError(Exception):
 
     def __reduce__(self) -> tuple[Callable[..., AmasError], tuple[object, ...]]:
         # Exceptions pickle by their `args` alone, and durable engines store them so.
-        fields = (self.kind, self.reason, self.message, self.metadata, self.violations, self.retry_after)
+        fields = (self.kind, self.reason, self.message, self.metadata, self.violations, self.retry_after, self.quota)
         return _rebuilt, fields
 
 
@@ -84,5 +94,9 @@ def _rebuilt(
     metadata: Mapping[str, str],
     violations: Sequence[FieldViolation],
     retry_after: float | None,
+    # Last, and with a default: errors that were stored before it came are read too.
+    quota: Sequence[QuotaViolation] = (),
 ) -> AmasError:
-    return AmasError(kind, reason, message, metadata=metadata, violations=violations, retry_after=retry_after)
+    return AmasError(
+        kind, reason, message, metadata=metadata, violations=violations, quota=quota, retry_after=retry_after
+    )

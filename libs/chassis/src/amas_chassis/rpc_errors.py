@@ -1,4 +1,4 @@
-"""AmasError to and from the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo (AIP-193).
+"""AmasError to and from the wire: google.rpc.Status with ErrorInfo, BadRequest, QuotaFailure and RetryInfo (AIP-193).
 
 It must never put anything on the wire that is not in the AmasError.
 """
@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no types
 from grpc_status import rpc_status
 
-from .errors import AmasError, ErrorKind, FieldViolation
+from .errors import AmasError, ErrorKind, FieldViolation, QuotaViolation
 
 __all__ = ["ERROR_DOMAIN", "STATUS_METADATA_KEY", "from_rpc_error", "to_rpc_status"]
 
@@ -53,6 +53,14 @@ def to_rpc_status(error: AmasError) -> status_pb2.Status:
                 del bad_request.field_violations[-1]
                 break
         _pack(status, bad_request)
+    if error.quota:
+        failure = error_details_pb2.QuotaFailure()
+        for used_up in error.quota:
+            failure.violations.add(subject=used_up.subject[:MAX_TEXT], description=used_up.description[:MAX_TEXT])
+            if status.ByteSize() + failure.ByteSize() > MAX_STATUS_BYTES:
+                del failure.violations[-1]
+                break
+        _pack(status, failure)
     if error.retry_after is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(max(0, round(error.retry_after * 1000)))
@@ -71,10 +79,12 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> AmasError:
         return AmasError(kind, f"RPC_{error.code().name}", _SENTENCES.get(kind, "the call failed"))
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
+    failure = error_details_pb2.QuotaFailure()
     retry = error_details_pb2.RetryInfo()
     retry_after = None
     for detail in status.details:
-        if not (detail.Unpack(info) or detail.Unpack(bad_request)) and detail.Unpack(retry):
+        known = any(detail.Unpack(message) for message in (info, bad_request, failure))
+        if not known and detail.Unpack(retry):
             retry_after = retry.retry_delay.ToMilliseconds() / 1000
     return AmasError(
         kind,
@@ -82,6 +92,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> AmasError:
         status.message,
         metadata=dict(info.metadata),
         violations=[FieldViolation(v.field, v.description) for v in bad_request.field_violations],
+        quota=[QuotaViolation(v.subject, v.description) for v in failure.violations],
         retry_after=retry_after,
     )
 
