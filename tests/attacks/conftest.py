@@ -31,8 +31,11 @@ def gate(desk: ObedientDesk) -> Gate:
 
 @pytest.fixture(scope="session")
 def replicas(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """Two sidecars on the same stores: calls go to them in turns."""
-    with gate.replica(tmp_path_factory.mktemp("replica")) as both:
-        # Brought there first, so that both start level.
-        both.load()
-        yield both
+    """Three sidecars on the same stores: calls go to them in turns."""
+    with (
+        gate.replica(tmp_path_factory.mktemp("replica")) as two,
+        two.replica(tmp_path_factory.mktemp("replica")) as three,
+    ):
+        # Brought there first, so that all start level.
+        three.load()
+        yield three

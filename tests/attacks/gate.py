@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import grpc
 import psutil
 from amas.common.v1 import decision_pb2, identity_pb2, label_pb2
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas_chassis.channels import ClientChannels
+from amas_chassis.errors import ErrorKind
+from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import TlsFiles
 from amas_cli.local.home import Home
 from amas_governance.provenance import TrustedValues
@@ -67,6 +70,8 @@ class Answer:
     text: str
     digest: str
     bundle: str
+    size: int
+    """Bytes of what came back, text and structured content."""
 
 
 class Gate:
@@ -126,7 +131,7 @@ class Gate:
     async def _at_once(self, proposals: Sequence[Proposal]) -> list[Answer]:
         async with self._stubs() as stubs:
             calls = [
-                stubs[number % len(stubs)].Enforce(self._request(proposal), timeout=CALL_TIMEOUT_S)
+                _answered(stubs[number % len(stubs)], self._request(proposal))
                 for number, proposal in enumerate(proposals)
             ]
             return [_answer(response) for response in await asyncio.gather(*calls)]
@@ -194,6 +199,19 @@ class Gate:
             process.wait(timeout=START_TIMEOUT_S)
 
 
+async def _answered(stub: Any, request: policy_pb2.EnforceRequest) -> policy_pb2.EnforceResponse:
+    """The answer; who is told when to come back comes back with the same key, as an orchestrator does."""
+    async with asyncio.timeout(CALL_TIMEOUT_S):
+        while True:
+            try:
+                return await stub.Enforce(request, timeout=CALL_TIMEOUT_S)  # type: ignore[no-any-return]
+            except grpc.aio.AioRpcError as failure:
+                error = from_rpc_error(failure)
+                if error.kind is not ErrorKind.RESOURCE_EXHAUSTED or error.retry_after is None:
+                    raise
+                await asyncio.sleep(error.retry_after)
+
+
 def approved(answer: Answer, **changes: Any) -> policy_pb2.ApprovalGrant:
     """A support lead's yes to exactly what was escalated."""
     values: dict[str, Any] = {
@@ -220,4 +238,11 @@ def _answer(response: policy_pb2.EnforceResponse) -> Answer:
         text=response.result_text,
         digest=decision.action_digest,
         bundle=decision.bundle,
+        size=_size(response),
     )
+
+
+def _size(response: policy_pb2.EnforceResponse) -> int:
+    text = response.result_text
+    repeated = json.loads(response.result_json or "null") == {"text": text}
+    return len(text.encode()) + (0 if repeated else len(response.result_json.encode()))

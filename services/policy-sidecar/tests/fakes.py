@@ -6,7 +6,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amas_chassis.clock import ManualClock
@@ -30,7 +30,7 @@ from amas_policy_sidecar.domain.model import (
     ToolDescription,
     ToolList,
 )
-from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
+from amas_policy_sidecar.domain.quota import Amount, QuotaAnswer, QuotaClaim, QuotaVerdict, Refusal, Used
 from amas_policy_sidecar.ports import AppendAnswer, Count, Reading
 from amas_policy_sidecar.telemetry import Instruments
 from amas_policy_sidecar.usecases.assess_autonomy import AssessAutonomy
@@ -47,6 +47,8 @@ from amas_policy_sidecar.usecases.record_action import RecordAction
 from amas_policy_sidecar.usecases.record_decision import RecordDecision
 from amas_policy_sidecar.usecases.record_fault import RecordFault
 from amas_policy_sidecar.usecases.record_outcome import RecordOutcome
+from amas_policy_sidecar.usecases.record_waiting import RecordWaiting
+from amas_policy_sidecar.usecases.take_quota import TakeQuota
 from prometheus_client import CollectorRegistry
 
 from .manifests import OFFERED, PUBLISHER, bundle, tool_server
@@ -159,14 +161,21 @@ class FakeRevocations:
 
 
 class FakeQuota:
-    """Counts calls as the real store does, and knows at once what is revoked; rates and places are answered as told."""
+    """Counts calls as the real store does, and knows at once what is revoked; what else is bounded is answered as told.
+
+    `allowance` is how many bytes of an answer may come in, where it is less than the claim asks for.
+    """
 
     def __init__(self, revocations: FakeRevocations) -> None:
         self._revocations = revocations
         self.away = False
-        self.counted: dict[tuple[str, str, str], set[str]] = {}
-        self.verdicts: list[QuotaVerdict] = []
-        self.given_back: list[str] = []
+        self.counted: dict[str, set[str]] = {}
+        """Keys by id of a bound."""
+        self.answers: list[tuple[QuotaAnswer, Amount, float]] = []
+        """Refusals by the last bound of the claim, each with its wait."""
+        self.allowance: int | None = None
+        self.claims: list[QuotaClaim] = []
+        self.settled: list[tuple[str, Used]] = []
 
     async def peek(self, claim: QuotaClaim) -> QuotaVerdict:
         return self._check(claim)
@@ -174,12 +183,13 @@ class FakeQuota:
     async def take(self, claim: QuotaClaim) -> QuotaVerdict:
         verdict = self._check(claim)
         if verdict.answer is QuotaAnswer.GRANTED:
-            for limit in claim.call_limits:
-                self.counted.setdefault((claim.run_id, limit.role, claim.tool), set()).add(claim.key)
+            self.claims.append(claim)
+            for bound in claim.bounds:
+                self.counted.setdefault(bound.id, set()).add(claim.key)
         return verdict
 
-    async def give_back(self, claim: QuotaClaim) -> None:
-        self.given_back.append(claim.key)
+    async def settle(self, claim: QuotaClaim, used: Used) -> None:
+        self.settled.append((claim.key, used))
 
     def _check(self, claim: QuotaClaim) -> QuotaVerdict:
         if self.away:
@@ -187,11 +197,16 @@ class FakeQuota:
         revoked = self._revocations.revoked.first((*claim.needs, *claim.approvers))
         if revoked is not None:
             return QuotaVerdict(QuotaAnswer.REVOKED, revoked=revoked)
-        for limit in claim.call_limits:
-            counted = self.counted.get((claim.run_id, limit.role, claim.tool), set())
-            if limit.calls is not None and claim.key not in counted and len(counted) >= limit.calls:
-                return QuotaVerdict(QuotaAnswer.CALLS_EXCEEDED)
-        return self.verdicts.pop(0) if self.verdicts else QuotaVerdict(QuotaAnswer.GRANTED)
+        for bound in claim.bounds:
+            counted = self.counted.get(bound.id, set())
+            if bound.calls is not None and claim.key not in counted and len(counted) >= bound.calls:
+                wait, renews = (3600.0, NOW + timedelta(hours=1)) if bound.window else (None, None)
+                return QuotaVerdict(QuotaAnswer.EXCEEDED, wait, Refusal(bound, Amount.CALLS, 0, renews))
+        if self.answers:
+            answer, amount, wait = self.answers.pop(0)
+            renews = NOW + timedelta(seconds=wait) if answer is QuotaAnswer.EXCEEDED else None
+            return QuotaVerdict(answer, wait, Refusal(claim.bounds[-1], amount, 3, renews))
+        return QuotaVerdict(QuotaAnswer.GRANTED, bytes_in=self.allowance or claim.most_bytes_in)
 
 
 class FakeAutonomy:
@@ -300,7 +315,9 @@ class World:
         """A new process: all memory is lost, the log and the quotas are not."""
         bundles = BundleStore()
         bundles.put(self.bundle)
-        instruments = Instruments(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        instruments = Instruments(self.registry)
+        take = TakeQuota(self.quota, instruments)
         counts = CountOutcome(self.autonomy)
         autonomy = AssessAutonomy(self.autonomy, counts)
         judge = JudgeAction(
@@ -311,7 +328,9 @@ class World:
         self.enforce = EnforceAction(
             judge=judge,
             quota=self.quota,
+            take=take,
             record=record,
+            waiting=RecordWaiting(record),
             outcomes=RecordOutcome(record),
             call=CallTool(self.tools, self.revocations, self.clock),
             attempts=self.attempts,
@@ -324,7 +343,7 @@ class World:
             engine=self.engine,
             judge=judge,
             revocations=self.revocations,
-            quota=self.quota,
+            quota=take,
             instruments=instruments,
         )
         decisions = RecordDecision(self.audit, self.clock)

@@ -54,6 +54,16 @@ def tool_server(**spec: Any) -> dict[str, Any]:
     }
 
 
+def quota(name: str, **spec: Any) -> dict[str, Any]:
+    """The manifest of a quota of an hour."""
+    return {
+        "apiVersion": API,
+        "kind": "Quota",
+        "metadata": {"name": name},
+        "spec": {"window": "hour", **spec},
+    }
+
+
 ROUTE: dict[str, Any] = {
     "apiVersion": API,
     "kind": "ModelRoute",

@@ -14,15 +14,16 @@ from amas_policy_sidecar.usecases.wait_in_line import Lines
 def claim(server: str = "git", tenant: str = "acme", places: int = 2) -> QuotaClaim:
     return QuotaClaim(
         tenant=tenant,
-        run_id="run-1",
         tool=f"{server}/log",
         server=server,
         key="k",
-        call_limits=(),
-        rate_count=None,
-        rate_per=0.0,
-        concurrency=places,
+        bounds=(),
+        places=places,
+        bytes_out=0,
+        most_bytes_in=1,
+        most_seconds=1.0,
         lease=10.0,
+        attempt="a",
     )
 
 

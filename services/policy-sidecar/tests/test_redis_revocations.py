@@ -16,7 +16,9 @@ from amas_policy_sidecar.domain.quota import QuotaAnswer
 from redis.asyncio import Redis
 
 from .processes import PATIENCE, PAUSE
-from .test_redis_quota import claim
+from .quota_claims import bound, claim
+
+TWO = bound(calls=2)
 
 pytestmark = pytest.mark.integration
 
@@ -103,16 +105,16 @@ async def test_the_claim_asks_in_the_same_step(replicas: list[RedisRevocations],
     """I1: no look is needed for a tool call: the script that takes the quota sees the revocation at once."""
     needs = (WRITER, Revocable("acme", RevocationKind.TOOL, "git"))
     await replicas[0].replace(NOTHING)
-    assert (await quota.take(claim("1", needs=needs))).answer is QuotaAnswer.GRANTED
+    assert (await quota.take(claim("1", TWO, needs=needs))).answer is QuotaAnswer.GRANTED
     await replicas[0].replace(Revoked(2, frozenset({needs[1]})))
     for call in (quota.take, quota.peek):
-        verdict = await call(claim("2", needs=needs))
+        verdict = await call(claim("2", TWO, needs=needs))
         assert (verdict.answer, verdict.revoked) == (QuotaAnswer.REVOKED, needs[1])
     # Refused before it was counted: the limit of two has one call left, once it is lifted.
     await replicas[0].replace(Revoked(3))
-    assert (await quota.take(claim("2", needs=needs))).answer is QuotaAnswer.GRANTED
-    verdict = await quota.take(claim("3", needs=needs, approvers=(WRITER,)))
-    assert verdict.answer is QuotaAnswer.CALLS_EXCEEDED
+    assert (await quota.take(claim("2", TWO, needs=needs))).answer is QuotaAnswer.GRANTED
+    verdict = await quota.take(claim("3", TWO, needs=needs, approvers=(WRITER,)))
+    assert verdict.answer is QuotaAnswer.EXCEEDED
 
 
 async def test_a_store_that_lost_its_data_knows_nothing(

@@ -46,7 +46,9 @@ from .usecases.record_action import RecordAction
 from .usecases.record_decision import RecordDecision
 from .usecases.record_fault import RecordFault
 from .usecases.record_outcome import RecordOutcome
+from .usecases.record_waiting import RecordWaiting
 from .usecases.sync_revocations import SyncRevocations
+from .usecases.take_quota import TakeQuota
 
 NAME = "policy-sidecar"
 _SERVICE = "amas.policy.v1.PolicyService"
@@ -102,10 +104,13 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     )
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
+    take = TakeQuota(quota, instruments)
     enforce = EnforceAction(
         judge=judge,
         quota=quota,
+        take=take,
         record=record,
+        waiting=RecordWaiting(record),
         outcomes=outcomes,
         call=CallTool(tools, revocations, clock),
         attempts=attempts,
@@ -120,7 +125,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
             engine=engine,
             judge=judge,
             revocations=revocations,
-            quota=quota,
+            quota=take,
             instruments=instruments,
         ),
         delegation=DecideDelegation(bundles, engine, revocations, decisions, RecordFault(audit, clock), instruments),

@@ -15,7 +15,7 @@ from amas_governance.revocations import Revoked
 
 from .domain.autonomy import Standing, Subject, Tally
 from .domain.model import Event, ToolAnswer, ToolList
-from .domain.quota import QuotaClaim, QuotaVerdict
+from .domain.quota import QuotaClaim, QuotaVerdict, Used
 
 
 class PolicyEngine(Protocol):
@@ -91,11 +91,11 @@ class Quota(Protocol):
         ...
 
     async def take(self, claim: QuotaClaim) -> QuotaVerdict:
-        """Count the call, all of its bounds at once or none."""
+        """Count the call and hold what it may use, of all of its bounds at once or of none."""
         ...
 
-    async def give_back(self, claim: QuotaClaim) -> None:
-        """End the call's place in the concurrency bound; never raises, since the place ends by itself in time."""
+    async def settle(self, claim: QuotaClaim, used: Used) -> None:
+        """Count what the call has used in place of what it holds; never raises, since a hold ends by itself in time."""
         ...
 
 

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 
 from .domain.contract import Grant
 from .domain.model import CallResult, Decision
+from .domain.quota import Refusal
 
 # Seconds: from a file read to a slow external service at its time-out.
 _CALL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -51,6 +52,15 @@ class Instruments:
             registry=registry,
             buckets=_CALL_BUCKETS,
         )
+        self._bytes_in = Counter(
+            "amas_policy_tool_answer_bytes", "Bytes of answers that were handed on.", ("server",), registry=registry
+        )
+        self._quota_refusals = Counter(
+            "amas_policy_quota_refusals",
+            "Calls refused or sent back to wait by a bound: a contract's, a tool server's or a quota's.",
+            ("declared_by", "quota", "amount"),
+            registry=registry,
+        )
         self._starts = Counter(
             "amas_policy_tool_server_starts",
             "Sessions begun with tool servers.",
@@ -84,11 +94,16 @@ class Instruments:
         """A question that the policy engine did not decide, by the kind of fault."""
         self._engine_faults.labels(fault).inc()
 
-    def called(self, grant: Grant, result: CallResult) -> None:
-        """One call that came to an end."""
+    def called(self, grant: Grant, result: CallResult, *, bytes_in: int) -> None:
+        """One call that came to an end, and what of its answer was handed on."""
         server = grant.server.metadata.name
         self._calls.labels(server, result.outcome.value).inc()
         self._seconds.labels(server).observe(result.duration)
+        self._bytes_in.labels(server).inc(bytes_in)
+
+    def quota_refused(self, refusal: Refusal) -> None:
+        """One call that a bound refused, by where it is declared, its name, and what of it was used up."""
+        self._quota_refusals.labels(refusal.bound.declared.value, refusal.bound.name, refusal.amount.value).inc()
 
     def started(self, server: str, *, well: bool) -> None:
         """One try to begin a session with a tool server."""

@@ -40,6 +40,8 @@ class Case:
     policy_input: Mapping[str, Any] | None = None
     obligations: tuple[str, ...] = ()
     leaving: Leaving = field(default_factory=Leaving)
+    quota: Mapping[str, Any] | None = None
+    """Which quota refused the action, what is left and when it renews; None: none did."""
     delivered: Mapping[str, Any] | None = None
     """The arguments as the tool gets them, where DLP changes them."""
 

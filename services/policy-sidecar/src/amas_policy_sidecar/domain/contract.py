@@ -14,6 +14,7 @@ from amas_governance.resources import (
     AgentRole,
     AmountBound,
     ApprovalRequirement,
+    Quota,
     ToolGrant,
     ToolServer,
     UntrustedStance,
@@ -32,6 +33,8 @@ class Resources(Protocol):
 
     def role(self, name: str) -> AgentRole | None: ...
     def tool_server(self, name: str) -> ToolServer | None: ...
+    @property
+    def quotas(self) -> tuple[Quota, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Grant:
     call_limits: tuple[CallLimit, ...]
     result_label: Label
     leaving: tuple[RoleRules, ...]
+    quotas: tuple[Quota, ...] = ()
+    """Those of the bundle; which of them a call counts under depends on who calls."""
 
     @property
     def repeatable(self) -> bool:
@@ -138,6 +143,7 @@ def resolve_grant(resources: Resources, contract: Contract, action: ToolAction) 
         leaving=tuple(
             RoleRules(grant.dlp, role.spec.data.dlp, frozenset(role.spec.data.categories)) for role, grant in granted
         ),
+        quotas=resources.quotas,
     )
 
 

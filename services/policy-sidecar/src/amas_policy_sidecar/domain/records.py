@@ -41,13 +41,16 @@ def approval_used_id(approval_id: str) -> str:
 
 def decision_data(case: Case, decision: Decision, key: str) -> dict[str, Any]:
     """Data of an intent, a denial or an escalation."""
-    return {
+    data: dict[str, Any] = {
         "action": action_json(case, key),
         "decision": decision_json(decision),
         "input": _recorded_input(case),
         "argumentsRedacted": bool(case.leaving.hidden),
         "findings": case.leaving.counts,
     }
+    if case.quota is not None:
+        data["quota"] = dict(case.quota)
+    return data
 
 
 def _recorded_input(case: Case) -> Any:

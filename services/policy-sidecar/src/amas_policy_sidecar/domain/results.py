@@ -17,6 +17,8 @@ from .model import ToolAnswer
 # Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: with escapes and the
 # rest of the event both fit into one audit event (1 MiB).
 MAX_RESULT = 240 * 1024
+# Bytes at most of what is said below an answer: that it was cut, or cleaned.
+_NOTES = 256
 # What is scanned beyond a cut, in characters, and thrown away: longer than any secret that the detectors know.
 _MARGIN = 64 * 1024
 
@@ -30,9 +32,24 @@ class Shaped:
     truncated: bool
 
     @property
+    def size(self) -> int:
+        """Bytes that are handed on."""
+        return _size(self.text) + (0 if self.structured is None else _size(self.structured))
+
+    @property
     def json_text(self) -> str:
         """The structured content, or `{"text": ...}` for a tool that answers text alone."""
         return _dump({"text": self.text}) if self.structured is None else self.structured
+
+
+def most_bytes(response_size: int) -> int:
+    """Bytes at most of an answer as it is handed on: text, structured content and the notes below them."""
+    return 2 * min(response_size, MAX_RESULT) + _NOTES
+
+
+def response_size_within(most: int) -> int:
+    """The size of a response with which the answer as it is handed on has at most so many bytes."""
+    return max(0, (most - _NOTES) // 2)
 
 
 def shape(answer: ToolAnswer, response_size: int, hiding: Hiding) -> Shaped:

@@ -16,7 +16,7 @@ from amas_policy_sidecar.domain.data_flow import Hiding
 from amas_policy_sidecar.domain.errors import Denied, ToolFailed
 from amas_policy_sidecar.domain.model import CallResult, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.origins import result_trusted
-from amas_policy_sidecar.domain.results import Shaped, shape
+from amas_policy_sidecar.domain.results import Shaped, response_size_within, shape
 from amas_policy_sidecar.domain.revocations import check_revocations
 from amas_policy_sidecar.ports import Revocations, ToolServers
 
@@ -33,12 +33,13 @@ class CallTool:
         self._revocations = revocations
         self._clock = clock
 
-    async def __call__(self, case: Case) -> tuple[CallResult, Shaped]:
-        """The result; a failure of the tool is a result too, never an exception."""
+    async def __call__(self, case: Case, most_bytes_in: int) -> tuple[CallResult, Shaped]:
+        """The result, cut to so many bytes; a failure of the tool is a result too, never an exception."""
         started = self._clock.monotonic()
         answer, outcome = await self._attempt(case)
         hiding = self._hiding(case)
-        shaped = shape(answer, case.grant.server.spec.limits.response_size, hiding)
+        size = min(case.grant.server.spec.limits.response_size, response_size_within(most_bytes_in))
+        shaped = shape(answer, size, hiding)
         seen = Label(categories=frozenset(hiding.seen))
         result = CallResult(
             outcome=outcome,

@@ -17,12 +17,12 @@ from amas_policy_sidecar.domain.model import ActionContext, Decision, Effect, Mo
 from amas_policy_sidecar.domain.policy_document import Verdict, model_document
 from amas_policy_sidecar.domain.quota import claim_for
 from amas_policy_sidecar.domain.revocations import check_revocations
-from amas_policy_sidecar.ports import Bundles, PolicyEngine, Quota, Revocations
+from amas_policy_sidecar.ports import Bundles, PolicyEngine, Revocations
 from amas_policy_sidecar.telemetry import Instruments
 
 from .ask_verdict import ask_verdict
 from .judge_action import JudgeAction
-from .take_quota import refuse_for_good
+from .take_quota import TakeQuota
 
 # Roles of a token that may use a model without a contract.
 _DIRECT_ROLES = frozenset({"developer", "platform-admin"})
@@ -38,7 +38,7 @@ class DecideAction:
         engine: PolicyEngine,
         judge: JudgeAction,
         revocations: Revocations,
-        quota: Quota,
+        quota: TakeQuota,
         instruments: Instruments,
     ) -> None:
         self._bundles = bundles
@@ -54,9 +54,9 @@ class DecideAction:
         decision = await self._judge(case)
         if decision.effect is not Effect.DENY:
             # A key of its own, that no call has: what would a new call be answered?
-            claim = claim_for(context, case.grant, f"dry-run:{uuid.uuid4()}", repeats=False)
+            claim = claim_for(case, f"dry-run:{uuid.uuid4()}", repeats=False)
             try:
-                refuse_for_good(await self._quota.peek(claim), claim)
+                await self._quota.peek(case, claim)
             except Denied as denied:
                 decision = case.decide(Effect.DENY, denied.reasons)
         self._instruments.decided(decision, "decide_tool")

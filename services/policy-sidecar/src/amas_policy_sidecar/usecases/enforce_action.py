@@ -15,7 +15,7 @@ from amas_governance.canonical import digest, digest_bytes
 from amas_policy_sidecar.domain.case import Case
 from amas_policy_sidecar.domain.errors import Denied
 from amas_policy_sidecar.domain.model import CallResult, Decision, Effect, EnforceCommand, Enforced, Outcome
-from amas_policy_sidecar.domain.quota import QuotaClaim, claim_for
+from amas_policy_sidecar.domain.quota import QuotaClaim, Used, claim_for
 from amas_policy_sidecar.domain.records import DENIED, action_json, outcome_data, replay
 from amas_policy_sidecar.ports import Quota
 from amas_policy_sidecar.telemetry import Instruments
@@ -27,7 +27,8 @@ from .judge_action import JudgeAction
 from .record_action import RecordAction, Standing
 from .record_fault import RecordFault
 from .record_outcome import RecordOutcome
-from .take_quota import refuse_for_good, take_quota
+from .record_waiting import RecordWaiting
+from .take_quota import TakeQuota
 from .wait_in_line import Lines
 
 
@@ -39,7 +40,9 @@ class EnforceAction:
         *,
         judge: JudgeAction,
         quota: Quota,
+        take: TakeQuota,
         record: RecordAction,
+        waiting: RecordWaiting,
         outcomes: RecordOutcome,
         call: CallTool,
         attempts: Attempts,
@@ -49,7 +52,9 @@ class EnforceAction:
     ) -> None:
         self._judge = judge
         self._quota = quota
+        self._take = take
         self._record = record
+        self._waiting = waiting
         self._outcomes = outcomes
         self._call = call
         self._attempts = attempts
@@ -86,16 +91,20 @@ class EnforceAction:
         if decision.effect is not Effect.ALLOW:
             return await self._refuse(case, decision, command, repeats=repeats)
         approvers = () if case.approval is None else case.approval.approvers
-        claim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats, approvers=approvers)
+        claim = claim_for(case, command.idempotency_key, repeats=repeats, approvers=approvers)
         async with self._lines.place(claim):
             try:
-                await take_quota(self._quota, claim)
+                bytes_in = await self._take(case, claim)
             except Denied as denied:
                 return await self._refuse(case, case.decide(Effect.DENY, denied.reasons), command, repeats=repeats)
+            except AmasError as error:
+                await self._waiting(case, command, error)
+                raise
+            used = Used()
             try:
-                return await self._call_on_record(case, decision, command, identity, fingerprint)
+                return await self._call_on_record(case, decision, command, identity, fingerprint, bytes_in, used)
             finally:
-                await self._quota.give_back(claim)
+                await self._quota.settle(claim, used)
 
     async def _judged(self, case: Case, command: EnforceCommand) -> Decision:
         try:
@@ -113,8 +122,16 @@ class EnforceAction:
             raise
 
     async def _call_on_record(
-        self, case: Case, decision: Decision, command: EnforceCommand, identity: Identity, fingerprint: str
+        self,
+        case: Case,
+        decision: Decision,
+        command: EnforceCommand,
+        identity: Identity,
+        fingerprint: str,
+        most_bytes_in: int,
+        used: Used,
     ) -> Enforced:
+        """Calls the tool between the record of the intent and that of the outcome; leaves in `used` what it took."""
         attempt = self._attempts.prepare(identity)
         try:
             standing = await self._record.intent(case, decision, command, attempt)
@@ -125,8 +142,9 @@ class EnforceAction:
         if not standing.ours and not case.grant.repeatable:
             return await self._unknown(case, decision, command)
         self._attempts.begin(identity)
-        result, shaped = await self._call(case)
-        self._instruments.called(case.grant, result)
+        result, shaped = await self._call(case, most_bytes_in)
+        used.bytes_in, used.seconds = shaped.size, result.duration
+        self._instruments.called(case.grant, result, bytes_in=shaped.size)
         await self._counts.called(case, command.idempotency_key, result.outcome)
         data = outcome_data(case, decision, command.idempotency_key, result, shaped.structured)
         answer = Enforced(decision, result, effect=case.effect, idempotent=case.idempotent)
@@ -164,9 +182,9 @@ class EnforceAction:
 
     async def _escalable(self, case: Case, decision: Decision, command: EnforceCommand, *, repeats: bool) -> Decision:
         """The escalation, or a denial if the quota would refuse the action once it is approved."""
-        claim: QuotaClaim = claim_for(case.context, case.grant, command.idempotency_key, repeats=repeats)
+        claim: QuotaClaim = claim_for(case, command.idempotency_key, repeats=repeats)
         try:
-            refuse_for_good(await self._quota.peek(claim), claim)
+            await self._take.peek(case, claim)
         except Denied as denied:
             return case.decide(Effect.DENY, denied.reasons)
         return decision

@@ -45,11 +45,11 @@ class RecordAction:
         self._audit = audit
         self._clock = clock
 
-    async def refusal(self, case: Case, decision: Decision, command: EnforceCommand) -> None:
-        """Record a denial or an escalation."""
+    async def refusal(self, case: Case, decision: Decision, command: EnforceCommand, event_id: str = "") -> None:
+        """Record a denial or an escalation; under an id of the caller's it stands in the log once."""
         kind = DENIED if decision.effect is Effect.DENY else ESCALATED
         data = decision_data(case, decision, command.idempotency_key)
-        event = self._event(case, f"decision:{decision.id}", kind, data)
+        event = self._event(case, event_id or f"decision:{decision.id}", kind, data)
         await self._audit.append([event], fencing_token=command.fencing_token)
 
     async def intent(self, case: Case, decision: Decision, command: EnforceCommand, attempt: str) -> Standing:

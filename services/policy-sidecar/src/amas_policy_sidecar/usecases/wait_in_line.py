@@ -37,7 +37,7 @@ class Lines:
     @asynccontextmanager
     async def place(self, claim: QuotaClaim) -> AsyncIterator[None]:
         """Wait for a place and hold it; raises AmasError RESOURCE_EXHAUSTED, reason TOOL_BUSY, after MAX_WAIT."""
-        line = self._line((claim.tenant, claim.server, claim.concurrency))
+        line = self._line((claim.tenant, claim.server, claim.places))
         line.users += 1
         try:
             try:
