@@ -23,6 +23,7 @@ from amas_ai_router.domain.model import (
 from amas_ai_router.domain.records import AuditEvent
 from amas_ai_router.entrypoints.grpc_api import RouterUseCases
 from amas_ai_router.telemetry import RouterTelemetry
+from amas_governance.audit_events import misfit
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Label
 from amas_governance.resources import parse_manifest
@@ -208,6 +209,7 @@ class FakeAudit:
     async def append(self, event: AuditEvent, fencing_token: int = 0) -> None:
         if self.away:
             raise unavailable("AUDIT_UNAVAILABLE", "away")
+        assert misfit(event.type, orjson.loads(event.data_json)) == ""
         assert self.events.setdefault(event.id, event) == event, "the same id with other content"
         self.fences.append(fencing_token)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import public_interceptor
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import TlsFiles, server_credentials
+from amas_governance.audit_events import misfit_as_sent
 from amas_governance.bundle import Bundle
 
 from tests.integration.model_faults.stand_ins import Policy
@@ -52,6 +54,8 @@ class AuditStandIn(audit_pb2_grpc.AuditServiceServicer):
         self.events: list[Any] = []
 
     async def Append(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
+        for event in request.events:
+            assert _misfit(event) is None
         self.events += request.events
         return audit_pb2.AppendResponse()
 
@@ -245,3 +249,7 @@ async def test_a_migration_without_a_database_says_so(platform: Platform, tmp_pa
     assert b"cannot be migrated" in said
     assert b"Traceback" not in said
     assert secret.encode() not in said
+
+
+def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
+    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

@@ -23,6 +23,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from .logs import LogDatabase
 
 ROOT = Path(__file__).resolve().parents[3]
+INTENT = "dev.amas.action.intent"
+# The least that events of these types must say.
+SAMPLES = {
+    INTENT: '{"action":{"tool":"git/git_log"},"decision":{"effect":"allow","id":"1","reasons":[]}}',
+    "dev.amas.run.started": '{"input_bytes":2,"orchestration":"o","orchestration_version":"1","requester":"developer"}',
+    "dev.amas.run.ended": '{"orchestration":"o","state":"succeeded","usage":{}}',
+    "com.example.other": "{}",
+}
 # Seconds: to become ready, and to end after SIGTERM.
 READY_TIMEOUT = 30.0
 END_TIMEOUT = 15.0
@@ -182,11 +190,11 @@ class Caller:
 def request(*numbers: int | str, fencing_token: int = 0, **fields: Any) -> audit_pb2.AppendRequest:
     """An Append of events whose ids come from `numbers`."""
     values: dict[str, Any] = {
-        "type": "dev.amas.action.intent",
+        "type": INTENT,
         "tenant": "acme",
         "run_id": "run-1",
         "principal": "developer",
-        "data_json": '{"tool":"git/git_log"}',
+        "data_json": SAMPLES[fields.get("type", INTENT)],
     }
     events = []
     for number in numbers:

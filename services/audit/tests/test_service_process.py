@@ -14,7 +14,7 @@ from amas_cli.audit_trail import Verdict, verify
 from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
 from .logs import LogDatabase
-from .processes import AuditProcess, Caller, poll, request, write_signing_key
+from .processes import INTENT, SAMPLES, AuditProcess, Caller, poll, request, write_signing_key
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,9 @@ async def test_a_run_is_appended_asked_for_proven_and_verified(
     """I9, I10: what the services wrote is what an outsider verifies, with code that shares nothing with ours."""
     await callers["orchestrator"].stub.Append(request(1, type="dev.amas.run.started"))
     await callers["policy-sidecar"].stub.Append(request(*range(2, 200), step="publish"))
-    await callers["ai-router"].stub.Append(request("x", tenant="other", data_json='{"secret":true}'))
+    await callers["ai-router"].stub.Append(
+        request("x", tenant="other", data_json=SAMPLES[INTENT][:-1] + ',"attempt":"secret"}')
+    )
     await callers["orchestrator"].stub.Append(request(200, type="dev.amas.run.ended"))
 
     gateway = callers["gateway"].stub
@@ -119,9 +121,11 @@ async def test_each_method_has_its_callers(callers: dict[str, Caller], caller: s
         (request(1, data_json="[]"), grpc.StatusCode.INVALID_ARGUMENT),
         (request(1, principal="a\0b"), grpc.StatusCode.INVALID_ARGUMENT),
         (request(1, type="com.example.other"), grpc.StatusCode.INVALID_ARGUMENT),
+        (request(1, type="dev.amas.nobody.knows", data_json="{}"), grpc.StatusCode.INVALID_ARGUMENT),
+        (request(1, data_json="{}"), grpc.StatusCode.INVALID_ARGUMENT),
         (request(1, trace_id="nonsense"), grpc.StatusCode.INVALID_ARGUMENT),
         (audit_pb2.AppendRequest(), grpc.StatusCode.INVALID_ARGUMENT),
-        (request("taken", data_json="{}"), grpc.StatusCode.ALREADY_EXISTS),
+        (request("taken", role="another"), grpc.StatusCode.ALREADY_EXISTS),
         (request(2, fencing_token=1), grpc.StatusCode.FAILED_PRECONDITION),
     ],
 )

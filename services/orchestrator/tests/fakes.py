@@ -13,6 +13,7 @@ from typing import Any
 from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.actions import action_digest
+from amas_governance.audit_events import misfit
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_orchestrator.domain.conversation import ServerOffer, ToolInfo
@@ -185,6 +186,7 @@ class FakeAudit:
         self.highest = max(self.highest, fencing_token)
         known = {record.id: record for record in self.records}
         for record in records:
+            assert misfit(record.type, record.data) == ""
             assert known.get(record.id, record) == record, f"{record.id} was written with other content"
             if record.id not in known:
                 self.records.append(record)
@@ -192,6 +194,7 @@ class FakeAudit:
     async def append_for_tenant(self, principal: Principal, record: AuditRecord, bundle: str) -> None:
         if self.failures:
             raise self.failures.pop(0)
+        assert misfit(record.type, record.data) == ""
         self.records.append(record)
 
     def types(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -10,6 +11,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import internal_interceptor
 from amas_chassis.tls import TlsFiles, server_credentials
+from amas_governance.audit_events import misfit_as_sent
 
 _NAME = "amas.audit.v1.AuditService"
 _CALLERS = {f"/{_NAME}/{method}": frozenset({"policy-sidecar"}) for method in ("Append", "Query", "GetCheckpoint")}
@@ -31,10 +33,13 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         answer = audit_pb2.AppendResponse()
         for event in request.events:
             known = self.events.get((event.tenant, event.id))
-            if known is not None and known.data_json != event.data_json:
+            assert _misfit(event) is None
+            if known is not None and _said(known) != _said(event):
                 raise AmasError(ErrorKind.ALREADY_EXISTS, "EVENT_CONFLICT", "the id is taken")
             answer.events.add(id=event.id, duplicate=known is not None)
         for event in request.events:
+            for content in event.contents:
+                content.salt = bytes(32)
             self.events.setdefault((event.tenant, event.id), event)
         self.appended.set()
         return answer
@@ -53,6 +58,10 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
             raise AmasError(ErrorKind.UNAVAILABLE, "TEST", "away")
 
 
+def _said(event: audit_pb2.AuditEvent) -> tuple[str, list[tuple[str, bytes]]]:
+    return event.data_json, [(content.name, content.data) for content in event.contents]
+
+
 async def serve_audit(service: AuditService, tls: TlsFiles) -> GrpcServer:
     """The service on a port of 127.0.0.1, for the policy-sidecar alone."""
     add = audit_pb2_grpc.add_AuditServiceServicer_to_server
@@ -64,3 +73,7 @@ async def serve_audit(service: AuditService, tls: TlsFiles) -> GrpcServer:
     )
     await server.start()
     return server
+
+
+def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
+    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

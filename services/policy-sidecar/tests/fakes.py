@@ -11,6 +11,7 @@ from typing import Any
 
 from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.audit_events import misfit
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.resources import ToolServer
@@ -271,6 +272,7 @@ class FakeAudit:
         if any(self.events[_place(event)] != event for event in known):
             return AppendAnswer(recorded=False, duplicate=False)
         for event in events:
+            assert misfit(event.type, event.data) == ""
             if _place(event) not in self.events:
                 self.events[_place(event)] = copy.deepcopy(event)
                 self.order.append(event.type)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amas_governance.audit_events import joined
+
 from .contents import GivenContent
 from .document import Entry, Footer, Header, parse_line, read_lines
 from .errors import ExportRefusedError
@@ -52,7 +54,16 @@ def read_whole(export: Path) -> list[ShownEntry]:
 
 
 def _shown(number: int, record: Entry) -> ShownEntry:
+    """The entry, its data whole again: what its type keeps apart is put in its place, as far as it is not erased."""
     try:
-        return ShownEntry(record.index, parse_leaf(record.leaf), {given.name: given for given in record.contents})
+        members = parse_leaf(record.leaf)
     except LeafRefusedError as error:
         raise ExportRefusedError(number, str(error)) from error
+    contents = {given.name: given.data for given in record.contents if given.data is not None}
+    data = members.get("data")
+    if contents and isinstance(data, dict):
+        try:
+            members["data"] = joined(members["type"], data, contents)
+        except ValueError as error:
+            raise ExportRefusedError(number, "a content is not what the event's type says that it is") from error
+    return ShownEntry(record.index, members, {given.name: given for given in record.contents})

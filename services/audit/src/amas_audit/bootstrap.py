@@ -9,6 +9,7 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.https_context import optional_client_context
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
+from amas_governance.audit_events import event_types
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
 from amas_audit.adapters.group_commit import GroupCommit
@@ -43,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 async def build() -> ServiceSpec:
     """The service, once its key is read and its database is there and fits it."""
     settings = load(AuditSettings)
+    # Compiled before anybody waits for it.
+    event_types()
     signer, masters = _keys(settings)
     if settings.otlp_endpoint:
         # A span of each statement only where somebody sees it.

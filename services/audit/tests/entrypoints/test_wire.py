@@ -17,7 +17,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 def message(**fields: object) -> audit_pb2.AuditEvent:
     values: dict[str, object] = {
         "id": "intent:1",
-        "type": "dev.amas.action.intent",
+        # A type of which nothing is asked.
+        "type": "dev.amas.action.denied",
         "time": Timestamp(seconds=1_790_000_000, nanos=123_456_789),
         "tenant": "acme",
         "run_id": "run-1",
@@ -50,12 +51,12 @@ def test_contents_and_label_survive_the_wire() -> None:
         categories=["pii", "pci", "pii"],
         integrity=label_pb2.INTEGRITY_UNTRUSTED,
     )
-    given = [audit_pb2.Content(name="input", data=b"1"), audit_pb2.Content(name="note", media_type="text/plain")]
+    given = [audit_pb2.Content(name="input", data=b"1"), audit_pb2.Content(name="arguments", media_type="text/plain")]
     event = event_from_wire(0, message(contents=given, label=label))
     assert event.label == Label("restricted", ("pci", "pii"), "untrusted")
     assert [(one.name, one.retention, one.media_type, one.data) for one in event.contents] == [
         ("input", "standard", "application/json", b"1"),
-        ("note", "standard", "text/plain", b""),
+        ("arguments", "standard", "text/plain", b""),
     ]
     assert event_to_wire(event).label.categories == ["pci", "pii"]
     assert event_from_wire(0, message(label=label_pb2.Label())).label == Label()
@@ -132,3 +133,22 @@ def test_every_method_has_its_callers() -> None:
     methods = audit_pb2.DESCRIPTOR.services_by_name["AuditService"].methods
     assert set(CALLERS) == {f"/{SERVICE}/{method.name}" for method in methods}
     assert all(callers <= {"gateway", "orchestrator", "ai-router", "policy-sidecar"} for callers in CALLERS.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"type": "dev.amas.nobody.knows"}, "type"),
+        ({"type": "dev.amas.action.intent"}, "data_json"),
+        ({"data_json": '{"turn":"first"}'}, "data_json"),
+        ({"data_json": '{"input":{"secret":"word"}}'}, "data_json"),
+        ({"contents": [audit_pb2.Content(name="output")]}, "contents[0].name"),
+    ],
+)
+def test_what_its_type_does_not_know_is_refused(fields: dict[str, Any], field: str) -> None:
+    """I11: the field is named and the value is not repeated; what is somebody's never stands in the clear."""
+    with pytest.raises(AmasError) as refused:
+        event_from_wire(1, message(**fields))
+    assert refused.value.reason == "EVENT_INVALID"
+    assert refused.value.violations[0].field == f"events[1].{field}"
+    assert "word" not in refused.value.message

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import grpc
+import orjson
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
 from amas_chassis.batching import Batcher
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
+from amas_governance.audit_events import event_types, split
 
 from amas_ai_router.domain.errors import FENCED, fenced, unavailable
 from amas_ai_router.domain.records import AuditEvent
@@ -35,6 +37,8 @@ class AuditClient:
 
     def __init__(self, client: Client[AuditServiceAsyncStub], *, timeout: float) -> None:
         self._client = client
+        # Compiled before anybody waits for it.
+        event_types()
         self._timeout = timeout
         self._alone: Batcher[audit_pb2.AuditEvent, None] = Batcher(self._append_all, most=MAX_BATCH, lanes=LANES)
 
@@ -77,6 +81,7 @@ class AuditClient:
 
 
 def _message(event: AuditEvent) -> audit_pb2.AuditEvent:
+    data, said = split(event.type, orjson.loads(event.data_json))
     message = audit_pb2.AuditEvent(
         id=event.id,
         type=event.type,
@@ -89,7 +94,8 @@ def _message(event: AuditEvent) -> audit_pb2.AuditEvent:
         role=event.role,
         role_version=event.role_version,
         bundle=event.bundle,
-        data_json=event.data_json,
+        data_json=orjson.dumps(data).decode(),
+        contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
     )
     message.time.FromDatetime(event.time)
     return message

@@ -14,8 +14,9 @@ import orjson
 from .budgets import BudgetAlert, Hold
 from .model import CallContext, CallReport, Operation, Usage
 
-# Contents of a call that audit keeps at most, in bytes: an event has room for 1 MiB of JSON, escapes included.
-MAX_CONTENTS = 384 * 1024
+# Contents of a call that are put on record at most, in bytes: half of what an event may carry, since the ledger keeps
+# them too until the answer has expired.
+MAX_CONTENTS = 4 * 1024 * 1024
 
 MODEL_CALLED = "dev.amas.model.called"
 MODEL_REFUSED = "dev.amas.model.refused"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amas.audit.v1 import audit_pb2
 from amas.common.v1 import label_pb2
+from amas_governance.audit_events import misfit_as_sent
 from amas_governance.canonical import JsonRefused, canonical_json, parse_json
 from amas_governance.labels import CATEGORIES
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,7 +19,7 @@ _UNSPECIFIED = "unspecified"
 
 
 def event_from_wire(position: int, message: audit_pb2.AuditEvent) -> Event:
-    """The event, its data in canonical form. AmasError EVENT_INVALID for data that is no JSON object."""
+    """The event, its data in canonical form. AmasError EVENT_INVALID for one that its type's schema does not fit."""
     return Event(
         id=message.id,
         type=message.type,
@@ -32,7 +33,7 @@ def event_from_wire(position: int, message: audit_pb2.AuditEvent) -> Event:
         role=message.role,
         role_version=message.role_version,
         bundle=message.bundle,
-        data=_data(position, message.data_json),
+        data=_data(position, message),
         label=_label(position, message.label) if message.HasField("label") else None,
         contents=tuple(_content(position, number, content) for number, content in enumerate(message.contents)),
     )
@@ -152,11 +153,13 @@ def _time(position: int, time: Timestamp) -> str:
         raise event_invalid(position, "time", "must be a time from year 1 to 9999") from error
 
 
-def _data(position: int, text: str) -> bytes:
+def _data(position: int, message: audit_pb2.AuditEvent) -> bytes:
     try:
-        value = parse_json(text) if text else {}
+        value = parse_json(message.data_json) if message.data_json else {}
         if not isinstance(value, dict):
             raise event_invalid(position, "data_json", "must be a JSON object")
+        if misfit := misfit_as_sent(message.type, value, (content.name for content in message.contents)):
+            raise event_invalid(position, *misfit)
         return canonical_json(value)
     except JsonRefused as error:
         raise event_invalid(position, "data_json", str(error)) from error

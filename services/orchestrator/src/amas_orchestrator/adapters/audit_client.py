@@ -10,6 +10,7 @@ import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.audit_events import event_types, split
 from amas_governance.canonical import canonical_json
 
 from amas_orchestrator.domain.events import AuditRecord
@@ -37,6 +38,8 @@ class AuditClient:
 
     def __init__(self, client: Client[AuditServiceAsyncStub]) -> None:
         self._client = client
+        # Compiled before anybody waits for it.
+        event_types()
 
     async def append(self, run: Run, records: Sequence[AuditRecord], fencing_token: int) -> None:
         """See AuditLog."""
@@ -69,6 +72,7 @@ class AuditClient:
 
 
 def _event(record: AuditRecord, principal: Principal, bundle: str, run: Run | None) -> audit_pb2.AuditEvent:
+    data, said = split(record.type, record.data)
     message = audit_pb2.AuditEvent(
         id=record.id,
         type=record.type,
@@ -80,7 +84,8 @@ def _event(record: AuditRecord, principal: Principal, bundle: str, run: Run | No
         role=record.role,
         role_version=record.role_version,
         bundle=bundle,
-        data_json=canonical_json(record.data).decode(),
+        data_json=canonical_json(data).decode(),
+        contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
     )
     message.time.FromDatetime(record.time)
     return message

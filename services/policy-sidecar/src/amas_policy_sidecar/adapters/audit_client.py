@@ -16,6 +16,7 @@ from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
+from amas_governance.audit_events import event_types, joined, split
 from opentelemetry import trace
 
 from amas_policy_sidecar.domain.errors import unavailable
@@ -45,6 +46,8 @@ class AuditClient:
 
     def __init__(self, client: Client[AuditServiceAsyncStub]) -> None:
         self._client = client
+        # Compiled before anybody waits for it.
+        event_types()
 
     async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
         """Return once the events are committed, all or none; raises FAILED_PRECONDITION, reason FENCED."""
@@ -58,10 +61,10 @@ class AuditClient:
         return AppendAnswer(recorded=True, duplicate=any(event.duplicate for event in answer.events))
 
     async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The data of those events that the tenant has in the log, by id."""
-        request = audit_pb2.QueryRequest(tenant=tenant, ids=ids)
+        """The data of those events that the tenant has in the log, by id; what was erased of it is absent."""
+        request = audit_pb2.QueryRequest(tenant=tenant, ids=ids, contents=True)
         answer = await _retried(lambda: self._client.stub.Query(request, timeout=TIMEOUT))
-        return {entry.event.id: _data(entry.event.data_json) for entry in answer.entries}
+        return {entry.event.id: _data(entry.event) for entry in answer.entries}
 
     async def check(self) -> None:
         """Raise AmasError if audit does not answer."""
@@ -94,6 +97,7 @@ async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
 def _to_wire(event: Event) -> audit_pb2.AuditEvent:
     context = event.context
     trace_id, span_id = _trace(event)
+    data, said = split(event.type, event.data)
     wire = audit_pb2.AuditEvent(
         id=event.id,
         type=event.type,
@@ -106,7 +110,8 @@ def _to_wire(event: Event) -> audit_pb2.AuditEvent:
         role=context.role,
         role_version=event.role_version,
         bundle=context.bundle,
-        data_json=json.dumps(event.data, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
+        contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
+        data_json=json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
     )
     wire.time.FromDatetime(event.time)
     return wire
@@ -119,6 +124,8 @@ def _trace(event: Event) -> tuple[str, str]:
     return (f"{span.trace_id:032x}", f"{span.span_id:016x}") if span.is_valid else ("", "")
 
 
-def _data(text: str) -> Mapping[str, Any]:
-    value = json.loads(text) if text else {}
-    return value if isinstance(value, dict) else {}
+def _data(event: audit_pb2.AuditEvent) -> Mapping[str, Any]:
+    value = json.loads(event.data_json) if event.data_json else {}
+    # A content that is there has a salt, also where it is empty.
+    contents = {content.name: content.data for content in event.contents if content.salt}
+    return joined(event.type, value, contents) if isinstance(value, dict) else {}
