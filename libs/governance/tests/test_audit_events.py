@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,16 @@ def test_any_value_survives(value: Any) -> None:
     bare, contents = split("dev.amas.action.intent", data)
     assert joined("dev.amas.action.intent", bare, {one.name: one.data for one in contents}) == data
     assert split("dev.amas.action.intent", copy.deepcopy(data)) == (bare, contents)
+
+
+def test_the_page_has_every_type_and_its_contents() -> None:
+    """What docs/audit-events.md says of a type's contents is what its schema says."""
+    page = (Path(__file__).parents[3] / "docs/audit-events.md").read_text().splitlines()
+    start = page.index("| Type | Contents |") + 2
+    rows = page[start : page.index("", start)]
+    assert rows == [
+        f"| `{kind.name}` | {', '.join(f'`{place.name}`' for place in kind.contents) or '-'} |"
+        for kind in event_types().values()
+    ]
+    described = "\n".join(page[: start - 2])
+    assert [kind for kind in event_types() if f"`{kind}`" not in described] == []
