@@ -29,7 +29,6 @@ SAMPLES = {
     INTENT: '{"action":{"tool":"git/git_log"},"decision":{"effect":"allow","id":"1","reasons":[]}}',
     "dev.amas.run.started": '{"input_bytes":2,"orchestration":"o","orchestration_version":"1","requester":"developer"}',
     "dev.amas.run.ended": '{"orchestration":"o","state":"succeeded","usage":{}}',
-    "com.example.other": "{}",
 }
 # Seconds: to become ready, and to end after SIGTERM.
 READY_TIMEOUT = 30.0
@@ -194,7 +193,7 @@ def request(*numbers: int | str, fencing_token: int = 0, **fields: Any) -> audit
         "tenant": "acme",
         "run_id": "run-1",
         "principal": "developer",
-        "data_json": SAMPLES[fields.get("type", INTENT)],
+        "data_json": SAMPLES.get(fields.get("type", INTENT), "{}"),
     }
     events = []
     for number in numbers:
