@@ -76,15 +76,21 @@ def event(number: int = 1, tenant: str = "acme") -> Event:
         time=datetime.now(UTC),
         context=type(context)(**{**vars(context), "principal": principal}),
         role_version="1.0.0",
-        data={"number": number},
+        data=said(number),
     )
+
+
+def said(number: int) -> dict[str, Any]:
+    """Data of an intent; its input, in which the number stands, is a content on its way and comes back in its place."""
+    decision = {"id": "1", "effect": "allow", "reasons": []}
+    return {"action": {"tool": "git/git_log"}, "decision": decision, "input": {"number": number, "text": ""}}
 
 
 async def test_what_is_acknowledged_is_found_within_the_tenant(log: Log) -> None:
     """The data comes back by id, for the tenant that wrote it alone (I8)."""
     answer = await log.client.append([event()], fencing_token=3)
     assert (answer.recorded, answer.duplicate) == (True, False)
-    assert await log.client.find("acme", ["intent:1", "intent:2"]) == {"intent:1": {"number": 1}}
+    assert await log.client.find("acme", ["intent:1", "intent:2"]) == {"intent:1": said(1)}
     assert await log.client.find("globex", ["intent:1"]) == {}
 
 
@@ -100,7 +106,7 @@ async def test_a_lost_answer_is_asked_again(log: Log) -> None:
 async def test_other_content_under_the_id_is_told_apart(log: Log) -> None:
     """A conflict is an answer, not an error: what stands there has to be looked at."""
     await log.client.append([event()])
-    changed = Event(**{**vars(event()), "data": {"number": 2}})
+    changed = Event(**{**vars(event()), "data": said(2)})
     answer = await log.client.append([changed])
     assert not answer.recorded
 
