@@ -62,7 +62,7 @@ async def open_log(pool: Pool, signer: NoteSigner) -> WiredLog:
         pool, signer, MASTERS, retention=RETENTION, origin=signer.verifier.name, telemetry=telemetry
     )
     await sequencer.open()
-    reader = PostgresReader(pool, key_id=signer.verifier.key_id)
+    reader = PostgresReader(pool, key_id=lambda: signer.verifier.key_id)
     return WiredLog(
         GroupCommit(sequencer.commit, telemetry, SystemClock()), sequencer, reader, PostgresContents(pool, MASTERS)
     )

@@ -20,10 +20,9 @@ from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
 from amas_audit.adapters.postgres_start import check_master_keys, wait_for_tables
-from amas_audit.adapters.signing_key import read_signing_key
+from amas_audit.adapters.signing_key import KeyFile
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.retention import Retention
-from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
 from amas_audit.entrypoints.tlog_http import Access, TlogHttp
 from amas_audit.settings import AuditSettings
@@ -34,6 +33,7 @@ from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_entries import GetEntries
 from amas_audit.usecases.get_proof import GetProof
 from amas_audit.usecases.get_tile import GetTile
+from amas_audit.usecases.keep_signed import KeepSigned
 from amas_audit.usecases.query_events import QueryEvents
 
 NAME = "audit"
@@ -69,16 +69,19 @@ async def build() -> ServiceSpec:
 def _spec(
     settings: AuditSettings,
     pool: Pool,
-    signer: NoteSigner,
+    signer: KeyFile,
     masters: MasterKeys,
     log: PostgresLog,
     telemetry: AuditTelemetry,
 ) -> ServiceSpec:
     clock = SystemClock()
-    reader = PostgresReader(pool, key_id=signer.verifier.key_id)
+    reader = PostgresReader(pool, key_id=lambda: signer.verifier.key_id)
     contents = PostgresContents(pool, masters)
     group_commit = GroupCommit(log.commit, telemetry, clock)
-    verifier_key = signer.verifier.encode()
+
+    def verifier_key(note: str) -> str:
+        return signer.verifier_of(note).encode()
+
     api = AuditApi(
         append_events=AppendEvents(group_commit, telemetry, clock, Retention(settings.retention_days)),
         query_events=QueryEvents(reader, contents),
@@ -97,6 +100,7 @@ def _spec(
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
         servers=_servers(settings, pool, reader, telemetry),
+        background=[KeepSigned(signer.refresh, log.open).run],
         checks={"database": reader.check, "log": log_is_sound},
         on_stop=[group_commit.close, pool.close],
     )
@@ -124,9 +128,9 @@ def _servers(settings: AuditSettings, pool: Pool, reader: PostgresReader, teleme
     ]
 
 
-def _keys(settings: AuditSettings) -> tuple[NoteSigner, MasterKeys]:
+def _keys(settings: AuditSettings) -> tuple[KeyFile, MasterKeys]:
     try:
-        signer = NoteSigner(settings.origin, read_signing_key(settings.signing_key_file))
+        signer = KeyFile(settings.origin, settings.signing_key_file)
         return signer, read_master_keys(settings.master_key_file)
     except NotReadyError as error:
         raise SettingsError(str(error)) from error

@@ -19,7 +19,7 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
 
     signing_key_file: Path | None = Field(
         default=None,
-        description="Ed25519 private key that signs checkpoints (PEM, PKCS #8), readable by its owner alone",
+        description="Ed25519 keys that sign checkpoints (PEM, PKCS #8), newest first; read again when it changed",
     )
     master_key_file: Path | None = Field(
         default=None,

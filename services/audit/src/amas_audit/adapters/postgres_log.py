@@ -27,7 +27,7 @@ from amas_audit.domain.model import Appended, Submission
 from amas_audit.domain.retention import Retention
 from amas_audit.domain.sealing import Sealer, SubjectKey
 from amas_audit.domain.sequencing import Plan, plan
-from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.domain.signed_note import Signer
 from amas_audit.domain.tiles import Edge
 
 _NOTHING = Plan((), (), {})
@@ -47,7 +47,7 @@ class PostgresLog:
     def __init__(
         self,
         pool: Pool,
-        signer: NoteSigner,
+        signer: Signer,
         masters: MasterKeys,
         *,
         retention: Retention,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from amas_audit.adapters.entry_search import EntrySearch
 from amas_audit.adapters.postgres_edge import read_row
@@ -30,7 +30,7 @@ JOIN audit.tile t ON t.level = q.level AND t.position = q.position
 class PostgresReader:
     """Answers out of committed rows."""
 
-    def __init__(self, pool: Pool, *, key_id: bytes) -> None:
+    def __init__(self, pool: Pool, *, key_id: Callable[[], bytes]) -> None:
         self._pool = pool
         self._search = EntrySearch(pool)
         self._key_id = key_id
@@ -48,7 +48,7 @@ class PostgresReader:
     async def head(self, size: int | None = None) -> SignedHead | None:
         """The newest signed head, or that of a size if one was signed; by our key if it was signed by several."""
         with unavailable_when_away():
-            row = await self._pool.fetchrow(_HEAD, size, self._key_id)
+            row = await self._pool.fetchrow(_HEAD, size, self._key_id())
         return None if row is None else SignedHead(row["size"], row["root"], row["note"])
 
     async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
@@ -72,7 +72,7 @@ class PostgresReader:
             read_only = await self._pool.fetchval(
                 "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
             )
-            await self._pool.fetchrow(_HEAD, None, self._key_id)
+            await self._pool.fetchrow(_HEAD, None, self._key_id())
         if read_only:
             raise NotReadyError("the database takes no writes: it is a replica or set to read only")
 

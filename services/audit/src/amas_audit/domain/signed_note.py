@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -82,17 +83,34 @@ class NoteVerifier:
         return decoded[KEY_ID_SIZE:]
 
 
-class NoteSigner:
-    """Signs notes with one Ed25519 key."""
+class Signer(Protocol):
+    """Whoever signs the log's heads; its keys may change between two calls, in one event loop and nowhere else."""
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
-        check_key_name(name)
-        self._private_key = private_key
-        self.verifier = NoteVerifier(name, private_key.public_key().public_bytes_raw())
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The newest key's."""
+        ...
 
     def sign(self, body: str) -> str:
-        """The note for a body. ValueError unless the body ends with a newline."""
+        """The note for a body, signed by all keys in use."""
+        ...
+
+
+class NoteSigner:
+    """Signs notes with one Ed25519 key, or with several while they are changed: the newest comes first."""
+
+    def __init__(self, name: str, newest: Ed25519PrivateKey, *older: Ed25519PrivateKey) -> None:
+        check_key_name(name)
+        self._private_keys = (newest, *older)
+        self.verifiers = tuple(NoteVerifier(name, key.public_key().public_bytes_raw()) for key in self._private_keys)
+        self.verifier = self.verifiers[0]
+
+    def sign(self, body: str) -> str:
+        """The note for a body, a signature of each key under it. ValueError unless the body ends with a newline."""
         if not body.endswith("\n"):
             raise ValueError("the body of a note ends with a newline")
-        signature = base64.b64encode(self.verifier.key_id + self._private_key.sign(body.encode())).decode()
-        return f"{body}\n{SIGNATURE_MARK}{self.verifier.name} {signature}\n"
+        lines = []
+        for key, verifier in zip(self._private_keys, self.verifiers, strict=True):
+            signature = base64.b64encode(verifier.key_id + key.sign(body.encode())).decode()
+            lines.append(f"{SIGNATURE_MARK}{verifier.name} {signature}\n")
+        return f"{body}\n{''.join(lines)}"

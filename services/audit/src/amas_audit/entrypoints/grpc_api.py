@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -42,7 +42,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         get_proof: GetProof,
         get_checkpoint: GetCheckpoint,
         export_run: ExportRun,
-        verifier_key: str,
+        verifier_key: Callable[[str], str],
     ) -> None:
         self._append_events = append_events
         self._query_events = query_events
@@ -85,7 +85,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
     ) -> audit_pb2.GetCheckpointResponse:
         """The newest signed head, and the key that verifies it."""
         head = await self._get_checkpoint()
-        return audit_pb2.GetCheckpointResponse(checkpoint=head.note, verifier_key=self._verifier_key)
+        return audit_pb2.GetCheckpointResponse(checkpoint=head.note, verifier_key=self._verifier_key(head.note))
 
     async def Export(  # noqa: N802 - the contract's name
         self, request: audit_pb2.ExportRequest, context: Context

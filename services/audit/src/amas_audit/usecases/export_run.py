@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from amas_audit.domain.contents import Opened
@@ -29,7 +29,9 @@ CHUNK_BYTES = 256 << 10
 class ExportRun:
     """Streams the document of one run."""
 
-    def __init__(self, reader: LogReader, contents: ContentReader, *, origin: str, verifier_key: str) -> None:
+    def __init__(
+        self, reader: LogReader, contents: ContentReader, *, origin: str, verifier_key: Callable[[str], str]
+    ) -> None:
         self._reader = reader
         self._contents = contents
         self._origin = origin
@@ -88,7 +90,7 @@ class ExportRun:
             "tenant": tenant,
             "run": run_id,
             "checkpoint": head.note,
-            "verifierKey": self._verifier_key,
+            "verifierKey": self._verifier_key(head.note),
         }
 
 
