@@ -19,6 +19,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: Any
+    # Values by name; a name may be there more than once.
+    query: Any
 
 
 @dataclass
@@ -33,7 +35,7 @@ class FakeGateway:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
         key = (request.method, request.path)
-        self.asked.append(Asked(*key, dict(request.headers), json.loads(text) if text else None))
+        self.asked.append(Asked(*key, dict(request.headers), json.loads(text) if text else None, request.query))
         if key in self.handlers:
             return await self.handlers[key](request)
         if key in self.answers:

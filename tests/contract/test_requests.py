@@ -12,7 +12,11 @@ from .methods import METHODS, REQUESTS
 from .samples import breaches, least
 
 # Requests that say nothing, and so have no rule to break.
-WITHOUT_RULES = {"amas.audit.v1.GetCheckpointRequest", "amas.policy.v1.GetRevocationsVersionRequest"}
+WITHOUT_RULES = {
+    "amas.audit.v1.GetCheckpointRequest",
+    "amas.gateway.v1.GetCheckpointRequest",
+    "amas.policy.v1.GetRevocationsVersionRequest",
+}
 # protovalidate takes some 10 us for a short list's item in a rule and megabytes take seconds; beyond this size only the
 # quick validator is asked (bytes).
 REFERENCE_LIMIT = 200_000
@@ -25,6 +29,7 @@ def test_the_services_are_found() -> None:
     assert {method.containing_service.full_name for method in METHODS} >= {
         "amas.audit.v1.AuditService",
         "amas.gateway.v1.ApprovalsService",
+        "amas.gateway.v1.AuditService",
         "amas.gateway.v1.ResourcesService",
         "amas.gateway.v1.RevocationsService",
         "amas.gateway.v1.RunsService",

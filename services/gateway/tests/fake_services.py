@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from amas.audit.v1 import audit_pb2
@@ -104,10 +104,14 @@ class FakeUsage:
 
 
 class FakeAudit:
-    """A log with one entry, which remembers who read it, and a policy that may refuse."""
+    """A log with some entries, which remembers who read it, and a policy that may refuse."""
 
     def __init__(self) -> None:
-        self.reads: list[tuple[str, str, dict[str, str]]] = []
+        self.reads: list[tuple[str, str, Mapping[str, object], int | None]] = []
+        self.queries: list[model.AuditQuery] = []
+        self.size = 1
+        # Pages after which the log is away.
+        self.pages_left = 1000
         self.down = False
         self.asked: list[tuple[str, str]] = []
         self.refusal: AmasError | None = None
@@ -117,15 +121,26 @@ class FakeAudit:
         if self.refusal is not None:
             raise self.refusal
 
-    async def read_happened(self, who: Principal, what: str, filters: dict[str, str]) -> None:
+    async def read_happened(
+        self, who: Principal, what: str, filters: Mapping[str, object], count: int | None = None
+    ) -> None:
         if self.down:
             raise AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
-        self.reads.append((who.subject, what, filters))
+        self.reads.append((who.subject, what, filters, count))
 
     async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]:
-        entry = audit_pb2.LogEntry(index=7, source="orchestrator", leaf=b"{}")
-        entry.event.id, entry.event.tenant = "e1", tenant
-        return model.Page([entry])
+        self.queries.append(query)
+        if not self.pages_left:
+            raise AmasError(ErrorKind.UNAVAILABLE, "LOG_UNAVAILABLE", "away")
+        self.pages_left -= 1
+        first = int(query.page.token or 7)
+        past = min(first + (query.page.size or 100), 7 + self.size)
+        entries: list[object] = []
+        for index in range(first, past):
+            entry = audit_pb2.LogEntry(index=index, source="orchestrator", leaf=b"{}")
+            entry.event.id, entry.event.tenant = f"e{index}", tenant
+            entries.append(entry)
+        return model.Page(entries, str(past) if past < 7 + self.size else "")
 
     async def checkpoint(self) -> model.Checkpoint:
         return model.Checkpoint("amas.internal/audit\n1\nroot\n", "key")

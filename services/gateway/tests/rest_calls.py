@@ -45,6 +45,7 @@ CALLS: dict[tuple[str, str], tuple[Action, object]] = {
     ("GET", "/v1/usage"): (Action.USAGE_READ, None),
     ("GET", "/v1/budgets"): (Action.USAGE_READ, None),
     ("GET", "/v1/audit/events"): (Action.AUDIT_READ, None),
+    ("GET", "/v1/audit/events:stream"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/checkpoint"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/runs/run-1/export"): (Action.AUDIT_READ, None),
     ("GET", "/v1/models"): (Action.MODEL_CALL, None),

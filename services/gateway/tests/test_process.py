@@ -135,6 +135,7 @@ async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) 
         assert [run for _, run in behind.orchestrator.audit_reads] == ["run-1", ""]
         assert [event.type for event in behind.audit.events] == ["dev.amas.audit.read"] * 2
         assert json.loads(behind.audit.events[0].data_json) == {"filters": {"run_id": "run-1"}, "what": "export"}
+        assert json.loads(behind.audit.events[1].data_json) == {"count": 2, "filters": {}, "what": "query"}
 
 
 async def test_refusals_reach_the_audit_log(gateway: Gateway, behind: Upstreams) -> None:

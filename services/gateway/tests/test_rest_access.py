@@ -134,11 +134,15 @@ async def test_reading_the_audit_log_is_recorded_first(world: World, client: htt
     """Who reads what is in the log before it is answered; without the record nothing is read."""
     response = await client.get("/v1/audit/events?runId=run-1", headers=bearer("auditor"))
     assert response.json()["entries"][0]["event"]["tenant"] == "acme"
-    assert world.audit.reads == [("auditor", "query", {"run_id": "run-1"})]
+    assert world.audit.reads == [("auditor", "query", {"run_id": "run-1"}, 1)]
     export = await client.get("/v1/audit/runs/run-1/export", headers=bearer("auditor"))
     assert export.content == b"firstsecond"
-    assert world.audit.reads[1] == ("auditor", "export", {"run_id": "run-1"})
+    assert world.audit.reads[1] == ("auditor", "export", {"run_id": "run-1"}, None)
+    assert (await client.get("/v1/audit/checkpoint", headers=bearer("auditor"))).status_code == 200
+    assert world.audit.reads[2:] == [("auditor", "checkpoint", {}, None)]
     world.audit.down = True
+    check_problem(await client.get("/v1/audit/checkpoint", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")
+    check_problem(await client.get("/v1/audit/events:stream", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")
     check_problem(await client.get("/v1/audit/events", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")
     check_problem(
         await client.get("/v1/audit/runs/run-1/export", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE"
@@ -152,7 +156,12 @@ async def test_policy_is_asked_before_the_audit_log_is_read(
     world: World, client: httpx.AsyncClient, kind: ErrorKind, status: int
 ) -> None:
     """The tenant's policy decides, of one run or of all; its no and its silence leave nothing read, nor noted."""
-    paths = {"/v1/audit/events?runId=run-1": "run-1", "/v1/audit/events": "", "/v1/audit/runs/run-1/export": "run-1"}
+    paths = {
+        "/v1/audit/events?runId=run-1": "run-1",
+        "/v1/audit/events": "",
+        "/v1/audit/events:stream": "",
+        "/v1/audit/runs/run-1/export": "run-1",
+    }
     world.audit.refusal = AmasError(kind, "ADMIN_ROLE_MISSING", "policy says no")
     for path in paths:
         check_problem(await client.get(path, headers=bearer("auditor")), status, "ADMIN_ROLE_MISSING")

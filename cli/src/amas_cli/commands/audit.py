@@ -1,4 +1,4 @@
-"""`amas audit show|export|verify`: the record of a run, and its proof, which needs no server."""
+"""`amas audit query|show|export|verify`: the record of a run, and its proof, which needs no server."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +24,7 @@ from .audit_logs import (
     mirror,
     verify_log,
 )
+from .audit_query import query
 from .guard import guarded
 from .options import As, OutputFormat, Server
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from amas_cli.audit_trail import Report
 
 app = typer.Typer(help="The record of what happened, and its proof.", no_args_is_help=True)
+app.command("query")(query)
+app.command("list", hidden=True)(query)
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
+from .audit_pages import AuditPage, audit_pages
 from .client import HttpClient, StreamCutError
 from .problems import stream_problem
 from .wire import normal
@@ -19,6 +20,7 @@ MAX_PAGES = 50
 RECONNECTS = 60
 """In a row without an event; with RECONNECT_DELAY_S that is a minute of a gateway that is away."""
 RECONNECT_DELAY_S = 1.0
+Entry = dict[str, Any]
 ENDED = frozenset({"succeeded", "failed", "rejected", "cancelled"})
 
 
@@ -152,6 +154,16 @@ class GatewayApi:
 
     async def audit_events(self, **filters: str) -> list[dict[str, Any]]:
         return await self._list("/v1/audit/events", "entries", filters)
+
+    async def audit_page(self, filters: Sequence[tuple[str, str]], token: str, size: int) -> tuple[list[Entry], str]:
+        """Some entries, and the token of the next page."""
+        page = [("pageSize", str(size)), *([("pageToken", token)] if token else [])]
+        answer = normal(await self._client.request("GET", "/v1/audit/events", query=[*filters, *page]))
+        return answer.get("entries") or [], str(answer.get("next_page_token") or "")
+
+    def audit_stream(self, filters: Sequence[tuple[str, str]], token: str = "") -> AsyncIterator[AuditPage]:
+        """All entries from a token on, page by page, over as many connections as it takes."""
+        return audit_pages(self._client, filters, token, pause=RECONNECT_DELAY_S)
 
     def audit_export(self, run_id: str) -> AsyncIterator[bytes]:
         return self._client.download(f"/v1/audit/runs/{_path(run_id)}/export")

@@ -1,7 +1,7 @@
 """HTTP to the gateway: JSON in and out, errors as CliError. Knows no path: those are in `api.py`."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +22,8 @@ MAX_ERROR_BYTES = 64 * 1024
 LINE_LIMIT_BYTES = 8 * 1024 * 1024
 WHOLE_ANSWER = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
 STREAM = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Names and values; a name may stand in a sequence more than once."""
 
 
 class StreamCutError(Exception):
@@ -52,7 +54,7 @@ class HttpClient:
         path: str,
         *,
         body: Any = None,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON of a successful answer; raises CliError for any other."""
@@ -64,6 +66,15 @@ class HttpClient:
             raise CliError(
                 f"{self._server} answered something else than JSON.", next_step="check `--server`"
             ) from error
+
+    async def lines(self, path: str, query: Query) -> AsyncGenerator[bytes, None]:
+        """The lines of a successful answer as they come; raises StreamCutError when the connection breaks."""
+        async with self._answer("GET", path, query=query, patience=STREAM) as answer:
+            try:
+                async for line in answer.content:
+                    yield line
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise StreamCutError from error
 
     async def download(self, path: str) -> AsyncIterator[bytes]:
         """The body of a successful answer, piece by piece. An answer that is cut raises CliError."""
@@ -91,7 +102,7 @@ class HttpClient:
         path: str,
         *,
         body: Any = None,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         headers: Mapping[str, str] | None = None,
         patience: aiohttp.ClientTimeout = WHOLE_ANSWER,
     ) -> AsyncIterator[aiohttp.ClientResponse]:

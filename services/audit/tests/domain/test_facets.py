@@ -13,7 +13,7 @@ from amas_audit.domain.facets import (
     nanoseconds,
     positions,
 )
-from amas_audit.domain.model import EventFilter
+from amas_audit.domain.model import EventFilter, Label
 
 from ..logs import event
 
@@ -54,6 +54,16 @@ def test_data_is_read_where_the_registry_puts_it(data: bytes, facets: set[str]) 
     """What is of another shape than expected is no facet, and no error: the log takes any data."""
     own = {EVERY, "source=policy-sidecar", "type=dev.amas.action.intent", "run=run-1", "principal=developer"}
     assert set(describe(event(data=data), "policy-sidecar").facets) - own == facets
+
+
+def test_the_events_own_label_goes_before_one_in_its_data() -> None:
+    """An event is found by what it is labelled with."""
+    inside = b'{"label":{"categories":["phi"],"confidentiality":"restricted","integrity":"untrusted"}}'
+    described = describe(event(label=Label("internal", ("pci", "pii")), data=inside), "gateway")
+    label = {
+        facet for facet in described.facets if facet.partition("=")[0] in {"category", "confidentiality", "integrity"}
+    }
+    assert label == {"confidentiality=1", "confidentiality=2", "category=pci", "category=pii"}
 
 
 @pytest.mark.parametrize("tool", ["x" * (MAX_VALUE_BYTES + 1), "\0", "ü" * MAX_VALUE_BYTES, "a" * 1_000_000])

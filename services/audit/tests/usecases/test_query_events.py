@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from amas_audit.domain.model import EventFilter
 from amas_audit.domain.signed_note import NoteSigner
@@ -34,6 +36,26 @@ async def test_pages_join_without_gap_or_overlap_while_the_log_grows(log: Memory
     assert seen == [f"event-{n}" for n in range(250)] + [f"event-late-{n}" for n in range(5)]
 
 
+async def test_the_newest_come_first_and_a_growing_log_moves_no_page(log: MemoryLog) -> None:
+    """Who looks back from now sees each entry once, whatever is appended meanwhile."""
+    wanted = replace(WANTED, newest_first=True)
+    seen: list[str] = []
+    token = ""
+    while len(seen) < 250:
+        entries, token = await QueryEvents(log, log)(wanted, page_size=40, page_token=token)
+        seen.extend(entry.event.id for entry in entries)
+        await log.append(submission(event(f"late-{len(seen)}")))
+    assert seen == [f"event-{n}" for n in range(249, -1, -1)]
+    assert token == ""
+
+
+async def test_a_time_that_ends_before_it_begins_is_refused(log: MemoryLog) -> None:
+    """I11: a question that nothing can answer is a mistake, and the answer names the field."""
+    with pytest.raises(AmasError, match="until: must be after since") as refused:
+        await QueryEvents(log, log)(EventFilter(tenant="acme", since=5, until=5))
+    assert refused.value.violations[0].field == "until"
+
+
 async def test_a_page_has_a_bound_by_default(log: MemoryLog) -> None:
     """Nobody gets the whole log by asking for nothing."""
     entries, token = await QueryEvents(log, log)(WANTED)
@@ -46,9 +68,9 @@ async def test_a_page_has_a_bound_by_default(log: MemoryLog) -> None:
     [
         "x",
         "!!",
-        encode_token({"start": 3}),
-        encode_token({"start": -1, "query": "?"}),
-        encode_token({"start": True, "query": "?"}),
+        encode_token({"after": 3}),
+        encode_token({"after": -1, "query": "?"}),
+        encode_token({"after": True, "query": "?"}),
     ],
 )
 async def test_a_token_that_was_not_given_out_is_refused(log: MemoryLog, token: str) -> None:

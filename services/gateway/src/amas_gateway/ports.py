@@ -5,7 +5,7 @@ Streams are generators, so that whoever stops reading can close them, and with t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from .domain import model
@@ -42,8 +42,10 @@ class AccessLog(Protocol):
 class AuditWriter(Protocol):
     """Writes to the audit log and waits for the acknowledgement."""
 
-    async def read_happened(self, principal: Principal, what: str, filters: dict[str, str]) -> None:
-        """Records that somebody reads the log. Raises when the record cannot be made: then nothing is read."""
+    async def read_happened(
+        self, principal: Principal, what: str, filters: Mapping[str, object], count: int | None = None
+    ) -> None:
+        """Records that somebody reads the log, and how many entries. Raises when that fails: then nothing is shown."""
         ...
 
 

@@ -40,5 +40,7 @@ async def load_edge(connection: Connection, size: int) -> Edge:
 
 async def load_waiting(connection: Connection, size: int) -> tuple[Described, ...]:
     """The entries beyond the last full block of a log of `size` entries."""
+    if size % BLOCK == 0:
+        return ()
     rows = await connection.fetch(_WAITING, size - size % BLOCK, size)
     return tuple(describe(event, source) for event, source, _ in (decode(row["leaf"]) for row in rows))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -65,8 +65,9 @@ def describe(event: Event, source: str) -> Described:
     ):
         if value:
             facets.append(_facet(name, value))
-    if any(mark in event.data for mark in _MARKS):
-        facets += _data_facets(json.loads(event.data))
+    data = json.loads(event.data) if any(mark in event.data for mark in _MARKS) else {}
+    facets += _data_facets(data)
+    facets += label_facets(asdict(event.label) if event.label else _object(data, "label"))
     return Described(event.tenant, tuple(facets), nanoseconds(event.time))
 
 
@@ -145,14 +146,14 @@ def _block_rows(block: int, entries: Sequence[Described]) -> list[FacetRow]:
 
 
 def _data_facets(data: dict[str, Any]) -> list[str]:
-    """Tool, decision and label, where docs/audit-events.md puts them."""
-    action, decision, label = (_object(data, name) for name in ("action", "decision", "label"))
+    """Tool and decision, where docs/audit-events.md puts them."""
+    action, decision = _object(data, "action"), _object(data, "decision")
     facets = []
     if tool := _text(action, "tool") or _text(data, "tool"):
         facets.append(_facet("tool", tool))
     if effect := _text(decision, "effect") or _text(data, "effect"):
         facets.append(_facet("decision", effect))
-    return facets + label_facets(label)
+    return facets
 
 
 def label_facets(label: dict[str, Any]) -> list[str]:
@@ -161,7 +162,7 @@ def label_facets(label: dict[str, Any]) -> list[str]:
     if (level := _text(label, "confidentiality")) in {member.label for member in Confidentiality}:
         facets += [_facet("confidentiality", str(below)) for below in range(1, Confidentiality.parse(level) + 1)]
     categories = label.get("categories")
-    if isinstance(categories, list):
+    if isinstance(categories, list | tuple):
         facets += [_facet("category", name) for name in sorted(CATEGORIES.intersection(map(str, categories)))]
     if (integrity := _text(label, "integrity")) in set(Integrity):
         facets.append(_facet("integrity", integrity))

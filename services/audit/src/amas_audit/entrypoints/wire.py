@@ -10,7 +10,8 @@ from amas_governance.labels import CATEGORIES
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from amas_audit.domain.contents import DEFAULT_MEDIA_TYPE, DEFAULT_RETENTION, Content, Opened, Sealed
-from amas_audit.domain.errors import event_invalid
+from amas_audit.domain.errors import event_invalid, filter_invalid
+from amas_audit.domain.facets import nanoseconds
 from amas_audit.domain.model import Appended, Entry, Event, EventFilter, Label
 
 _CONFIDENTIALITY = "CONFIDENTIALITY_"
@@ -81,7 +82,9 @@ def appended_to_wire(place: Appended) -> audit_pb2.AppendedEvent:
 
 
 def filter_from_wire(request: audit_pb2.QueryRequest) -> EventFilter:
-    """What a query asks for."""
+    """What a query asks for. AmasError FILTER_INVALID for a time out of range or a category that nobody defined."""
+    if unknown := set(request.categories) - CATEGORIES:
+        raise filter_invalid("categories", f"{sorted(unknown)[0]!r} is none of {', '.join(sorted(CATEGORIES))}")
     return EventFilter(
         tenant=request.tenant,
         run_id=request.run_id,
@@ -89,6 +92,16 @@ def filter_from_wire(request: audit_pb2.QueryRequest) -> EventFilter:
         principal=request.principal,
         type=request.type,
         ids=tuple(request.ids),
+        role=request.role,
+        tool=request.tool,
+        decision=request.decision,
+        source=request.source,
+        confidentiality=int(request.confidentiality),
+        categories=tuple(sorted(set(request.categories))),
+        integrity=_word(label_pb2.Integrity.Name(request.integrity), _INTEGRITY),
+        since=_bound("since", request.since) if request.HasField("since") else None,
+        until=_bound("until", request.until) if request.HasField("until") else None,
+        newest_first=request.newest_first,
     )
 
 
@@ -151,6 +164,13 @@ def _time(position: int, time: Timestamp) -> str:
         return time.ToJsonString()
     except ValueError as error:
         raise event_invalid(position, "time", "must be a time from year 1 to 9999") from error
+
+
+def _bound(name: str, time: Timestamp) -> int:
+    try:
+        return nanoseconds(time.ToJsonString())
+    except ValueError as error:
+        raise filter_invalid(name, "must be a time from year 1 to 9999") from error
 
 
 def _data(position: int, message: audit_pb2.AuditEvent) -> bytes:

@@ -10,13 +10,13 @@ import grpc
 from amas.common.v1 import label_pb2
 from amas.router.v1 import router_pb2 as pb
 from amas_chassis.channels import Client
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from amas_gateway.domain import model
-from amas_gateway.domain.errors import invalid, repeat_unsafe
+from amas_gateway.domain.errors import repeat_unsafe
 from amas_gateway.domain.model import Principal
 
 from .identity_wire import to_wire
+from .times import timestamp
 from .upstream import StreamCall, errors_of, translated
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class RouterUsage:
         )
         for name, text in (("since", query.since), ("until", query.until)):
             if text:
-                getattr(request, name).CopyFrom(_timestamp(name, text))
+                getattr(request, name).CopyFrom(timestamp(name, text))
         with errors_of(SERVICE):
             answer = await self._client.stub.QueryUsage(request, timeout=CALL_TIMEOUT_SECONDS)
         return model.Page(answer.rows, answer.next_page_token)
@@ -168,12 +168,3 @@ def _report(report: pb.CallReport) -> model.Report:
     return model.Report(
         report.call_id, report.provider, report.model, report.attempts, report.replayed, report.cache, billed
     )
-
-
-def _timestamp(name: str, text: str) -> Timestamp:
-    moment = Timestamp()
-    try:
-        moment.FromJsonString(text)
-    except ValueError as error:
-        raise invalid(name, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z") from error
-    return moment

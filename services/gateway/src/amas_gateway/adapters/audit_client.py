@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from amas.audit.v1 import audit_pb2 as pb
+from amas.common.v1 import label_pb2
 from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.clock import Clock
@@ -16,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
+from .times import timestamp
 from .upstream import errors_of, stream_of
 
 if TYPE_CHECKING:
@@ -44,9 +46,20 @@ class AuditLog:
             trace_id=query.trace_id,
             principal=query.principal,
             type=query.type,
+            role=query.role,
+            tool=query.tool,
+            decision=query.decision,
+            confidentiality=label_pb2.Confidentiality.ValueType(query.confidentiality),
+            categories=query.categories,
+            integrity=label_pb2.Integrity.ValueType(query.integrity),
+            source=query.source,
+            newest_first=query.newest_first,
             page_size=query.page.size,
             page_token=query.page.token,
         )
+        for name, text in (("since", query.since), ("until", query.until)):
+            if text:
+                getattr(request, name).CopyFrom(timestamp(name, text))
         with errors_of(SERVICE):
             answer = await self._client.stub.Query(request, timeout=CALL_TIMEOUT_SECONDS)
         return model.Page(answer.entries, answer.next_page_token)
@@ -63,13 +76,18 @@ class AuditLog:
             async for chunk in chunks:
                 yield chunk.data
 
-    async def read_happened(self, principal: Principal, what: str, filters: dict[str, str]) -> None:
+    async def read_happened(
+        self, principal: Principal, what: str, filters: Mapping[str, object], count: int | None = None
+    ) -> None:
+        data: dict[str, object] = {"what": what, "filters": filters}
+        if count is not None:
+            data["count"] = count
         event = self.event(
             READ,
             principal.tenant,
             principal.subject,
             telemetry.current_trace_id(),
-            {"what": what, "filters": filters},
+            data,
         )
         await self.append([event])
 

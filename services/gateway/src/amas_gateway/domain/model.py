@@ -7,7 +7,7 @@ Protocols here name only the fields that it must look at; they must never grow i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -268,7 +268,26 @@ class AuditQuery:
     trace_id: str = ""
     principal: str = ""
     type: str = ""
+    role: str = ""
+    tool: str = ""
+    # Effect of a decision: allow, deny or escalate.
+    decision: str = ""
+    # Labelled at least so; numbers of amas.common.v1.
+    confidentiality: int = 0
+    # Labelled with all of these.
+    categories: tuple[str, ...] = ()
+    integrity: int = 0
+    source: str = ""
+    # RFC 3339, by the events' own times: since <= time < until.
+    since: str = ""
+    until: str = ""
+    newest_first: bool = False
     page: PageQuery = FIRST_PAGE
+
+    def filters(self) -> dict[str, object]:
+        """What narrows the query, for the record of who reads."""
+        given = asdict(self)
+        return {name: value for name, value in given.items() if name != "page" and value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The public gRPC API: RunsService, ApprovalsService, ResourcesService; RevocationsService has a file of its own.
+"""The public gRPC API: RunsService, ApprovalsService, ResourcesService; the other services have files of their own.
 
 Identity is the token in `authorization`. Errors, validation, traces and metrics are the chassis's; each method
 translates, asks one use case, translates back.
@@ -24,6 +24,7 @@ from amas_gateway.domain.model import PageQuery, ResourceRef, SourceFile, Verdic
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.usecases.catalogue import Catalogue
 
+from .grpc_audit import AuditServicer
 from .grpc_calls import Calls, Context, carried_as, metadata
 from .grpc_revocations import RevocationsServicer
 
@@ -179,4 +180,5 @@ def services(verbs: Catalogue, access: Access, clock: Clock) -> Sequence[GrpcSer
             rpc.add_RevocationsServiceServicer_to_server,
             RevocationsServicer(calls),
         ),
+        GrpcService("amas.gateway.v1.AuditService", rpc.add_AuditServiceServicer_to_server, AuditServicer(calls)),
     )

@@ -265,6 +265,16 @@ class QueryRequest(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    CONFIDENTIALITY_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    INTEGRITY_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     CONTENTS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     run_id: _builtins.str
@@ -273,12 +283,34 @@ class QueryRequest(_message.Message):
     type: _builtins.str
     page_size: _builtins.int
     page_token: _builtins.str
+    role: _builtins.str
+    tool: _builtins.str
+    """Tool of an action: `server/tool`."""
+    decision: _builtins.str
+    """Effect of a decision."""
+    confidentiality: _label_pb2.Confidentiality.ValueType
+    """Labelled at least so."""
+    integrity: _label_pb2.Integrity.ValueType
+    source: _builtins.str
+    """Service that appended it."""
+    newest_first: _builtins.bool
+    """By falling index."""
     contents: _builtins.bool
     """Give contents' data and salts too, as far as they are not erased. Without it, contents have names and sizes alone."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of events; answers only those. Used to look up one outcome."""
 
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labelled with all of these."""
+
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """By the event's own time: since <= time < until."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -290,11 +322,21 @@ class QueryRequest(_message.Message):
         type: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        role: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        decision: _builtins.str = ...,
+        confidentiality: _label_pb2.Confidentiality.ValueType = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        integrity: _label_pb2.Integrity.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        source: _builtins.str = ...,
+        newest_first: _builtins.bool = ...,
         contents: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "ids", b"ids", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "run_id", b"run_id", "tenant", b"tenant", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "confidentiality", b"confidentiality", "contents", b"contents", "decision", b"decision", "ids", b"ids", "integrity", b"integrity", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "role", b"role", "run_id", b"run_id", "since", b"since", "source", b"source", "tenant", b"tenant", "tool", b"tool", "trace_id", b"trace_id", "type", b"type", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -748,3 +748,166 @@ class RevocationsService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class AuditServiceStub:
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.QueryEvents = channel.unary_unary(
+                '/amas.gateway.v1.AuditService/QueryEvents',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.FromString,
+                _registered_method=True)
+        self.StreamEvents = channel.unary_stream(
+                '/amas.gateway.v1.AuditService/StreamEvents',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.StreamEventsRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.FromString,
+                _registered_method=True)
+        self.GetCheckpoint = channel.unary_unary(
+                '/amas.gateway.v1.AuditService/GetCheckpoint',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
+                _registered_method=True)
+
+
+class AuditServiceServicer:
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered.
+    """
+
+    def QueryEvents(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEvents(self, request, context):
+        """StreamEvents answers page after page. A client that was cut off asks again with the last token that it saw; the
+        stream was whole if its last page has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'QueryEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryEvents,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.SerializeToString,
+            ),
+            'StreamEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamEvents,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.StreamEventsRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.SerializeToString,
+            ),
+            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpoint,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'amas.gateway.v1.AuditService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('amas.gateway.v1.AuditService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditService:
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered.
+    """
+
+    @staticmethod
+    def QueryEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.AuditService/QueryEvents',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/amas.gateway.v1.AuditService/StreamEvents',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.StreamEventsRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.QueryEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.AuditService/GetCheckpoint',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

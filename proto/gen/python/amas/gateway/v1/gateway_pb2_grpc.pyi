@@ -219,3 +219,58 @@ class RevocationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_gateway_pb2.ListRevocationsResponse, _abc.Awaitable[_gateway_pb2.ListRevocationsResponse]]: ...
 
 def add_RevocationsServiceServicer_to_server(servicer: RevocationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditServiceStub:
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
+    QueryEvents: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.QueryEventsRequest, _gateway_pb2.QueryEventsResponse]
+    StreamEvents: _grpc.UnaryStreamMultiCallable[_gateway_pb2.StreamEventsRequest, _gateway_pb2.QueryEventsResponse]
+    """StreamEvents answers page after page. A client that was cut off asks again with the last token that it saw; the
+    stream was whole if its last page has none.
+    """
+    GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]
+
+@_typing.type_check_only
+class AuditServiceAsyncStub(AuditServiceStub):
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    QueryEvents: _aio.UnaryUnaryMultiCallable[_gateway_pb2.QueryEventsRequest, _gateway_pb2.QueryEventsResponse]  # type: ignore[assignment]
+    StreamEvents: _aio.UnaryStreamMultiCallable[_gateway_pb2.StreamEventsRequest, _gateway_pb2.QueryEventsResponse]  # type: ignore[assignment]
+    """StreamEvents answers page after page. A client that was cut off asks again with the last token that it saw; the
+    stream was whole if its last page has none.
+    """
+    GetCheckpoint: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]  # type: ignore[assignment]
+
+class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
+    """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered."""
+
+    @_abc_1.abstractmethod
+    def QueryEvents(
+        self,
+        request: _gateway_pb2.QueryEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.QueryEventsResponse, _abc.Awaitable[_gateway_pb2.QueryEventsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def StreamEvents(
+        self,
+        request: _gateway_pb2.StreamEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_gateway_pb2.QueryEventsResponse], _abc.AsyncIterator[_gateway_pb2.QueryEventsResponse]]:
+        """StreamEvents answers page after page. A client that was cut off asks again with the last token that it saw; the
+        stream was whole if its last page has none.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCheckpoint(
+        self,
+        request: _gateway_pb2.GetCheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GetCheckpointResponse, _abc.Awaitable[_gateway_pb2.GetCheckpointResponse]]: ...
+
+def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

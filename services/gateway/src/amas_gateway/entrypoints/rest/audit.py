@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import Annotated
+from contextlib import AbstractContextManager, ExitStack, aclosing
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from amas.common.v1 import label_pb2
+from amas_chassis.errors import AmasError
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from amas_gateway.domain.authorization import Action
-from amas_gateway.domain.model import AuditQuery
+from amas_gateway.domain.model import AuditQuery, Page
 from amas_gateway.entrypoints.access import Access
-from amas_gateway.entrypoints.rest.parameters import PageSize, PageToken, RunId, Text, caller_of, page_of
-from amas_gateway.entrypoints.rest.rendering import JSON, respond_page
+from amas_gateway.entrypoints.rest.parameters import (
+    PageSize,
+    PageToken,
+    RunId,
+    Text,
+    Time,
+    caller_of,
+    enum_value,
+    page_of,
+)
+from amas_gateway.entrypoints.rest.rendering import JSON, as_json, respond_page
 from amas_gateway.entrypoints.rest.schemas import page, returns
 from amas_gateway.entrypoints.rest.strict_json import StrictRoute
 from amas_gateway.usecases.catalogue import Catalogue
+
+# Not registered, and what everybody calls it.
+NDJSON = "application/x-ndjson"
 
 
 def router(verbs: Catalogue, access: Access) -> APIRouter:
@@ -27,24 +42,39 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
     @routes.get("/v1/audit/events", responses=page("amas.audit.v1.LogEntry", "entries"))
     async def query_events(
         request: Request,
-        run_id: Annotated[Text, Query(alias="runId")] = "",
-        trace_id: Annotated[Text, Query(alias="traceId")] = "",
-        principal: Text = "",
-        event_type: Annotated[Text, Query(alias="type")] = "",
+        filters: Annotated[AuditQuery, Depends(_query)],
         page_size: Annotated[PageSize, Query(alias="pageSize")] = 0,
         page_token: Annotated[PageToken, Query(alias="pageToken")] = "",
     ) -> Response:
-        """Answers the tenant's audit events in the order of the log. Reading is itself recorded."""
+        """Answers the tenant's audit events, all filters taken together. Reading is itself recorded."""
         reader = await access.admit(caller_of(request), Action.AUDIT_READ)
-        query = AuditQuery(run_id, trace_id, principal, event_type, page_of(page_size, page_token))
+        query = replace(filters, page=page_of(page_size, page_token))
         answer = await verbs.read_audit.query(reader, query)
         return respond_page("entries", answer.items, answer.next_page_token)
+
+    @routes.get("/v1/audit/events:stream", responses=returns("amas.audit.v1.LogEntry", media=NDJSON))
+    async def stream_events(
+        request: Request,
+        filters: Annotated[AuditQuery, Depends(_query)],
+        page_token: Annotated[PageToken, Query(alias="pageToken")] = "",
+    ) -> Response:
+        """Streams all events of a query, one a line; a line with `nextPageToken` ends each page, and the last is empty.
+
+        Whoever was cut off goes on with the last token. A line with `error` says why a stream ended early.
+        """
+        reader = await access.admit(caller_of(request), Action.AUDIT_READ)
+        pages = verbs.read_audit.stream(reader, replace(filters, page=page_of(0, page_token)))
+        with ExitStack() as held:
+            held.enter_context(verbs.hold_stream(reader))
+            # The first page is awaited here, so that a refusal is a plain error.
+            first = await anext(pages)
+            return StreamingResponse(_lines(first, pages, held.pop_all()), 200, media_type=NDJSON)
 
     @routes.get("/v1/audit/checkpoint", responses=returns("amas.audit.v1.GetCheckpointResponse"))
     async def get_checkpoint(request: Request) -> Response:
         """Answers the newest signed tree head and the key that verifies it."""
-        await access.admit(caller_of(request), Action.AUDIT_READ)
-        head = await verbs.read_audit.checkpoint()
+        reader = await access.admit(caller_of(request), Action.AUDIT_READ)
+        head = await verbs.read_audit.checkpoint(reader)
         body = orjson.dumps({"checkpoint": head.checkpoint, "verifierKey": head.verifier_key})
         return Response(body, media_type=JSON)
 
@@ -66,3 +96,58 @@ async def _with_first(first: bytes, chunks: AsyncGenerator[bytes]) -> AsyncItera
         yield first
         async for chunk in chunks:
             yield chunk
+
+
+async def _query(
+    run_id: Annotated[Text, Query(alias="runId")] = "",
+    trace_id: Annotated[Text, Query(alias="traceId")] = "",
+    principal: Text = "",
+    event_type: Annotated[Text, Query(alias="type")] = "",
+    role: Text = "",
+    tool: Annotated[Text, Query(description="`server/tool`.")] = "",
+    decision: Annotated[Literal["", "allow", "deny", "escalate"], Query()] = "",
+    confidentiality: Annotated[Text, Query(description="Labelled at least so.")] = "",
+    category: Annotated[list[Literal["pii", "phi", "pci", "secret"]], Query(max_length=4)] = [],  # noqa: B006 - FastAPI copies it
+    integrity: Text = "",
+    source: Annotated[str, Query(max_length=63, description="Service that appended it.")] = "",
+    since: Time = "",
+    until: Time = "",
+    order: Annotated[Literal["oldest", "newest"], Query(description="What comes first.")] = "oldest",
+) -> AuditQuery:
+    """The filters that both reads of events have."""
+    return AuditQuery(
+        run_id=run_id,
+        trace_id=trace_id,
+        principal=principal,
+        type=event_type,
+        role=role,
+        tool=tool,
+        decision=decision,
+        confidentiality=enum_value(
+            "confidentiality", confidentiality, "CONFIDENTIALITY_", dict(label_pb2.Confidentiality.items())
+        ),
+        categories=tuple(sorted(set(category))),
+        integrity=enum_value("integrity", integrity, "INTEGRITY_", dict(label_pb2.Integrity.items())),
+        source=source,
+        since=since,
+        until=until,
+        newest_first=order == "newest",
+    )
+
+
+async def _lines(
+    first: Page[object], pages: AsyncGenerator[Page[object]], held: AbstractContextManager[object]
+) -> AsyncIterator[bytes]:
+    with held:
+        async with aclosing(pages):
+            yield _page_lines(first)
+            try:
+                async for found in pages:
+                    yield _page_lines(found)
+            except AmasError as error:
+                yield orjson.dumps({"error": {"reason": error.reason, "detail": error.message}}) + b"\n"
+
+
+def _page_lines(found: Page[object]) -> bytes:
+    lines = [orjson.dumps(as_json(entry)) for entry in found.items]
+    return b"\n".join([*lines, orjson.dumps({"nextPageToken": found.next_page_token}), b""])
