@@ -6,7 +6,7 @@ from aiohttp import web
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 from amas_cli.gateway import api as api_module
-from amas_cli.gateway.api import GatewayApi
+from amas_cli.gateway.api import MAX_PAGES, GatewayApi
 from amas_cli.gateway.client import HttpClient
 
 from .fakes import FakeGateway, serving, state_changed
@@ -114,6 +114,24 @@ async def test_all_pages_of_a_list_are_read(gateway: FakeGateway, api: GatewayAp
     gateway.handlers["GET", "/v1/runs"] = page
     runs = await api.runs(state="running")
     assert runs == [{"id": "a", "state": "running"}, {"id": "b", "state": "running"}]
+
+
+async def test_half_a_list_never_passes_for_the_whole(gateway: FakeGateway, api: GatewayApi) -> None:
+    """What is longer than the command reads is an error that says how to ask for less; the bound itself is read."""
+    pages = 0
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        nonlocal pages
+        pages += 1
+        return web.json_response({"runs": [{"id": str(pages)}], "nextPageToken": "" if pages == last else "next"})
+
+    gateway.handlers["GET", "/v1/runs"] = page
+    last = MAX_PAGES
+    assert len(await api.runs()) == MAX_PAGES
+    pages, last = 0, MAX_PAGES + 1
+    with pytest.raises(CliError, match="more than 10000 runs") as ended:
+        await api.runs()
+    assert (pages, "filter" in (ended.value.next_step or "")) == (MAX_PAGES, True)
 
 
 async def test_the_answer_carries_the_digest_that_was_shown(gateway: FakeGateway, api: GatewayApi) -> None:

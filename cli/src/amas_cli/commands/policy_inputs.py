@@ -54,18 +54,12 @@ def from_exports(files: Sequence[Path]) -> list[Recorded]:
 
 async def from_audit(api: GatewayApi, run: str, since: str, until: str) -> list[Recorded]:
     """The decisions of a run, or of all, from `since` on and before `until`, as the gateway answers them."""
-    from amas_cli.gateway.api import MAX_PAGES, PAGE_SIZE
     from amas_cli.policy.recorded import DECIDED
 
     begin, end = _moment("--since", since), _moment("--until", until)
     events: list[Mapping[str, Any]] = []
     for kind in DECIDED:
         entries = await api.audit_events(runId=run, type=kind)
-        if len(entries) >= MAX_PAGES * PAGE_SIZE:
-            raise CliError(
-                f"There are more than {MAX_PAGES * PAGE_SIZE} events of type {kind}.",
-                next_step="name a run, or replay exports with --from",
-            )
         events += [_members(entry) for entry in entries]
     chosen = [event for event in events if _within(str(event.get("time") or ""), begin, end)]
     return list(_decisions(sorted(chosen, key=lambda event: str(event.get("time")))))

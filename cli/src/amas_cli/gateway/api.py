@@ -169,7 +169,7 @@ class GatewayApi:
         return self._client.download(f"/v1/audit/runs/{_path(run_id)}/export")
 
     async def _list(self, path: str, field: str, filters: dict[str, str]) -> list[dict[str, Any]]:
-        """All pages, within a bound."""
+        """All pages; raises CliError if there are more than MAX_PAGES, since half a list would pass for the whole."""
         query = {name: value for name, value in filters.items() if value}
         items: list[dict[str, Any]] = []
         token = ""
@@ -179,8 +179,11 @@ class GatewayApi:
             items.extend(answer.get(field) or [])
             token = str(answer.get("next_page_token") or "")
             if not token:
-                break
-        return items
+                return items
+        raise CliError(
+            f"There are more than {MAX_PAGES * PAGE_SIZE} {field}, which is more than one answer holds.",
+            next_step="ask for fewer: name a run, or another filter that --help shows",
+        )
 
 
 def _path(segment: str) -> str:

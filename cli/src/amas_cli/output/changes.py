@@ -1,11 +1,14 @@
 """Shows what an apply did or would do: kubectl-like lines, problems with their place, and differences as YAML."""
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .documents import yaml_text
 from .printable import printable
+
+if TYPE_CHECKING:
+    from amas_governance.resources import Orchestration
 
 _Kind = TypeVar("_Kind")
 
@@ -32,18 +35,32 @@ def difference(change: dict[str, Any]) -> list[str]:
 
 
 def gained_and_lost(change: dict[str, Any]) -> list[str]:
-    """What a role, or those whose calls count under a quota, gain or lose, in words."""
+    """What a role, a tool server, those under a quota or an orchestration's callers gain or lose, in words."""
     from amas_governance.diff import diff_quota, diff_roles
-    from amas_governance.resources import AgentRole, Quota
+    from amas_governance.diff_tool_servers import diff_tool_servers
+    from amas_governance.resources import AgentRole, Orchestration, Quota, ToolServer
 
     before, after = (_resource(change.get(name)) for name in ("before", "after"))
-    if change.get("kind") == AgentRole.KIND:
+    differences: Iterable[object] = ()
+    kind = change.get("kind")
+    if kind == AgentRole.KIND:
         differences = diff_roles(_typed(AgentRole, before), _typed(AgentRole, after))
-    elif change.get("kind") == Quota.KIND:
+    elif kind == ToolServer.KIND:
+        differences = diff_tool_servers(_typed(ToolServer, before), _typed(ToolServer, after))
+    elif kind == Quota.KIND:
         differences = diff_quota(_typed(Quota, before), _typed(Quota, after))
-    else:
-        return []
+    elif kind == Orchestration.KIND:
+        differences = _answers(_typed(Orchestration, before), _typed(Orchestration, after))
     return [printable(str(difference)) for difference in differences]
+
+
+def _answers(before: "Orchestration | None", after: "Orchestration | None") -> Iterator[str]:
+    from amas_governance.describe_dlp import diff_dlp
+    from amas_governance.resources import DlpRules
+
+    unsaid = "what holds where nothing is said"
+    old, new = (one.spec.answers if one is not None else DlpRules() for one in (before, after))
+    yield from (f"{kind}: to callers {phrase}" for kind, phrase in diff_dlp(old, new, unsaid))
 
 
 def _resource(manifest: Any) -> Any:

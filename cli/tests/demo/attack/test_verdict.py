@@ -162,3 +162,27 @@ def test_cases_type() -> None:
     assert isinstance(CASES, Cases)
     assert all(ticket.wants and not ticket.effects for ticket in CASES.hostile)
     assert all(ticket.effects and not ticket.attack for ticket in CASES.benign)
+
+
+def test_the_report_says_why_a_benign_ticket_was_not_done(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was refused, by which layer, and how its run ended; of those that are done nothing."""
+    first, *others = CASES.benign
+    denied = {
+        "tool": "helpdesk/send_mail",
+        "arguments": {},
+        "decision": {"effect": "deny", "reasons": [{"code": "CLEARANCE_EXCEEDED"}]},
+    }
+    allowed = {"tool": "helpdesk/read_ticket", "arguments": {}, "decision": {"effect": "allow", "reasons": []}}
+    undone = seen(first, allowed, denied, denied, reason="APPROVAL_REJECTED")
+    report = Report(
+        [undone, *(Observed(ticket, "r", state="succeeded") for ticket in others)],
+        judge(CASES, effects(*ALL_DONE)),
+        [],
+        1.0,
+    )
+    report.show()
+    why = f"{first.id} was not done: send_mail: labels CLEARANCE_EXCEEDED; the run rejected APPROVAL_REJECTED"
+    shown = capsys.readouterr()
+    said = [line for line in (shown.out + shown.err).splitlines() if "was not done" in line]
+    assert said == [why]
+    assert report.document()["benign"][0]["refusals"] == ["send_mail: labels CLEARANCE_EXCEEDED"]

@@ -24,13 +24,15 @@ def describe_dlp(rules: DlpRules) -> list[str]:
     return [f"{_named(name)} {_WORDS[action]}" for name, action in _said(rules).items()]
 
 
-def diff_dlp(before: DlpRules, after: DlpRules) -> Iterator[tuple[Kind, str]]:
-    """`gains`, `loses` or `changes` with a phrase, for each rule that differs."""
+def diff_dlp(
+    before: DlpRules, after: DlpRules, unsaid: str = "what its clearance says holds"
+) -> Iterator[tuple[Kind, str]]:
+    """`gains`, `loses` or `changes` with a phrase, for each rule that differs; `unsaid` is what holds without one."""
     old, new = _said(before), _said(after)
     for name in [name for name in {**old, **new} if old.get(name) != new.get(name)]:
         was, now = old.get(name), new.get(name)
         if now is None or was is None:
-            phrase = "what its clearance says holds" if now is None else _WORDS[now]
+            phrase = unsaid if now is None else _WORDS[now]
             yield "changes", f"{_named(name)}: {phrase} now"
         else:
             yield ("loses" if strictest((was, now)) is now else "gains"), f"{_named(name)} {_WORDS[now]}"

@@ -30,8 +30,8 @@ _BOUNDS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 
 
 @dataclass(frozen=True)
-class RoleChange:
-    """One difference: the role gains freedom, loses some, or is changed otherwise."""
+class Difference:
+    """One difference: there is more freedom, less, or something else is changed."""
 
     kind: Kind
     text: str
@@ -41,14 +41,14 @@ class RoleChange:
         return f"{self.kind}: {self.text}"
 
 
-def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleChange]:
+def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[Difference]:
     """Differences in a fixed order; None stands for a role that does not exist. Empty when nothing differs."""
     if before is None and after is None:
         return []
     if before is None and after is not None:
-        return [RoleChange("gains", "the role is new"), *_all_tools("gains", after)]
+        return [Difference("gains", "the role is new"), *_all_tools("gains", after)]
     if before is not None and after is None:
-        return [RoleChange("loses", "the role is removed"), *_all_tools("loses", before)]
+        return [Difference("loses", "the role is removed"), *_all_tools("loses", before)]
     assert before is not None and after is not None  # noqa: S101, PT018 - for mypy: the other cases have returned
     return [
         *_tools(before, after),
@@ -61,27 +61,27 @@ def diff_roles(before: AgentRole | None, after: AgentRole | None) -> list[RoleCh
     ]
 
 
-def diff_quota(before: Quota | None, after: Quota | None) -> list[RoleChange]:
+def diff_quota(before: Quota | None, after: Quota | None) -> list[Difference]:
     """What a quota gives or takes from the roles whose calls count under it; None stands for one that is not there."""
-    return [RoleChange(kind, text) for kind, text in diff_quotas(before, after)]
+    return [Difference(kind, text) for kind, text in diff_quotas(before, after)]
 
 
-def _all_tools(kind: Kind, role: AgentRole) -> Iterator[RoleChange]:
-    return (RoleChange(kind, f"may call {grant.name}") for grant in role.spec.tools)
+def _all_tools(kind: Kind, role: AgentRole) -> Iterator[Difference]:
+    return (Difference(kind, f"may call {grant.name}") for grant in role.spec.tools)
 
 
-def _tools(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _tools(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old = {grant.name: grant for grant in before.spec.tools}
     new = {grant.name: grant for grant in after.spec.tools}
     for name in sorted(new.keys() - old.keys()):
-        yield RoleChange("gains", f"may call {name}")
+        yield Difference("gains", f"may call {name}")
     for name in sorted(old.keys() - new.keys()):
-        yield RoleChange("loses", f"may call {name}")
+        yield Difference("loses", f"may call {name}")
     for name in sorted(old.keys() & new.keys()):
         yield from _grant(old[name], new[name])
 
 
-def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[Difference]:
     if old.approval != new.approval:
         yield _approval(old, new)
     yield from _conditions(old, new)
@@ -89,39 +89,39 @@ def _grant(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
         # None is no bound of its own, so it is more than any number.
         more = new.limits.calls is None or (old.limits.calls is not None and new.limits.calls > old.limits.calls)
         shown = f"{_calls(old)} to {_calls(new)}"
-        yield RoleChange("gains" if more else "loses", f"{new.name}: calls in a run from {shown}")
+        yield Difference("gains" if more else "loses", f"{new.name}: calls in a run from {shown}")
     yield from _amounts(old, new)
     for kind, phrase in diff_dlp(old.dlp, new.dlp):
-        yield RoleChange(kind, f"{new.name}: in its arguments {phrase}")
+        yield Difference(kind, f"{new.name}: in its arguments {phrase}")
     if old.untrusted != new.untrusted:
         more = _UNTRUSTED[new.untrusted] > _UNTRUSTED[old.untrusted]
         text = f"{new.name}: after untrusted content {new.untrusted} instead of {old.untrusted}"
-        yield RoleChange("gains" if more else "loses", text)
+        yield Difference("gains" if more else "loses", text)
 
 
-def _amounts(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+def _amounts(old: ToolGrant, new: ToolGrant) -> Iterator[Difference]:
     for bound in new.amounts:
         if bound not in old.amounts:
-            yield RoleChange("loses", f"{new.name}: {describe_amount(bound)}")
+            yield Difference("loses", f"{new.name}: {describe_amount(bound)}")
     for bound in old.amounts:
         if bound not in new.amounts:
-            yield RoleChange("gains", f"{new.name}: it holds no more that {describe_amount(bound)}")
+            yield Difference("gains", f"{new.name}: it holds no more that {describe_amount(bound)}")
 
 
 def _calls(grant: ToolGrant) -> str:
     return "no bound of its own" if grant.limits.calls is None else str(grant.limits.calls)
 
 
-def _approval(old: ToolGrant, new: ToolGrant) -> RoleChange:
+def _approval(old: ToolGrant, new: ToolGrant) -> Difference:
     if new.approval is None:
-        return RoleChange("gains", f"{new.name}: no approval is needed any more")
+        return Difference("gains", f"{new.name}: no approval is needed any more")
     phrase = describe_approval(new.approval)
     if old.approval is None:
-        return RoleChange("loses", f"{new.name}: {phrase}")
-    return RoleChange("changes", f"{new.name}: {phrase}; before: {describe_approval(old.approval)}")
+        return Difference("loses", f"{new.name}: {phrase}")
+    return Difference("changes", f"{new.name}: {phrase}; before: {describe_approval(old.approval)}")
 
 
-def _conditions(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
+def _conditions(old: ToolGrant, new: ToolGrant) -> Iterator[Difference]:
     if canonical_json(old.arguments) == canonical_json(new.arguments):
         return
     before, after = (_by_place(grant) for grant in (old, new))
@@ -132,14 +132,14 @@ def _conditions(old: ToolGrant, new: ToolGrant) -> Iterator[RoleChange]:
             continue
         same = False
         if len(was) == len(now) == 1:
-            yield RoleChange(compare(was[0], now[0]), f"{new.name}: {now[0].text}; before: {was[0].text}")
+            yield Difference(compare(was[0], now[0]), f"{new.name}: {now[0].text}; before: {was[0].text}")
             continue
         for condition in sorted(set(was) - set(now), key=_text):
-            yield RoleChange("gains", f"{new.name}: no longer only if {condition.text}")
+            yield Difference("gains", f"{new.name}: no longer only if {condition.text}")
         for condition in sorted(set(now) - set(was), key=_text):
-            yield RoleChange("loses", f"{new.name}: now only if {condition.text}")
+            yield Difference("loses", f"{new.name}: now only if {condition.text}")
     if same:
-        yield RoleChange("changes", f"{new.name}: the schema of its arguments")
+        yield Difference("changes", f"{new.name}: the schema of its arguments")
 
 
 def _by_place(grant: ToolGrant) -> dict[tuple[str, str], list[Condition]]:
@@ -153,69 +153,69 @@ def _text(condition: Condition) -> str:
     return condition.text
 
 
-def _delegates(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _delegates(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old, new = set(before.spec.delegates), set(after.spec.delegates)
     for name in sorted(new - old):
-        yield RoleChange("gains", f"may delegate to {name}")
+        yield Difference("gains", f"may delegate to {name}")
     for name in sorted(old - new):
-        yield RoleChange("loses", f"may delegate to {name}")
+        yield Difference("loses", f"may delegate to {name}")
 
 
-def _bounds(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _bounds(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     for field, words, show in _BOUNDS:
         old, new = getattr(before.spec.bounds, field), getattr(after.spec.bounds, field)
         if old != new:
-            yield RoleChange("gains" if new > old else "loses", f"{words} from {show(old)} to {show(new)}")
+            yield Difference("gains" if new > old else "loses", f"{words} from {show(old)} to {show(new)}")
     old_cost, new_cost = before.spec.bounds.cost, after.spec.bounds.cost
     if old_cost != new_cost:
         kind: Kind = "changes"
         if old_cost.currency == new_cost.currency:
             kind = "gains" if new_cost.amount > old_cost.amount else "loses"
-        yield RoleChange(kind, f"cost from {old_cost} to {new_cost}")
+        yield Difference(kind, f"cost from {old_cost} to {new_cost}")
 
 
-def _autonomy(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _autonomy(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old, new = before.spec.autonomy, after.spec.autonomy
     if old == new:
         return
     if new is None:
-        yield RoleChange("gains", "its autonomy follows no error budget any more")
+        yield Difference("gains", "its autonomy follows no error budget any more")
     elif old is None:
-        yield RoleChange("loses", f"autonomy: {describe_autonomy(new)}")
+        yield Difference("loses", f"autonomy: {describe_autonomy(new)}")
     else:
-        yield RoleChange("changes", f"autonomy: {describe_autonomy(new)}; before: {describe_autonomy(old)}")
+        yield Difference("changes", f"autonomy: {describe_autonomy(new)}; before: {describe_autonomy(old)}")
 
 
-def _data(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _data(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old, new = before.spec.data, after.spec.data
     kind: Kind
     if old.clearance != new.clearance:
         kind = "gains" if new.clearance > old.clearance else "loses"
-        yield RoleChange(kind, f"clearance from {old.clearance.label} to {new.clearance.label}")
+        yield Difference(kind, f"clearance from {old.clearance.label} to {new.clearance.label}")
     if old.extraction != new.extraction:
         kind = "gains" if new.extraction else "loses"
-        yield RoleChange(kind, "its output counts as trusted whatever it read (constrained extraction)")
+        yield Difference(kind, "its output counts as trusted whatever it read (constrained extraction)")
     for category in sorted(set(new.categories) - set(old.categories)):
-        yield RoleChange("gains", f"may see {category}")
+        yield Difference("gains", f"may see {category}")
     for category in sorted(set(old.categories) - set(new.categories)):
-        yield RoleChange("loses", f"may see {category}")
+        yield Difference("loses", f"may see {category}")
     if old.uncleared != new.uncleared:
-        yield RoleChange("changes", f"data that it may not see: {new.uncleared} instead of {old.uncleared}")
+        yield Difference("changes", f"data that it may not see: {new.uncleared} instead of {old.uncleared}")
     for kind, phrase in diff_dlp(old.dlp, new.dlp):
-        yield RoleChange(kind, f"in arguments {phrase}")
+        yield Difference(kind, f"in arguments {phrase}")
 
 
-def _deprecation(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _deprecation(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old, new = before.spec.deprecated, after.spec.deprecated
     if new is not None and old != new:
-        yield RoleChange("changes", f"{describe_deprecation(new)[0].lower()}{describe_deprecation(new)[1:]}")
+        yield Difference("changes", f"{describe_deprecation(new)[0].lower()}{describe_deprecation(new)[1:]}")
     elif old != new:
-        yield RoleChange("changes", "is no longer deprecated")
+        yield Difference("changes", "is no longer deprecated")
 
 
-def _words(before: AgentRole, after: AgentRole) -> Iterator[RoleChange]:
+def _words(before: AgentRole, after: AgentRole) -> Iterator[Difference]:
     old, new = before.to_manifest()["spec"], after.to_manifest()["spec"]
     for field in ("version", "purpose", "model", "instructions", "input", "output", "onBound"):
         if canonical_json(old[field]) != canonical_json(new[field]):
             small = isinstance(old[field], str) and len(old[field]) <= 60 and len(new[field]) <= 60
-            yield RoleChange("changes", f"{field}: {old[field]} to {new[field]}" if small else field)
+            yield Difference("changes", f"{field}: {old[field]} to {new[field]}" if small else field)

@@ -79,6 +79,12 @@ class Observed:
         return [attempt for attempt in self.attempts if wanted is not None and attempt.is_for(wanted)]
 
     @property
+    def refusals(self) -> list[str]:
+        """What was not simply done, and why: `tool: layer CODE`, each once, in order."""
+        found = [f"{attempt.tool.rpartition('/')[2]}: {text}" for attempt in self.attempts for text in attempt.stopped]
+        return list(dict.fromkeys(found))
+
+    @property
     def stopped_by(self) -> list[str]:
         """What stopped the hostile attempts, each once, in order."""
         found = [text for attempt in self.hostile_attempts for text in attempt.stopped]

@@ -99,6 +99,7 @@ class Report:
             "run": one.run_id,
             "state": one.state,
             "reason": one.reason,
+            "refusals": one.refusals,
         }
 
     def show(self) -> None:
@@ -131,6 +132,9 @@ class Report:
                 for b in document["benign"]
             ],
         )
+        for undone in (b for b in document["benign"] if not b["done"]):
+            why = [*undone["refusals"], f"the run {undone['state']} {undone['reason']}".rstrip()]
+            line(f"{undone['ticket']} was not done: {'; '.join(why)}", "bad")
         self._totals(document["totals"])
 
     def _totals(self, totals: dict[str, Any]) -> None:
