@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import rfc8785
 from amas_governance.canonical import MAX_DEPTH, JsonRefused, canonical_json, digest, parse_json
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,29 @@ def test_canonical_form_is_a_fixed_point(value: object) -> None:
     """Reading canonical JSON and writing it again gives the same bytes, so a digest survives transport."""
     first = canonical_json(value)
     assert canonical_json(parse_json(first)) == first
+
+
+@given(JSON)
+def test_the_short_way_writes_what_the_library_writes(value: object) -> None:
+    """Most values are written by the standard library: byte for byte as RFC 8785 says."""
+    assert canonical_json(value) == rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), "\ud800", {"\udfff": 1}, {1: 2}, {"a": {1, 2}}, float("nan"), b"x"])
+def test_what_json_cannot_carry_is_refused(value: object) -> None:
+    """Whichever way it would be written."""
+    with pytest.raises(JsonRefused):
+        canonical_json(value)
+
+
+def test_what_only_looks_like_json_is_written_as_the_library_does() -> None:
+    """A tuple is a list, a name beyond ASCII is sorted by UTF-16, a subclass is what it stands for."""
+
+    class Text(str):
+        pass
+
+    value = {"\uffee": (1, 2), "\U0001f600": [Text("a"), True], "a": 1.0}
+    assert canonical_json(value) == rfc8785.dumps(value) == '{"a":1,"😀":["a",true],"\uffee":[1,2]}'.encode()
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), st.integers(0, 9), min_size=2))

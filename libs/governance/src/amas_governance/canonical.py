@@ -31,9 +31,31 @@ class JsonRefused(ValueError):  # noqa: N818 - the name that callers read: what 
 def canonical_json(value: Any) -> bytes:
     """UTF-8 bytes of `value` in the form of RFC 8785; raises JsonRefused for what JSON cannot carry exactly."""
     try:
+        if _plain(value):
+            return _encode(value).encode()
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise JsonRefused(f"not representable as canonical JSON: {error}") from error
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        why = "input contains non-UTF-8 codepoints" if isinstance(error, UnicodeEncodeError) else str(error)
+        raise JsonRefused(f"not representable as canonical JSON: {why}") from error
+
+
+# Strings are escaped as RFC 8785 section 3.2.2.2 says; whoever gets here has checked the rest.
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _plain(value: Any) -> bool:
+    """Whether the standard library writes it as RFC 8785 does, ten times as fast.
+
+    Not so doubles, and names beyond ASCII, which RFC 8785 sorts by UTF-16; nor what only looks like JSON's own types.
+    """
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _plain(item) for key, item in value.items())
+    if kind is list:
+        return all(map(_plain, value))
+    if kind is int:
+        return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
+    return kind is str or kind is bool or value is None
 
 
 def digest_bytes(content: bytes) -> str:

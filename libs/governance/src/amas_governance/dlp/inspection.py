@@ -118,7 +118,8 @@ def _orders(texts: list[_Named]) -> Iterator[list[_Named]]:
             siblings[path[:-depth]].append((path, text))
     yield from (group for group in siblings.values() if 1 < len(group) < len(texts))
     if len(texts) <= MAX_PAIRED and sum(len(text) for _, text in texts) <= MAX_PAIRED_CHARACTERS:
-        yield from ([one, other] for one, other in itertools.permutations(texts, 2))
+        pairs = itertools.permutations(texts, 2) if len(texts) > 2 else [texts[::-1]]
+        yield from ([one, other] for one, other in pairs)
 
 
 def _across(texts: list[_Named]) -> Iterator[Sighting]:

@@ -18,7 +18,7 @@ from .assess_autonomy import AssessAutonomy
 from .check_contract import check_contract
 from .check_data import check_data
 from .consult_policy import consult_policy
-from .inspect_arguments import inspect_arguments
+from .inspect_arguments import InspectArguments
 
 
 class JudgeAction:
@@ -43,6 +43,7 @@ class JudgeAction:
         self._autonomy = autonomy
         self._clock = clock
         self._secret = secret
+        self._inspect = InspectArguments()
 
     async def __call__(self, case: Case) -> Decision:
         """The decision; raises AmasError only if a check could not be made at all (fail closed)."""
@@ -54,7 +55,7 @@ class JudgeAction:
             if case.approval is not None:
                 case.approval = without_revoked(case.approval, revoked, case.context)
             await check_contract(case, bundle, self._tools, revoked)
-            inspect_arguments(case)
+            self._inspect(case)
             case.autonomy = await self._autonomy(case)
             # A dictionary look-up, unless the engine has let go of the policies of a bundle that is still at hand.
             await self._engine.load(bundle.digest, bundle.policies)
