@@ -159,6 +159,27 @@ async def test_a_quota_counts_whoever_it_names() -> None:
     assert {name for name in first.keys() & read.keys() if first[name] != read[name]} == {"runs"}
 
 
+async def test_what_a_delegate_does_counts_for_those_who_delegated() -> None:
+    """A role's quota is not got round by having another role call; with `per: role` each of the chain has its own."""
+    outer = role("outer", [COMMIT], delegates=["publisher"])
+    quotas = [
+        quota("of-outer", subject={"role": "outer"}, calls=1),
+        quota("each", subject={"tenant": "acme"}, per="role", calls=5),
+        quota("each-outer", subject={"role": "outer"}, per="role", calls=5),
+    ]
+    world = World(bundle=bundle(PUBLISHER, outer, tool_server(), *quotas))
+    first = await world.enforce(world.command(key="1", role="publisher", delegated_by=("outer",)))
+    assert first.result.outcome is Outcome.SUCCEEDED
+    (claim,) = world.quota.claims
+    assert [bound.name for bound in claim.bounds] == ["git", "each", "each", "each-outer", "of-outer"]
+    assert len({bound.id for bound in claim.bounds}) == 5
+    for context in ({"role": "publisher", "delegated_by": ("outer",)}, {"role": "outer"}):
+        answer = await world.enforce(world.command(key=f"2 {context['role']}", **context))
+        assert answer.decision.reasons[0].code == "QUOTA_EXCEEDED"
+    alone = await world.enforce(world.command(key="3", role="publisher"))
+    assert alone.result.outcome is Outcome.SUCCEEDED
+
+
 async def test_a_claim_says_what_a_call_may_use() -> None:
     """Arguments by their size, an answer and the time by what they may be at most; the lease outlasts both."""
     server = tool_server(limits={"timeout": "5s", "responseSize": "2Ki", "concurrency": 3})
