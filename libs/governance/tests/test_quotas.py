@@ -74,8 +74,8 @@ def test_what_is_wrong_is_named_by_its_field(spec: dict[str, Any], field: str, w
             "spec.subject.tool",
             "the role writer does not grant git/git_log",
         ),
-        ({"wallClock": "30s"}, "spec.wallClock", "a call of git may take 70s"),
-        ({"subject": {"tool": "git/git_log"}, "wallClock": "30s"}, "spec.wallClock", "a call of git may take 70s"),
+        ({"wallClock": "30s"}, "spec.wallClock", "a call of git may take 90s"),
+        ({"subject": {"tool": "git/git_log"}, "wallClock": "30s"}, "spec.wallClock", "a call of git may take 90s"),
     ],
 )
 def test_a_quota_that_bounds_nobody_or_everybody_is_refused(spec: dict[str, Any], field: str, words: str) -> None:
@@ -87,7 +87,7 @@ def test_a_quota_that_bounds_nobody_or_everybody_is_refused(spec: dict[str, Any]
 
 def test_a_quota_that_fits_has_no_problem() -> None:
     """Also one whose wall clock is just enough for one call."""
-    fits = quota(subject={"role": "writer", "tool": "git/git_commit"}, wallClock="70s")
+    fits = quota(subject={"role": "writer", "tool": "git/git_commit"}, wallClock="90s")
     others = [manifests.server(), manifests.role(tools=[COMMIT])]
     assert check(manifests.parsed(fits, *others)) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_policy_sidecar.adapters import mcp_session
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.quota import Amount, QuotaAnswer, Used
 
@@ -188,7 +189,8 @@ async def test_a_claim_says_what_a_call_may_use() -> None:
     (claim,) = world.quota.claims
     assert claim.bytes_out == len('{"message":"docs: é"}'.encode())
     assert claim.most_bytes_in == 2 * 2048 + 256
-    assert claim.most_seconds == 20.0
+    assert claim.most_seconds == 2 * 5 + 30
+    assert mcp_session.START_TIMEOUT + mcp_session.CLOSE_TIMEOUT < 30, "a start fits into what is held for it"
     assert claim.lease > claim.most_seconds
     assert claim.places == 3
 

@@ -35,7 +35,7 @@ WINDOW = 3652 * 86_400.0
 BOUNDS = (
     bound("tenant", calls=6, bytes_out=60, bytes_in=20_000, wall_clock=40.0, window=WINDOW),
     bound("role", calls=4, bytes_in=9_000, concurrency=2),
-    bound("tool", bytes_out=45, wall_clock=17.0, concurrency=3, window=WINDOW),
+    bound("tool", bytes_out=45, wall_clock=12.0, concurrency=3, window=WINDOW),
 )
 TENANTS = ("acme", "globex")
 PROCESSES = st.integers(0, 2)

@@ -140,8 +140,8 @@ class ToolPolicy(Model):
     `items[].account`; all below counts too. Absent: every argument is one. Empty: none is."""
 
 
-# Seconds that are allowed for the start of a server, beside the time-out of the call.
-START_SECONDS = 10.0
+# Seconds that are allowed for the end of a broken server and its new start, beside the time-outs of the call.
+START_SECONDS = 30.0
 
 
 class ServerLimits(Model):
