@@ -1,4 +1,4 @@
-"""What `amas diff` says in words, beside the difference of the manifests."""
+"""What `amas diff` says of a quota in words, beside the difference of the manifests."""
 
 from typing import Any
 
@@ -25,5 +25,5 @@ def test_a_quota_says_what_it_gives_and_takes(before: Any, after: Any, kind: str
 
 
 def test_other_kinds_are_shown_as_manifests_alone() -> None:
-    """Words are for what roles may do."""
-    assert gained_and_lost({"kind": "Orchestration", "name": "o", "before": None, "after": None}) == []
+    """What a budget leaves is said by `amas budgets`."""
+    assert gained_and_lost({"kind": "Budget", "name": "b", "before": None, "after": None}) == []
