@@ -7,6 +7,7 @@ import json
 
 import pytest
 from amas_governance.bundle import Bundle, PolicySet
+from amas_governance.canonical import digest_bytes
 
 from . import manifests
 
@@ -97,3 +98,16 @@ def test_two_resources_of_one_name_are_refused() -> None:
     resources = manifests.parsed(manifests.role())
     with pytest.raises(ValueError, match="same kind and name"):
         Bundle.build([*resources, resources[-1]], POLICIES)
+
+
+def test_a_bundle_on_record_is_read_though_it_would_be_built_otherwise_now() -> None:
+    """A record outlives the version that made it: it is named by its own bytes, and nothing else may live by it."""
+    content = json.loads(Bundle.build([], PolicySet({"p.rego": "package p"}, b"wasm")).content)
+    old = json.dumps(content, indent=1).encode()
+    with pytest.raises(ValueError, match="canonical"):
+        Bundle.parse(old)
+    bundle = Bundle.recorded(old)
+    assert (bundle.digest, bundle.content) == (digest_bytes(old), old)
+    assert bundle.policies.wasm == b"wasm"
+    with pytest.raises(ValueError, match="not a bundle"):
+        Bundle.recorded(b'{"format":"other"}')

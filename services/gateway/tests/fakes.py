@@ -225,3 +225,8 @@ class FakeResources:
 
     async def describe_tool_server(self, who: Principal, server: str) -> object:
         return orchestrator_pb2.DescribeToolServerResponse(pin=DIGEST)
+
+    async def content(self, tenant: str, digest: str) -> bytes:
+        if digest != DIGEST:
+            raise not_found("bundle")
+        return b'{"format":"amas.dev/bundle/v1"}'

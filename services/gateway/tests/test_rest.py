@@ -159,6 +159,7 @@ async def test_body_without_a_length_is_bounded_too(client: httpx.AsyncClient) -
         ("GET", "/v1/runs/run-9", 404, "NOT_FOUND"),
         ("GET", "/v1/resources/AgentRole/none", 404, "NOT_FOUND"),
         ("GET", "/v1/audit/runs/run-9/export", 404, "NOT_FOUND"),
+        ("GET", f"/v1/audit/bundles/sha256:{'b' * 64}", 404, "NOT_FOUND"),
         ("DELETE", "/v1/runs", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "/v1/runs?state=odd", 400, "REQUEST_INVALID"),
         ("GET", "/v1/runs?pageSize=1001", 422, "REQUEST_INVALID"),

@@ -53,6 +53,7 @@ async def test_every_route_is_in_the_table(world: World, client: httpx.AsyncClie
     document = (await client.get("/openapi.json")).json()
     described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     named = {"{run_id}": "run-1", "{approval_id}": "approval-1", "{kind}": "AgentRole", "{name}": "writer"}
+    named["{digest}"] = DIGEST
     filled = set()
     for method, path in described:
         for parameter, value in named.items():
@@ -140,6 +141,9 @@ async def test_reading_the_audit_log_is_recorded_first(world: World, client: htt
     assert world.audit.reads[1] == ("auditor", "export", {"run_id": "run-1"}, None)
     assert (await client.get("/v1/audit/checkpoint", headers=bearer("auditor"))).status_code == 200
     assert world.audit.reads[2:] == [("auditor", "checkpoint", {}, None)]
+    bundle = await client.get(f"/v1/audit/bundles/{DIGEST}", headers=bearer("auditor"))
+    assert bundle.content == b'{"format":"amas.dev/bundle/v1"}'
+    assert world.audit.reads[3] == ("auditor", "bundle", {"digest": DIGEST}, None)
     world.audit.down = True
     check_problem(await client.get("/v1/audit/checkpoint", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")
     check_problem(await client.get("/v1/audit/events:stream", headers=bearer("auditor")), 503, "UPSTREAM_UNAVAILABLE")

@@ -99,7 +99,7 @@ class World:
             list_models=ListModels(under_bundle),
             query_usage=QueryUsage(FakeUsage()),
             list_budgets=ListBudgets(under_bundle, FakeUsage()),
-            read_audit=ReadAudit(self.audit, self.audit, self.audit, self.clock),
+            read_audit=ReadAudit(self.audit, self.audit, self.audit, self.resources, self.clock),
             revoke=Revoke(self.revocations),
             restore=Restore(self.revocations),
             list_revocations=ListRevocations(self.revocations),

@@ -7,6 +7,7 @@ being seen. Reads line by line, so that a large export needs little memory.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -70,11 +71,12 @@ _MEMBERS: dict[str, dict[str, type]] = {
 }
 
 
-def read_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Number and bytes of each line. ExportRefusedError for one that is cut or too long."""
-    number = 0
-    while raw := file.readline(MAX_LINE_BYTES):
+def read_lines(file: IO[bytes], size: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line of the next `size` bytes. ExportRefusedError for one that is cut or too long."""
+    number, left = 0, sys.maxsize if size is None else size
+    while left > 0 and (raw := file.readline(min(left, MAX_LINE_BYTES))):
         number += 1
+        left -= len(raw)
         if not raw.endswith(b"\n"):
             problem = "is too long" if len(raw) == MAX_LINE_BYTES else "is cut: the file ends in the middle of it"
             raise ExportRefusedError(number, f"the line {problem}")

@@ -17,11 +17,12 @@ from .leaves import LeafRefusedError, parse_leaf
 
 @dataclass(frozen=True)
 class ShownEntry:
-    """An entry's place in the tree, its event's members, and its contents by name."""
+    """An entry's place in the tree, its event's members, its contents by name, and the text that the tree holds."""
 
     index: int
     members: dict[str, Any]
     contents: dict[str, GivenContent]
+    leaf: str
 
 
 def read_entries(export: Path) -> Iterator[ShownEntry]:
@@ -33,12 +34,16 @@ def read_entries(export: Path) -> Iterator[ShownEntry]:
                 yield _shown(number, record)
 
 
-def read_whole(export: Path) -> list[ShownEntry]:
-    """As `read_entries`, of an export that nothing is cut from: it has a header and ends with a footer that agrees."""
+def read_whole(export: Path, offset: int = 0, size: int | None = None) -> list[ShownEntry]:
+    """As `read_entries`, of an export that nothing is cut from: it has a header and ends with a footer that agrees.
+
+    `offset` and `size` name it where it is a part of a file.
+    """
     found: list[ShownEntry] = []
     number, ended = 0, False
     with export.open("rb") as file:
-        for number, raw in read_lines(file):
+        file.seek(offset)
+        for number, raw in read_lines(file, size):
             record = parse_line(number, raw)
             if isinstance(record, Header) != (number == 1) or ended:
                 raise ExportRefusedError(number, "the line stands where an export has none of its kind")
@@ -66,4 +71,4 @@ def _shown(number: int, record: Entry) -> ShownEntry:
             members["data"] = joined(members["type"], data, contents)
         except ValueError as error:
             raise ExportRefusedError(number, "a content is not what the event's type says that it is") from error
-    return ShownEntry(record.index, members, {given.name: given for given in record.contents})
+    return ShownEntry(record.index, members, {given.name: given for given in record.contents}, record.leaf)

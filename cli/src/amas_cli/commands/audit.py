@@ -1,4 +1,4 @@
-"""`amas audit query|show|export|verify`: the record of a run, and its proof, which needs no server."""
+"""`amas audit query|show|export|verify|replay|verifier`: the record of a run, and its proof, which needs no server."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +25,7 @@ from .audit_logs import (
     verify_log,
 )
 from .audit_query import query
+from .audit_replay import replay, verifier
 from .guard import guarded
 from .options import As, OutputFormat, Server
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The record of what happened, and its proof.", no_args_is_help=True)
 app.command("query")(query)
 app.command("list", hidden=True)(query)
+app.command("replay")(replay)
+app.command("verifier")(verifier)
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 
@@ -64,26 +67,39 @@ async def show(run_id: RunId, principal: As = "", server: Server = "", output: O
 @guarded
 async def export(
     run_id: RunId,
-    file: Annotated[Path, typer.Option("--output-file", "-o", metavar="FILE", help="Where to write the export.")],
+    file: Annotated[
+        Path | None, typer.Option("--output-file", "-o", metavar="FILE", help="Where to write the export.")
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Write a replay bundle: export, contracts and policies in one."),
+    ] = None,
     principal: As = "",
     server: Server = "",
 ) -> int:
     """Write the audit trail of a run with its proofs to a file."""
     from amas_cli.output.terminal import line
 
+    from .replay_bundles import save_replay_bundle
     from .session import gateway
 
+    if (file is None) == (bundle is None):
+        raise CliError("Name one of --output-file and --bundle.", exit_code=ExitCode.USAGE)
+    target = file or bundle or Path()
     async with gateway(server, principal) as api:
-        size = await save_export(api.audit_export(run_id), file)
-    line(f"{file} written, {size} bytes")
-    line(f"next: `amas audit verify {file} --public-key .amas/audit.pub`")
+        if bundle is None:
+            size = await save_export(api.audit_export(run_id), target)
+        else:
+            size = await save_replay_bundle(api, run_id, target)
+    line(f"{target} written, {size} bytes")
+    line(f"next: `amas audit verify {target} --public-key .amas/audit.pub`")
     return ExitCode.OK
 
 
 @app.command("verify")
 @guarded
 def verify(
-    file: Annotated[Path | None, typer.Argument(help="An export, or a folder of tiles.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="An export, a replay bundle, or a folder of tiles.")] = None,
     log: Log = "",
     public_key: PublicKey = None,
     ca: Authority = None,
@@ -106,9 +122,11 @@ def verify(
     ] = False,
     output: OutputFormat = Output.TABLE,
 ) -> int:
-    """Check an export, a folder of tiles or a live log (--log). Exit code 1 if anything is wrong."""
+    """Check an export, a replay bundle, a folder of tiles or a live log (--log). Exit code 1 if anything is wrong."""
     if (file is None) == (not log):
-        raise CliError("Say what to verify: an export, a folder of tiles, or --log URL.", exit_code=ExitCode.USAGE)
+        raise CliError(
+            "Say what to verify: an export, a replay bundle, a folder of tiles, or --log URL.", exit_code=ExitCode.USAGE
+        )
     keys = public_key or default_public_key()
     if log or (file and file.is_dir()):
         demands = Demands(tuple(witness or ()), quorum, last_seen, tree_only)
@@ -124,9 +142,15 @@ app.command("mirror")(mirror)
 
 def _verify_export(file: Path, public_key: Path, output: Output) -> int:
     from amas_cli.audit_trail import Verdict
+    from amas_cli.audit_trail.replay_bundle import is_replay_bundle
     from amas_cli.output.documents import document
     from amas_cli.output.terminal import line
 
+    from .replay_bundles import verify_replay_bundle
+
+    if file.is_file() and is_replay_bundle(file):
+        # By the verifier that `amas audit verifier` prints.
+        return verify_replay_bundle(file, public_key, output)
     report = verify_file(file, public_key)
     good = report.verdict is Verdict.VERIFIED
     if output is not Output.TABLE:

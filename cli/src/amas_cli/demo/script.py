@@ -1,4 +1,4 @@
-"""The demo's main job: apply, run, approve, show, verify. Everything goes through the same API as the commands."""
+"""The demo's main job: apply, run, approve, show, verify, replay. All goes through the same API as the commands."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from amas_cli.commands.approvals import require_pending
-from amas_cli.commands.audit import save_export, verify_file
 from amas_cli.commands.resources import applied
 from amas_cli.commands.session import gateway
 from amas_cli.contexts import resolve_server
@@ -23,10 +22,11 @@ from amas_cli.output.terminal import line
 from amas_cli.resource_files import read_resource_files
 
 from .answer import Answer
+from .record import check_record
 from .repository import FOLDER, WorkingCopy
 
 ORCHESTRATION = "release-notes"
-REQUESTER, APPROVER, AUDITOR = "developer", "release-manager", "auditor"
+REQUESTER, APPROVER = "developer", "release-manager"
 RUN_TIMEOUT_S = 45 * 60
 """Longer than the approval's expiry, after which the run ends by itself."""
 
@@ -48,7 +48,7 @@ class Demo:
             run = await self._run(api)
             budgets = await api.budgets("")
         self._show(run, budgets)
-        await self._verify(str(run["id"]))
+        await check_record(self.home, str(run["id"]))
         self._check(str(run["state"]))
 
     async def _apply(self, api: GatewayApi) -> None:
@@ -99,18 +99,6 @@ class Demo:
             used = out_of(money(budget.get("cost_used")), money(budget.get("cost_limit")))
             line(f"budget   {budget['name']}: {used or '$0'} of this {budget['window']}")
         line(f"trace    {run.get('trace_id', '')}")
-
-    async def _verify(self, run_id: str) -> None:
-        """Export as the auditor, and verify with nothing but the file and the public key."""
-        export = self.home.root / f"{ORCHESTRATION}.audit"
-        async with gateway("", AUDITOR) as api:
-            await save_export(api.audit_export(run_id), export)
-        report = await asyncio.to_thread(verify_file, export, self.home.audit_public_key)
-        good = report.verdict.value == "verified"
-        line(f"audit    {report.summary()}")
-        if not good:
-            raise CliError("The audit trail does not verify.", details=tuple(map(str, report.findings)))
-        line("audit verified", "good")
 
     def _check(self, state: str) -> None:
         """The repository must be as the outcome says."""

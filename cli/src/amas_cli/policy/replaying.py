@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comparing import Decided, as_enforced, as_recorded
-from .evaluation import decide
+from .evaluation import Answer, decide
 from .recorded import UNKNOWN, Recorded
 from .sources import Sources
 
@@ -113,25 +113,50 @@ class Replayed:
         return Counter((item.recorded.subject, _shown(item.before), _shown(item.after)) for item in self.changed)
 
 
+@dataclass(frozen=True)
+class Questions:
+    """The inputs of recorded decisions that are to be put to a candidate, and how to read its answers."""
+
+    usable: Sequence[tuple[Recorded, Decided]]
+    unusable: Sequence[Recorded]
+
+    @classmethod
+    def of(cls, recorded: Sequence[Recorded]) -> Questions:
+        """Of all that can be replayed; the rest is kept with the reason."""
+        usable, unusable = [], []
+        for item in recorded:
+            before = None if item.unusable else _before(item)
+            if before is None:
+                unusable.append(item if item.unusable else replace(item, unusable=UNKNOWN))
+            else:
+                usable.append((item, before))
+        return cls(usable, unusable)
+
+    @property
+    def documents(self) -> list[Mapping[str, Any]]:
+        """Every input, and then each that had been approved as it was before anybody had answered."""
+        asked = [item.document or {} for item, _ in self.usable]
+        return [*asked, *({**asked[number], "approval": None} for number in self._approved)]
+
+    def answered(self, answers: Sequence[Answer]) -> Replayed:
+        """The comparison; `answers` are those to `documents`, in their order."""
+        unanswered = dict(zip(self._approved, answers[len(self.usable) :], strict=True))
+        compared = []
+        for number, (item, before) in enumerate(self.usable):
+            kind = str((item.document or {})["action"]["kind"])
+            first = as_enforced(unanswered[number], kind) if number in unanswered else None
+            compared.append(Compared(item, before, as_enforced(answers[number], kind), first))
+        return Replayed(compared, list(self.unusable))
+
+    @property
+    def _approved(self) -> list[int]:
+        return [number for number, (item, _) in enumerate(self.usable) if item.approvers]
+
+
 def replay(sources: Sources, recorded: Sequence[Recorded]) -> Replayed:
     """Puts all to the candidate. OpaRefusedError for one that does not compile."""
-    result, usable = Replayed(), []
-    for item in recorded:
-        before = None if item.unusable else _before(item)
-        if before is None:
-            result.unusable.append(item if item.unusable else replace(item, unusable=UNKNOWN))
-        else:
-            usable.append((item, before))
-    documents = [item.document or {} for item, _ in usable]
-    approved = [number for number, (item, _) in enumerate(usable) if item.approvers]
-    unapproved = [{**documents[number], "approval": None} for number in approved]
-    answers = decide(sources, [*documents, *unapproved])
-    unanswered = dict(zip(approved, answers[len(documents) :], strict=True))
-    for number, (item, before) in enumerate(usable):
-        kind = documents[number]["action"]["kind"]
-        first = as_enforced(unanswered[number], kind) if number in unanswered else None
-        result.compared.append(Compared(item, before, as_enforced(answers[number], kind), first))
-    return result
+    questions = Questions.of(recorded)
+    return questions.answered(decide(sources, questions.documents))
 
 
 def _before(item: Recorded) -> Decided | None:

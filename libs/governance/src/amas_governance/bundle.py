@@ -10,7 +10,7 @@ import base64
 import binascii
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from .canonical import canonical_json, digest_bytes, parse_json
@@ -74,22 +74,21 @@ class Bundle:
     @classmethod
     def parse(cls, content: bytes) -> Bundle:
         """The bundle of its content; raises ValueError unless building it again gives the very same bytes."""
-        value = parse_json(content, max_bytes=MAX_CONTENT_BYTES)
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise ValueError(f"not a bundle of format {FORMAT}")
-        try:
-            manifests, policies = value["resources"], value["policies"]
-            modules = {str(path): str(text) for path, text in policies["modules"].items()}
-            wasm = base64.b64decode(policies["wasm"], validate=True)
-            resources = [parse_manifest(manifest) for manifest in manifests]
-        except (KeyError, TypeError, AttributeError, binascii.Error) as error:
-            raise ValueError("not a bundle: a part is missing or of the wrong form") from error
-        except ManifestError as error:
-            raise ValueError(f"not a bundle: {error}") from error
-        bundle = cls.build(resources, PolicySet(modules, wasm))
+        bundle = cls.build(*_parts(content))
         if bundle.content != content:
             raise ValueError("not a bundle: its content is not in canonical form")
         return bundle
+
+    @classmethod
+    def recorded(cls, content: bytes) -> Bundle:
+        """The bundle of a content that is on record, and that an earlier version may have built in another form.
+
+        It is named by the digest of these bytes, whatever building it now would give. Only for looking back: what a
+        platform decides by must be a bundle of `parse`. Raises ValueError for what this version cannot read.
+        """
+        resources, policies = _parts(content)
+        bundle = cls.build(resources, policies)
+        return replace(bundle, digest=digest_bytes(content), content=content)
 
     def get(self, kind: str, name: str) -> Resource | None:
         """The resource of that kind and name."""
@@ -127,3 +126,20 @@ class Bundle:
 
 def _key(resource: Resource) -> tuple[str, str]:
     return (resource.KIND, resource.metadata.name)
+
+
+def _parts(content: bytes) -> tuple[list[Resource], PolicySet]:
+    """Resources and policies in a bundle's content; raises ValueError for what is none."""
+    value = parse_json(content, max_bytes=MAX_CONTENT_BYTES)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ValueError(f"not a bundle of format {FORMAT}")
+    try:
+        manifests, policies = value["resources"], value["policies"]
+        modules = {str(path): str(text) for path, text in policies["modules"].items()}
+        wasm = base64.b64decode(policies["wasm"], validate=True)
+        resources = [parse_manifest(manifest) for manifest in manifests]
+    except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise ValueError("not a bundle: a part is missing or of the wrong form") from error
+    except ManifestError as error:
+        raise ValueError(f"not a bundle: {error}") from error
+    return resources, PolicySet(modules, wasm)

@@ -170,7 +170,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         list_models=ListModels(under_bundle),
         query_usage=QueryUsage(adapters.usage),
         list_budgets=ListBudgets(under_bundle, adapters.usage),
-        read_audit=ReadAudit(adapters.audit, adapters.audit, adapters.audit_authority, clock),
+        read_audit=ReadAudit(adapters.audit, adapters.audit, adapters.audit_authority, adapters.resources, clock),
         revoke=Revoke(adapters.revocations),
         restore=Restore(adapters.revocations),
         list_revocations=ListRevocations(adapters.revocations),

@@ -67,6 +67,14 @@ class AuditReader(Protocol):
     def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]: ...
 
 
+class PastBundles(Protocol):
+    """Every bundle that a tenant ever had: a run is pinned to the one that it started under."""
+
+    async def content(self, tenant: str, digest: str) -> bytes:
+        """The document that the digest is taken of; raises NOT_FOUND if the tenant had no such bundle."""
+        ...
+
+
 class Runs(Protocol):
     """The orchestrator's runs."""
 

@@ -175,3 +175,10 @@ class OrchestratorResources:
         request = pb.DescribeToolServerRequest(principal=to_wire(principal), server=server)
         with errors_of(SERVICE):
             return await self._client.stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+
+    async def content(self, tenant: str, digest: str) -> bytes:
+        """See ports.PastBundles."""
+        request = pb.GetBundleRequest(tenant=tenant, digest=digest)
+        with errors_of(SERVICE):
+            answer = await self._client.stub.GetBundle(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        return bytes(answer.content)

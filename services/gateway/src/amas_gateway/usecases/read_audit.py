@@ -13,7 +13,7 @@ from amas_chassis.clock import Clock
 
 from amas_gateway.domain.errors import TokenFault, token_refused
 from amas_gateway.domain.model import AuditQuery, Checkpoint, Page, PageQuery, Principal
-from amas_gateway.ports import AuditAuthority, AuditReader, AuditWriter
+from amas_gateway.ports import AuditAuthority, AuditReader, AuditWriter, PastBundles
 
 # Entries of a page of a stream. Each page is recorded, and a record may itself be an answer: larger pages than records.
 STREAM_PAGE = 500
@@ -24,6 +24,7 @@ class ReadAudit:
     reader: AuditReader
     writer: AuditWriter
     authority: AuditAuthority
+    bundles: PastBundles
     clock: Clock
 
     async def query(self, principal: Principal, query: AuditQuery) -> Page[object]:
@@ -60,6 +61,12 @@ class ReadAudit:
         async with aclosing(self.reader.export(principal.tenant, run_id)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def bundle(self, principal: Principal, digest: str) -> bytes:
+        """The resources and policies under a digest that events name, by which their decisions can be derived again."""
+        await self.authority.authorize_read(principal, "")
+        await self.writer.read_happened(principal, "bundle", {"digest": digest})
+        return await self.bundles.content(principal.tenant, digest)
 
     async def _page(self, principal: Principal, what: str, query: AuditQuery) -> Page[object]:
         page = await self.reader.query(principal.tenant, query)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from amas_chassis.clock import Clock
+from amas_governance.canonical import parse_json
+from amas_governance.dlp import without_secrets
 
 from amas_orchestrator.domain import answering
 from amas_orchestrator.domain.answering import Verdict
@@ -70,6 +72,7 @@ def _edited(preview: Preview) -> AuditRecord:
         "tool": approval.tool,
         "action_digest": approval.action_digest,
         "edited_digest": edit.action_digest,
+        "arguments": without_secrets(parse_json(edit.arguments_json)),
         "editor": edit.editor,
         "issuer": edit.issuer,
         "effect": preview.decision.effect,

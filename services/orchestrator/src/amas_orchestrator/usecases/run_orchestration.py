@@ -13,6 +13,7 @@ from datetime import datetime
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 from amas_governance.bundle import Bundle
+from amas_governance.canonical import parse_json
 from amas_governance.expressions import ExpressionError, evaluate
 from amas_governance.resources import Orchestration
 from amas_governance.revocations import REVOKED
@@ -30,6 +31,9 @@ from .walk_graph import Walk, spawned_job
 from .write_record import Recorder
 
 _log = logging.getLogger(__name__)
+
+MAX_RECORDED_INPUT = 512 * 1024
+"""Bytes of a run's input that its first event holds; of a larger one only the size stands there: no replay."""
 
 
 class RunOrchestration:
@@ -137,9 +141,10 @@ class RunOrchestration:
 
     async def _finish(self, run: Run, place: Workplace, pending: Pending, outcome: _Outcome) -> Json:
         """The last durable step: the end is acknowledged by audit, and only then shown."""
-        state, reason, output = outcome.state, outcome.reason, outcome.output
+        state, reason, output, told = outcome.state, outcome.reason, outcome.output, None
         if state is RunState.CANCELLED:
-            state, reason = _told_to_end(await self._begin(run.id) or run)
+            run = await self._begin(run.id) or run
+            state, reason, told = *_told_to_end(run), run.cancel
         if output and (refusal := await self._answers.refusal(run, output)) is not None:
             state, reason, output = RunState.FAILED, refusal, ""
         data = {
@@ -148,6 +153,7 @@ class RunOrchestration:
             "usage": outcome.usage.to_dict(),
             "orchestration": run.orchestration,
             "label": outcome.label,
+            "told": told,
         }
         pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
         pending.events.append(
@@ -206,10 +212,15 @@ def _started(run: Run) -> datetime:
 
 
 def _run_started(run: Run) -> AuditRecord:
+    size = len(run.input_json.encode())
     data = {
         "orchestration": run.orchestration,
         "orchestration_version": run.orchestration_version,
-        "input_bytes": len(run.input_json.encode()),
+        "input_bytes": size,
         "requester": run.principal.subject,
+        # What a replay begins with (invariant I10).
+        "principal": run.principal.to_dict(),
+        "created_at": run.created_at.isoformat(),
+        "input": parse_json(run.input_json) if size <= MAX_RECORDED_INPUT else None,
     }
     return AuditRecord(f"run-started:{run.id}", "dev.amas.run.started", _started(run), data=data)

@@ -32,7 +32,7 @@ from .lower_label import LowerLabel, Made
 from .patience import Cancelled, OutOfTime
 from .run_action import ActionRunner
 from .run_turn import TurnRunner, limited, over_limit
-from .step_job import BoundReached, Pending, StepJob, StepProgress, Workplace
+from .step_job import BoundReached, Pending, StepJob, StepProgress, StepWatcher, Workplace
 from .write_record import Recorder
 
 MAX_QUESTIONS = 3
@@ -61,7 +61,10 @@ class StepRunner:
         recorder: Recorder,
         clock: Clock,
         metrics: Metrics,
+        watcher: StepWatcher | None = None,
     ) -> None:
+        """`watcher` looks on while a recorded run is replayed; a live run has none."""
+        self._watcher = watcher
         self._turns = turns
         self._actions = actions
         self._delegation = delegation
@@ -267,8 +270,11 @@ class StepRunner:
                 told = Reason(error.reason, error.message)
                 return {"ended": "failed", "reason": told.to_dict(), "at": self._clock.now().isoformat()}
 
+        if self._watcher is not None:
+            self._watcher.begins(progress, name)
         checkpoint = await place.durable.step(name, guarded)
         progress.pending.clear()
+        progress.checkpoints.append({"name": name, "at": checkpoint["at"]})
         progress.apply(checkpoint)
         if checkpoint.get("ended") == "cancelled":
             raise _Ended(StepState.CANCELLED, CANCELLED)
@@ -304,6 +310,8 @@ class StepRunner:
         return self._lower.agreed(progress, rule, made, approval)
 
     def _end(self, progress: StepProgress, end: _Ended, made: Made | None) -> StepResult:
+        if self._watcher is not None:
+            self._watcher.ends(progress)
         job, succeeded = progress.job, end.state is StepState.SUCCEEDED
         label, trusted = progress.label, TrustedValues.NONE
         output: object = None
@@ -316,6 +324,7 @@ class StepRunner:
             "usage": result.usage.to_dict(),
             "turns": progress.turn + 1,
             "label": result.label,
+            "checkpoints": progress.checkpoints,
         }
         shown = json.dumps(output, ensure_ascii=False) if succeeded else ""
         progress.pending.take_in(

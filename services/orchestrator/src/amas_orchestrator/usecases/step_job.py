@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from amas_governance.bundle import Bundle
 from amas_governance.labels import Integrity, Label
@@ -123,6 +123,8 @@ class StepProgress:
     turn: int = 0
     mistakes: int = 0
     """Turns in a row that brought nothing usable."""
+    checkpoints: list[Json] = field(default_factory=list)
+    """Name and time of each checkpoint: the clock of a replay (invariant I10)."""
 
     def charge(self, spent: bounds.Spent) -> None:
         """Takes usage into account here and with everybody who delegated."""
@@ -211,3 +213,15 @@ class Workplace:
 
     durable: Durable
     cancel: CancelSignal
+
+
+class StepWatcher(Protocol):
+    """Sees how far a step has come."""
+
+    def begins(self, progress: StepProgress, name: str) -> None:
+        """The durable step `name` is about to begin."""
+        ...
+
+    def ends(self, progress: StepProgress) -> None:
+        """The step has come to its end."""
+        ...

@@ -17,6 +17,7 @@ from amas_gateway.domain.authorization import Action
 from amas_gateway.domain.model import AuditQuery, Page
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.entrypoints.rest.parameters import (
+    BundleDigest,
     PageSize,
     PageToken,
     RunId,
@@ -87,6 +88,12 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         first = await anext(chunks, b"")
         headers = {"Content-Disposition": f'attachment; filename="{run_id.replace(":", "_")}.audit"'}
         return StreamingResponse(_with_first(first, chunks), 200, headers, "application/octet-stream")
+
+    @routes.get("/v1/audit/bundles/{digest}", responses=returns("", media=JSON))
+    async def get_bundle(request: Request, digest: BundleDigest) -> Response:
+        """Answers the resources and policies under a digest that events name: its SHA-256 is the digest. Recorded."""
+        reader = await access.admit(caller_of(request), Action.AUDIT_READ)
+        return Response(await verbs.read_audit.bundle(reader, digest), media_type=JSON)
 
     return routes
 

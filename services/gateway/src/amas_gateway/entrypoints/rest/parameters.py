@@ -17,6 +17,7 @@ _ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,126}$"
 
 RunId = Annotated[str, Path(pattern=_ID, description="Id of a run.")]
 ApprovalId = Annotated[str, Path(pattern=_ID, description="Id of an approval.")]
+BundleDigest = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$", description="Digest of a bundle.")]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,126}$", description="Name of a resource.")]
 Kind = Annotated[str, Path(pattern=r"^[A-Z][A-Za-z]{0,62}$", description="Kind of a resource, such as `AgentRole`.")]
 Text = Annotated[str, Query(max_length=255)]
