@@ -23,6 +23,7 @@ from amas_ai_router.domain.model import (
 from amas_ai_router.domain.records import AuditEvent
 from amas_ai_router.entrypoints.grpc_api import RouterUseCases
 from amas_ai_router.telemetry import RouterTelemetry
+from amas_chassis.outbox import Outbox
 from amas_governance.audit_events import misfit
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Label
@@ -255,17 +256,20 @@ class Router:
 
     def __post_init__(self) -> None:
         self.do: RouterUseCases
+        telemetry = RouterTelemetry(self.registry)
+        self.outbox: Outbox[Any] = Outbox("audit events", self._deliver, telemetry)
         wired = wire(
             Parts(
                 ledger=self.ledger,
                 bundles=self.bundles,
                 policy=self.policy,
                 audit=self.audit,
+                outbox=self.outbox,
                 providers=self.providers,
                 budgets=self.budgets,
                 answers=self.answers,
                 similar=self.similar,
-                telemetry=RouterTelemetry(self.registry),
+                telemetry=telemetry,
                 max_response_bytes=self.max_response_bytes,
             )
         )
@@ -275,6 +279,11 @@ class Router:
         """Waits for what goes on in the background."""
         for drain in self._drains:
             await drain()
+        await self.outbox.close(10)
+
+    async def _deliver(self, events: Sequence[Any]) -> None:
+        for event in events:
+            await self.audit.append(event)
 
     async def load(self) -> Router:
         """Loads the bundle."""

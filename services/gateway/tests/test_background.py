@@ -48,7 +48,7 @@ async def test_equal_refusals_become_one_event_with_a_count() -> None:
     for number in range(500):
         log.denied(Denial("TOKEN_SIGNATURE", "authenticate", trace_id=f"{number:032x}"))
     log.denied(Denial("ROLE_MISSING", "resource.apply", "acme", "someone"))
-    await log.flush()
+    await log.close()
     first, second = audit.batches[0]
     assert (first.type, first.tenant, first.principal) == ("dev.amas.access.denied", "_unauthenticated", "")
     assert json.loads(first.data_json) == {"action": "authenticate", "count": 500, "reason": "TOKEN_SIGNATURE"}
@@ -56,19 +56,39 @@ async def test_equal_refusals_become_one_event_with_a_count() -> None:
     assert (second.tenant, second.principal) == ("acme", "someone")
 
 
-async def test_refusals_are_bounded_and_losses_counted() -> None:
-    """What does not fit, or cannot be appended, is dropped, and the metric says how much."""
+async def test_many_different_refusals_are_counted_by_tenant_and_reason() -> None:
+    """Beyond the bound a refusal loses its principal and its action, but is counted all the same."""
     audit, registry = RecordingAudit(), CollectorRegistry()
     log = DenialLog(audit, Instruments(registry))
     for number in range(denial_log.MAX_WAITING + 3):
         log.denied(Denial("ROLE_MISSING", "run.start", "acme", f"p{number}"))
-    assert registry.get_sample_value("amas_gateway_denials_dropped_total") == 3
-    await log.flush()
-    assert [len(batch) for batch in audit.batches] == [denial_log.MAX_BATCH] * 4
+    await log.close()
+    events = [json.loads(event.data_json) for batch in audit.batches for event in batch]
+    assert len(events) == denial_log.MAX_WAITING + 1
+    assert events[-1] == {"action": "various", "count": 3, "reason": "ROLE_MISSING"}
+    assert registry.get_sample_value("amas_gateway_outbox_lost_total", {"reason": "full"}) is None
+
+
+async def test_refusals_wait_while_audit_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are appended once audit is back; those that an exit cuts off are counted as lost."""
+    monkeypatch.setattr(denial_log, "CLOSE_SECONDS", 0.05)
+    audit, registry = RecordingAudit(), CollectorRegistry()
+    log = DenialLog(audit, Instruments(registry))
+    audit.down = True
+    log.denied(Denial("ROLE_MISSING", "run.start", "acme", "p"))
+    log.flush()
+    running = asyncio.create_task(log.run())
+    await asyncio.sleep(0)
+    assert registry.get_sample_value("amas_gateway_outbox_events") == 1
+    audit.down = False
+    async with asyncio.timeout(10):
+        while not audit.batches:  # noqa: ASYNC110 - what is waited for is a list of the fake
+            await asyncio.sleep(0.01)
+    running.cancel()
     audit.down = True
     log.denied(Denial("ROLE_MISSING", "run.start", "acme", "p"))
     await log.close()
-    assert registry.get_sample_value("amas_gateway_denials_dropped_total") == 4
+    assert registry.get_sample_value("amas_gateway_outbox_lost_total", {"reason": "exit"}) == 1
 
 
 class BundleStub:

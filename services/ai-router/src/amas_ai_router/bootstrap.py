@@ -10,6 +10,7 @@ from amas.router.v1 import router_pb2_grpc
 from amas_chassis import redis_pipeline
 from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import SystemClock
+from amas_chassis.outbox import Outbox
 from amas_chassis.redis_pipeline import RedisPipeline
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import load
@@ -34,6 +35,7 @@ from amas_ai_router.ports import (
     Budgets,
     BundleStore,
     Embedder,
+    EventOutbox,
     Ledger,
     Policy,
     Providers,
@@ -45,7 +47,6 @@ from amas_ai_router.usecases.admit_call import AdmitCall
 from amas_ai_router.usecases.answer_cache import AnswerCache
 from amas_ai_router.usecases.ask_in_turn import AskInTurn
 from amas_ai_router.usecases.ask_targets import AskTargets
-from amas_ai_router.usecases.background import Background
 from amas_ai_router.usecases.bill_attempt import BillAttempt
 from amas_ai_router.usecases.call_model import CallModel
 from amas_ai_router.usecases.complete import Complete
@@ -66,6 +67,8 @@ from amas_ai_router.usecases.stream_complete import StreamComplete
 from amas_ai_router.usecases.tell_alert import TellAlert
 
 NAME = "ai-router"
+# How long an exit waits for audit to take what is left (seconds).
+OUTBOX_SECONDS = 4.0
 _GATEWAY = frozenset({"gateway"})
 _BOTH = frozenset({"gateway", "orchestrator"})
 CALLERS = {
@@ -87,6 +90,7 @@ class Parts:
     bundles: BundleStore
     policy: Policy
     audit: AuditLog
+    outbox: EventOutbox
     providers: Providers
     budgets: Budgets
     answers: AnswerStore
@@ -110,12 +114,12 @@ def wire(parts: Parts) -> Wired:
     clock, telemetry, random = SystemClock(), parts.telemetry, SystemRandom()
     routing = FindRouting(parts.bundles)
     access = DecideAccess(parts.policy, routing, clock)
-    admit = AdmitCall(routing, access)
+    admit = AdmitCall(routing, access, parts.outbox)
     bill = BillAttempt(parts.budgets, parts.ledger, clock, lambda: telemetry.trace_ids().trace_id)
     in_turn = AskInTurn(bill, telemetry, clock, random)
     targets = AskTargets(parts.providers, in_turn)
     opener = OpenStream(parts.providers, in_turn, telemetry, clock, max_response_bytes=parts.max_response_bytes)
-    record = RecordCall(parts.ledger, parts.audit, bill, telemetry, clock)
+    record = RecordCall(parts.ledger, parts.audit, parts.outbox, bill, telemetry, clock)
     locks, flights, keys = KeyedLocks(), SingleFlight(parts.answers, clock), CacheKeys()
 
     def caches(embedder: Embedder | None) -> AnswerCache:
@@ -152,8 +156,8 @@ async def build() -> ServiceSpec:
         max_response_bytes=settings.max_response_bytes,
         connect_timeout=settings.connect_timeout,
     )
-    alerting = Background("a budget's alert could not be put on record")
-    alerts = TellAlert(audit, alerting, telemetry, clock)
+    outbox = Outbox("audit events", audit.deliver, telemetry)
+    alerts = TellAlert(outbox, telemetry, clock)
     pipeline = RedisPipeline(redis_pipeline.connect(settings.redis_dsn()), clock)
     budgets = RedisBudgets(pipeline, PostgresSpending(pool), clock, alerts=alerts.run, shares=telemetry.budget_used)
     reach = RedisReach(telemetry, clock)
@@ -165,6 +169,7 @@ async def build() -> ServiceSpec:
             bundles=PostgresBundles(pool),
             policy=PolicyClient(policy, timeout=settings.policy_timeout),
             audit=audit,
+            outbox=outbox,
             providers=providers,
             budgets=budgets,
             answers=answers,
@@ -185,12 +190,12 @@ async def build() -> ServiceSpec:
         callers=CALLERS,
         # Redis is not among the checks: calls that no budget covers go on without it.
         checks={"database": database, **wired.checks},
-        background=(budgets.run, *wired.background),
+        background=(budgets.run, outbox.run, *wired.background),
         # After the last call has ended: one that the end cuts off is billed and put on record in the background.
         on_stop=[
             *wired.drain,
             budgets.drain,
-            alerting.drain,
+            lambda: outbox.close(OUTBOX_SECONDS),
             providers.close,
             answers.close,
             similar.close,

@@ -63,6 +63,18 @@ class AuditLog(Protocol):
         ...
 
 
+class EventOutbox(Protocol):
+    """Events that nobody waits for, on their way to audit: kept in memory until it has them."""
+
+    def put(self, event: AuditEvent) -> bool:
+        """Returns at once; False if there was no room, which is counted and logged there."""
+        ...
+
+    def check_room(self) -> None:
+        """Raises UNAVAILABLE, reason OUTBOX_FULL, if new calls must wait until audit has caught up."""
+        ...
+
+
 class BundleStore(Protocol):
     """Contents of bundles, kept over restarts."""
 

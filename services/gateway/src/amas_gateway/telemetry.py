@@ -26,10 +26,11 @@ class Instruments:
         self.denied = Counter(
             "amas_gateway_denied_total", "Refused accesses, by reason.", ("reason",), registry=registry
         )
-        self.denials_dropped = Counter(
-            "amas_gateway_denials_dropped_total",
-            "Refused accesses that did not reach the audit log.",
-            registry=registry,
+        self._outbox_waiting = Gauge(
+            "amas_gateway_outbox_events", "Events that nobody waits for and audit has not taken yet.", registry=registry
+        )
+        self._outbox_lost = Counter(
+            "amas_gateway_outbox_lost_total", "Events that audit will never have.", ("reason",), registry=registry
         )
         self.limited = Counter(
             "amas_gateway_rate_limited_total", "Requests over their rate.", ("route_class",), registry=registry
@@ -59,3 +60,11 @@ class Instruments:
             "Bundles handed to the router because it did not know them.",
             registry=registry,
         )
+
+    def outbox_waiting(self, items: int) -> None:
+        """Events that audit has not taken yet."""
+        self._outbox_waiting.set(items)
+
+    def outbox_lost(self, reason: str, items: int) -> None:
+        """Events that audit will never have: `full`, `refused` or `exit`."""
+        self._outbox_lost.labels(reason).inc(items)

@@ -50,6 +50,14 @@ class AuditClient:
         else:
             await self._alone.put(message)
 
+    async def deliver(self, events: Sequence[AuditEvent]) -> None:
+        """For the outbox: append all or none. Raises AmasError as audit gives it: what may pass is tried again."""
+        request = audit_pb2.AppendRequest(events=[_message(event) for event in events])
+        try:
+            await self._client.stub.Append(request, timeout=self._timeout)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
     async def _append_all(self, events: Sequence[audit_pb2.AuditEvent]) -> Sequence[Exception | None]:
         """Events of many calls in one request; if it is refused, each by itself, so that none spoils another."""
         try:

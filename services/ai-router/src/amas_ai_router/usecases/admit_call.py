@@ -14,6 +14,7 @@ from amas_ai_router.domain.clearance import Cleared, clearance
 from amas_ai_router.domain.errors import denied, route_unknown
 from amas_ai_router.domain.model import CallContext, Decision, ModelRequest, Operation, Route
 from amas_ai_router.domain.response_rules import ResponseGuard, make_guard
+from amas_ai_router.ports import EventOutbox
 
 from .decide_access import DecideAccess
 from .find_routing import FindRouting
@@ -66,12 +67,17 @@ class Admission:
 class AdmitCall:
     """Answers with the decision; what to do about a refusal is the caller's."""
 
-    def __init__(self, routing: FindRouting, access: DecideAccess) -> None:
+    def __init__(self, routing: FindRouting, access: DecideAccess, outbox: EventOutbox) -> None:
+        self._outbox = outbox
         self._routing = routing
         self._access = access
 
     async def run(self, request: ModelRequest, operation: Operation, *, stream: bool = False) -> Admission:
-        """Raises BODY_INVALID, BUNDLE_UNKNOWN, ROUTE_UNKNOWN, or UNAVAILABLE if policy cannot be asked."""
+        """Raises BODY_INVALID, BUNDLE_UNKNOWN, ROUTE_UNKNOWN, or UNAVAILABLE.
+
+        The last if policy cannot be asked, or audit is so far behind that it may miss what a call leaves to tell.
+        """
+        self._outbox.check_room()
         context = request.context
         fields = parse_request(operation, request.body)
         routing = await self._routing.run(context.bundle)

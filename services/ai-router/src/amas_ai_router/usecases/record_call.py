@@ -18,6 +18,7 @@ from amas_chassis.errors import AmasError
 from amas_ai_router.domain.errors import FENCED, ModelCallError, after_provider, key_reused
 from amas_ai_router.domain.model import CallContext
 from amas_ai_router.domain.records import (
+    CANCELLED,
     LATE,
     LOST,
     MODEL_CALLED,
@@ -34,7 +35,7 @@ from amas_ai_router.domain.records import (
     refused_data,
     scope_of,
 )
-from amas_ai_router.ports import AuditLog, Ledger
+from amas_ai_router.ports import AuditLog, EventOutbox, Ledger
 from amas_ai_router.telemetry import RouterTelemetry
 
 from .admit_call import Admission
@@ -51,11 +52,18 @@ class RecordCall:
     """Writes what happened."""
 
     def __init__(
-        self, ledger: Ledger, audit: AuditLog, bill: BillAttempt, telemetry: RouterTelemetry, clock: Clock
+        self,
+        ledger: Ledger,
+        audit: AuditLog,
+        outbox: EventOutbox,
+        bill: BillAttempt,
+        telemetry: RouterTelemetry,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._bill = bill
         self._audit = audit
+        self._outbox = outbox
         self._telemetry = telemetry
         self._clock = clock
         self._background = Background("a call could not be put on record")
@@ -95,14 +103,14 @@ class RecordCall:
         alone = scope is None and not context.fencing_token
         try:
             if alone:
-                await self._both(record, event)
+                await self._both(record, event, answer)
                 return kept
             written = await self._ledger.record(record, scope, kept if scope is not None else None)
             if not written:
                 await self._outrun(admission, answer, LOST if in_time else LATE)
                 earlier = await self.replay(context, admission.request_digest)
                 return earlier or kept
-            await self._audit.append(event, context.fencing_token)
+            await self._tell(event, answer, context.fencing_token)
         except AmasError as error:
             withheld = after_provider(error)
             if error.reason == FENCED or (error.reason == LEDGER_AWAY and not alone):
@@ -111,9 +119,16 @@ class RecordCall:
             raise withheld from error
         return kept
 
-    async def _both(self, record: CallRecord, event: AuditEvent) -> None:
+    async def _tell(self, event: AuditEvent, answer: Answer, fencing_token: int = 0) -> None:
+        """Nobody gets the rest of a stream whose client has gone, so that its event need not be waited for."""
+        if answer.outcome == CANCELLED:
+            self._outbox.put(event)
+        else:
+            await self._audit.append(event, fencing_token)
+
+    async def _both(self, record: CallRecord, event: AuditEvent, answer: Answer) -> None:
         """Ledger and audit at once: nothing of the one hangs on the other's word, and the answer waits for both."""
-        appending = asyncio.ensure_future(self._audit.append(event))
+        appending = asyncio.ensure_future(self._tell(event, answer))
         try:
             await self._ledger.record(record, None, None)
         finally:
@@ -158,10 +173,12 @@ class RecordCall:
 
     async def refused(self, admission: Admission, reason: str, failovers: Sequence[str] = ()) -> None:
         """Puts on record that a call got no answer."""
+        await self._to_the_end(self._audit.append(self._refusal(admission, reason, failovers)))
+
+    def _refusal(self, admission: Admission, reason: str, failovers: Sequence[str]) -> AuditEvent:
         self._telemetry.refused(reason)
         data = refused_data(admission.operation, admission.route.name, reason, failovers, admission.decision.id)
-        event = self._event(f"model-refused:{uuid.uuid4().hex}", MODEL_REFUSED, admission, data)
-        await self._to_the_end(self._audit.append(event))
+        return self._event(f"model-refused:{uuid.uuid4().hex}", MODEL_REFUSED, admission, data)
 
     async def failed(self, admission: Admission, error: AmasError, failovers: Sequence[str]) -> None:
         """Puts on record that no provider answered, or that no budget let one be asked.
@@ -174,8 +191,8 @@ class RecordCall:
             raise after_provider(unrecorded) if isinstance(error, ModelCallError) else unrecorded from error
 
     def abandoned(self, admission: Admission, failovers: Sequence[str]) -> None:
-        """The client went away before an answer: recorded in the background, since nobody waits."""
-        self.in_background(self.refused(admission, "CLIENT_CANCELLED", failovers))
+        """The client went away before an answer: the event goes into the outbox, since nobody waits."""
+        self._outbox.put(self._refusal(admission, "CLIENT_CANCELLED", failovers))
 
     def in_background(self, recording: Coroutine[Any, Any, Any]) -> None:
         """Records what nobody waits for; draining does."""

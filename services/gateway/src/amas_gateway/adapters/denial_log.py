@@ -1,16 +1,17 @@
 """Refused accesses on their way to the audit log, in the background.
 
 A record and no gate: a request never waits for it. A flood must not become a flood of the log, so that equal refusals
-within one interval become one event with a count, and what does not fit is counted as dropped.
+within one interval become one event with a count; many different ones are counted by tenant and reason alone. What
+audit does not take yet waits in the outbox.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, replace
 
-from amas_chassis.errors import AmasError
+from amas.audit.v1 import audit_pb2
+from amas_chassis.outbox import Outbox
 
 from amas_gateway.domain.model import Denial
 from amas_gateway.telemetry import Instruments
@@ -18,15 +19,15 @@ from amas_gateway.telemetry import Instruments
 from .audit_client import DENIED, AuditLog
 
 FLUSH_SECONDS = 1.0
-# Different refusals that wait; also more than one Append takes (256).
+# Different refusals that wait with principal and action, and those that wait without them.
 MAX_WAITING = 1024
-MAX_BATCH = 256
-# Seconds that the last flush may take when the process ends.
-CLOSE_SECONDS = 2.0
+MAX_COARSE = 256
+# Seconds that the last events may take when the process ends.
+CLOSE_SECONDS = 4.0
 # Tenant of refusals before anybody was identified: no tenant can have this name, since `_` is not allowed in one.
 NOBODY = "_unauthenticated"
-
-_log = logging.getLogger(__name__)
+# Action of refusals that are counted by tenant and reason alone.
+VARIOUS = "various"
 
 
 @dataclass(slots=True)
@@ -45,36 +46,37 @@ class DenialLog:
         self._instruments = instruments
         # Keyed without the trace id.
         self._waiting: dict[Denial, _Counted] = {}
+        self._outbox: Outbox[audit_pb2.AuditEvent] = Outbox("refused accesses", audit.append, instruments)
 
     def denied(self, denial: Denial) -> None:
         key = replace(denial, trace_id="")
+        if key not in self._waiting and len(self._waiting) >= MAX_WAITING:
+            key = replace(key, principal="", action=VARIOUS)
         entry = self._waiting.get(key)
         if entry is not None:
             entry.count += 1
-        elif len(self._waiting) < MAX_WAITING:
+        elif len(self._waiting) < MAX_WAITING + MAX_COARSE:
             self._waiting[key] = _Counted(denial.trace_id)
         else:
-            self._instruments.denials_dropped.inc()
+            self._instruments.outbox_lost("full", 1)
 
     async def run(self) -> None:
-        """Appends what waits, each interval, for the life of the service."""
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+        """Hands over what waits, each interval, for the life of the service."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._outbox.run())
+            tasks.create_task(self._flush_regularly())
 
     async def close(self) -> None:
-        """Appends what still waits, within CLOSE_SECONDS."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self.flush()
-        except TimeoutError:
-            self._lost(len(self._waiting))
+        """Appends what still waits, within CLOSE_SECONDS; what could not be is counted as lost, and logged."""
+        self.flush(at_exit=True)
+        await self._outbox.close(CLOSE_SECONDS)
 
-    async def flush(self) -> None:
-        """Appends what waits; what cannot be appended is dropped and counted."""
-        while self._waiting:
-            batch = [(key, self._waiting.pop(key)) for key in list(self._waiting)[:MAX_BATCH]]
-            events = [
+    def flush(self, *, at_exit: bool = False) -> None:
+        """Put what waits into the outbox, as far as it has room; what has none goes on being counted together."""
+        while self._waiting and (at_exit or self._outbox.has_room):
+            key = next(iter(self._waiting))
+            counted = self._waiting.pop(key)
+            self._outbox.put(
                 self._audit.event(
                     DENIED,
                     key.tenant or NOBODY,
@@ -82,14 +84,9 @@ class DenialLog:
                     counted.trace_id,
                     {"action": key.action, "count": counted.count, "reason": key.reason},
                 )
-                for key, counted in batch
-            ]
-            try:
-                await self._audit.append(events)
-            except AmasError as error:
-                _log.warning("refused accesses could not be recorded: %s", error.reason)
-                self._lost(len(batch))
-                return
+            )
 
-    def _lost(self, count: int) -> None:
-        self._instruments.denials_dropped.inc(count)
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.flush()
