@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from amas_audit.domain.model import EventFilter
 from amas_audit.domain.signed_note import NoteSigner
 
 from ..logs import LogDatabase, event, open_log, submission
-from ..processes import AuditProcess, Caller, request, write_signing_key
+from ..processes import INTENT, SAMPLES, AuditProcess, Caller, request, write_signing_key
 from .lives import Witness
 
 pytestmark = pytest.mark.integration
@@ -38,9 +39,11 @@ async def test_an_event_of_many_megabytes_is_refused_and_nothing_is_written(
                 await caller.stub.Append(large, timeout=20.0)
             assert refused.value.code() is code
         # The last byte that fits, and the first that does not, of the canonical form.
-        fits = '{"text":"%s"}' % ("x" * (MEGABYTES - len('{"text":""}')))
+        sample = json.loads(SAMPLES[INTENT]) | {"findings": {"text": "x"}}
+        fits = json.dumps(sample, separators=(",", ":"))
+        fits = fits.replace('"x"', '"x%s"' % ("x" * (MEGABYTES - len(fits))))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await caller.stub.Append(request("large", data_json=fits.replace("x", "xx", 1)))
+            await caller.stub.Append(request("large", data_json=fits.replace('"x', '"xx', 1)))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         answer = await caller.stub.Append(request("large", data_json=fits))
         assert answer.events[0].index == 0
