@@ -65,6 +65,10 @@ bench-router: setup ## Measure model calls beside LiteLLM, Portkey and TensorZer
 bench-policy: setup opa ## Measure decisions beside OPA, detectors beside Presidio (POLICY_BENCH="--quick --parts detection")
 	@python -m tests.load.policy $(POLICY_BENCH)
 
+.PHONY: bench-audit
+bench-audit: setup ## Measure the audit log beside plain inserts and Tessera (AUDIT_BENCH="--quick --parts appends")
+	@python -m tests.load.audit $(AUDIT_BENCH)
+
 .PHONY: opa
 opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"

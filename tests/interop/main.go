@@ -1,6 +1,6 @@
 // Command tlogcheck lets programs that AMAS did not write judge an AMAS log: Tessera's fsck, and the packages note and
 // tlog of golang.org/x/mod/sumdb, which the Go checksum database is checked with. It answers one line of JSON, and exits
-// with 0 if the log holds, 1 if it does not, 2 if it was called wrongly.
+// with 0 if the log holds, 1 if it does not, 2 if it was called wrongly. `tlogcheck append` measures Tessera instead.
 package main
 
 import (
@@ -43,6 +43,13 @@ var checks = map[string]func(context.Context, options) (answer, error){
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "append" {
+		if err := appendEntries(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "tlogcheck append:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) < 2 || checks[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: tlogcheck fsck|records|consistency|note -log URL|FOLDER -key VKEY ...")
 		os.Exit(2)
