@@ -11,6 +11,7 @@ import os
 import random
 import sys
 
+from amas_chassis.clock import SystemClock
 from amas_policy_sidecar.adapters.redis_quota import RedisQuota
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaBound, Used
 
@@ -28,7 +29,7 @@ BOUNDS: tuple[QuotaBound, ...] = (
 
 async def hammer(url: str) -> dict[str, float]:
     """What all calls of this process were granted and used."""
-    quota = RedisQuota.connect(url)
+    quota = RedisQuota.connect(url, SystemClock())
     sums = {"calls": 0.0, "bytes_out": 0.0, "bytes_in": 0.0, "seconds": 0.0}
     dice = random.Random()  # noqa: S311 - amounts, not secrets
 

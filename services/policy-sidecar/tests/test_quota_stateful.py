@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import pytest
+from amas_chassis.clock import SystemClock
 from amas_governance.revocations import Revoked
 from amas_policy_sidecar.adapters.redis_quota import RedisQuota
 from amas_policy_sidecar.adapters.redis_revocations import RedisRevocations
@@ -80,7 +81,7 @@ class Quotas(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.store = Redis.from_url(self.url)
         self.run(self._empty())
-        self.processes = [RedisQuota.connect(self.url) for _ in range(3)]
+        self.processes = [RedisQuota.connect(self.url, SystemClock()) for _ in range(3)]
         self.counters = {(tenant, one.id): Counter(one) for tenant in TENANTS for one in BOUNDS}
         self.counted: set[tuple[str, str]] = set()
         self.newest: dict[tuple[str, str], str] = {}
@@ -188,7 +189,7 @@ class Quotas(RuleBasedStateMachine):
         """A process dies with its calls; nobody settles them."""
         self.calls = [call for call in self.calls if call.process != at]
         self.run(self.processes[at].close())
-        self.processes[at] = RedisQuota.connect(self.url)
+        self.processes[at] = RedisQuota.connect(self.url, SystemClock())
 
     @rule(tenant=st.sampled_from(TENANTS))
     def leases_end(self, tenant: str) -> None:

@@ -36,7 +36,7 @@ async def store(redis_url: str) -> str:
 
 @pytest.fixture
 async def quota(store: str) -> AsyncIterator[RedisQuota]:
-    made = RedisQuota.connect(store)
+    made = RedisQuota.connect(store, SystemClock())
     yield made
     await made.close()
 
@@ -81,7 +81,7 @@ async def test_a_claim_is_all_or_nothing(quota: RedisQuota) -> None:
 
 async def test_no_race_gets_past_a_limit(store: str) -> None:
     """Replicas with connections of their own ask at once: exactly as many as the limit says get through."""
-    replicas = [RedisQuota.connect(store) for _ in range(4)]
+    replicas = [RedisQuota.connect(store, SystemClock()) for _ in range(4)]
     claims = [claim(str(number), bound(calls=7)) for number in range(40)]
     verdicts = await asyncio.gather(*(replicas[n % 4].take(one) for n, one in enumerate(claims)))
     assert sum(verdict.answer is GRANTED for verdict in verdicts) == 7
@@ -231,7 +231,7 @@ async def test_what_is_settled_while_the_store_is_away_counts_when_it_is_back(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing that a call used is forgotten for a moment without the store."""
-    quota, into = RedisQuota.connect(store), bound(bytes_in=1000)
+    quota, into = RedisQuota.connect(store, SystemClock()), bound(bytes_in=1000)
     first = claim("1", into)
     assert await take(quota, first) == [GRANTED]
 
@@ -286,7 +286,7 @@ async def test_a_store_that_does_not_answer_is_an_error(port: str, monkeypatch: 
     if port == "closed":
         listener.close()
         await listener.wait_closed()
-    quota = RedisQuota.connect(f"redis://127.0.0.1:{number}/0")
+    quota = RedisQuota.connect(f"redis://127.0.0.1:{number}/0", SystemClock())
     for ask in (quota.take(claim("1")), quota.peek(claim("1")), quota.check()):
         with pytest.raises(AmasError) as caught:
             await ask

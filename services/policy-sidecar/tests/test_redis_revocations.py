@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from amas_chassis.clock import ManualClock
+from amas_chassis.clock import ManualClock, SystemClock
 from amas_chassis.errors import AmasError
 from amas_governance.revocations import Revocable, RevocationKind, Revoked
 from amas_policy_sidecar.adapters.redis_quota import RedisQuota
@@ -44,7 +44,7 @@ async def replicas(redis_url: str, clock: ManualClock) -> AsyncIterator[list[Red
 
 @pytest.fixture
 async def quota(redis_url: str) -> AsyncIterator[RedisQuota]:
-    made = RedisQuota.connect(redis_url)
+    made = RedisQuota.connect(redis_url, SystemClock())
     yield made
     await made.close()
 

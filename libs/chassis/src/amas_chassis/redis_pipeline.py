@@ -88,7 +88,9 @@ class RedisPipeline:
     Each script gets the server's run id as its last argument: another one is another store, perhaps an empty one.
     """
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(self, redis: Redis, clock: Clock, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        """`timeout` is what a round trip may take (seconds)."""
+        self._timeout = timeout
         self._connection = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         self._clock = clock
         self._waiting: deque[_Asked] = deque()
@@ -123,7 +125,7 @@ class RedisPipeline:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-                async with asyncio.timeout(TIMEOUT_SECONDS):
+                async with asyncio.timeout(self._timeout):
                     answers = await self._round_trip(batch)
                 self._came_back()
                 for asked, answer in zip(batch, answers, strict=True):

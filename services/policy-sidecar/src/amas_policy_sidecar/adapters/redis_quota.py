@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from amas_chassis.clock import Clock
+from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline, Script
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -43,7 +45,7 @@ MAX_UNSETTLED = 1024
 _UNKNOWN = b"revocations_unknown"
 _MICRO = 1_000_000
 
-_CLAIM = (Path(__file__).parent / "quota_claim.lua").read_text()
+_CLAIM = Script.read(Path(__file__).parent / "quota_claim.lua")
 _SETTLE = (Path(__file__).parent / "quota_settle.lua").read_text()
 _log = logging.getLogger(__name__)
 
@@ -51,16 +53,16 @@ _log = logging.getLogger(__name__)
 class RedisQuota:
     """The quota port on Redis or Valkey."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
-        self._claim = redis.register_script(_CLAIM)
+        self._pipeline = RedisPipeline(redis, clock, timeout=TIMEOUT)
         self._settle = redis.register_script(_SETTLE)
         self._unsettled: deque[tuple[QuotaClaim, Used]] = deque(maxlen=MAX_UNSETTLED)
 
     @classmethod
-    def connect(cls, dsn: str) -> RedisQuota:
+    def connect(cls, dsn: str, clock: Clock) -> RedisQuota:
         """A client for `dsn`; it connects when it is first asked."""
-        return cls(Redis.from_url(dsn, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT))
+        return cls(Redis.from_url(dsn, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT), clock)
 
     @property
     def redis(self) -> Redis:
@@ -95,6 +97,7 @@ class RedisQuota:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._pipeline.close()
         await self._redis.aclose()
 
     async def _settle_waiting(self) -> None:
@@ -119,13 +122,12 @@ class RedisQuota:
 
     async def _run(self, claim: QuotaClaim, *, dry: bool) -> QuotaVerdict:
         try:
-            answer = await self._claim(
-                keys=[REVOCATIONS, _record_key(claim), *_keys(claim)], args=_arguments(claim, dry=dry)
-            )
+            keys = [REVOCATIONS, _record_key(claim), *_keys(claim)]
+            answer = await self._pipeline.call(_CLAIM, keys, _arguments(claim, dry=dry))
             if answer[0] == _UNKNOWN:
                 raise revocations_unknown()
             return _verdict(claim, answer)
-        except (RedisError, OSError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except (RedisAwayError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise unavailable(
                 "QUOTA_UNAVAILABLE", "the quota store does not answer: nothing is done without it", retry_after=1.0
             ) from error
