@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from amas_cli.audit_log import HttpSource
 from yarl import URL
 
 from .processes import AuditProcess
@@ -34,6 +35,14 @@ class TlogClient:
         """One request; the path goes out as it is."""
         async with self.session.request(method, URL(self.url + path, encoded=True), headers=headers) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
+
+
+def live_source(service: AuditProcess, come_as: str = "auditor") -> HttpSource:
+    """The log as `amas audit verify` reads it."""
+    files: Any = service.certificates.files(come_as)
+    context = ssl.create_default_context(cafile=str(files.ca))
+    context.load_cert_chain(files.cert, files.key)
+    return HttpSource(service.tlog_url, context)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from amas.audit.v1 import audit_pb2_grpc
 from amas_chassis.clock import SystemClock
@@ -15,12 +16,14 @@ from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 from amas_audit.adapters.group_commit import GroupCommit
 from amas_audit.adapters.master_key import MasterKeys, read_master_keys
 from amas_audit.adapters.postgres_contents import PostgresContents
+from amas_audit.adapters.postgres_cosignatures import PostgresCosignatures
 from amas_audit.adapters.postgres_leaves import PostgresLeaves
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
 from amas_audit.adapters.postgres_start import check_master_keys, wait_for_tables
 from amas_audit.adapters.signing_key import KeyFile
+from amas_audit.adapters.witness_client import WitnessClient, read_witnesses
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.retention import Retention
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
@@ -28,12 +31,14 @@ from amas_audit.entrypoints.tlog_http import Access, TlogHttp
 from amas_audit.settings import AuditSettings
 from amas_audit.telemetry import AuditTelemetry
 from amas_audit.usecases.append_events import AppendEvents
+from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
 from amas_audit.usecases.export_run import ExportRun
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_entries import GetEntries
 from amas_audit.usecases.get_proof import GetProof
 from amas_audit.usecases.get_tile import GetTile
 from amas_audit.usecases.keep_signed import KeepSigned
+from amas_audit.usecases.publish_checkpoint import PublishCheckpoint
 from amas_audit.usecases.query_events import QueryEvents
 
 NAME = "audit"
@@ -47,6 +52,7 @@ async def build() -> ServiceSpec:
     # Compiled before anybody waits for it.
     event_types()
     signer, masters = _keys(settings)
+    witnesses = _witnesses(settings)
     if settings.otlp_endpoint:
         # A span of each statement only where somebody sees it.
         # Without parameters, which are the contents of the log. The package has no types.
@@ -63,7 +69,7 @@ async def build() -> ServiceSpec:
     log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
     await log.open()
     _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
-    return _spec(settings, pool, signer, masters, log, telemetry)
+    return _spec(settings, pool, signer, masters, witnesses, log, telemetry)
 
 
 def _spec(
@@ -71,6 +77,7 @@ def _spec(
     pool: Pool,
     signer: KeyFile,
     masters: MasterKeys,
+    witnesses: Sequence[WitnessClient],
     log: PostgresLog,
     telemetry: AuditTelemetry,
 ) -> ServiceSpec:
@@ -91,6 +98,8 @@ def _spec(
         verifier_key=verifier_key,
     )
 
+    cosign = CosignCheckpoints(reader, witnesses, PostgresCosignatures(pool), telemetry, clock)
+
     async def log_is_sound() -> None:
         log.check()
 
@@ -99,28 +108,25 @@ def _spec(
         settings=settings,
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
-        servers=_servers(settings, pool, reader, telemetry),
-        background=[KeepSigned(signer.refresh, log.open).run],
+        servers=_servers(settings, pool, reader, telemetry, quorum=settings.witness_quorum if witnesses else 0),
+        background=[KeepSigned(signer.refresh, log.open).run, *([cosign.run] if witnesses else [])],
         checks={"database": reader.check, "log": log_is_sound},
-        on_stop=[group_commit.close, pool.close],
+        on_stop=[group_commit.close, *(witness.close for witness in witnesses), pool.close],
     )
 
 
-def _servers(settings: AuditSettings, pool: Pool, reader: PostgresReader, telemetry: AuditTelemetry) -> list[TlogHttp]:
+def _servers(
+    settings: AuditSettings, pool: Pool, reader: PostgresReader, telemetry: AuditTelemetry, *, quorum: int
+) -> list[TlogHttp]:
     """The log over HTTPS, where it is asked for."""
     if not settings.tlog_listen:
         return []
-    get_checkpoint = GetCheckpoint(reader)
-
-    async def checkpoint() -> str:
-        return (await get_checkpoint()).note
-
     return [
         TlogHttp(
             settings.tlog_listen,
             optional_client_context(settings.tls_files()),
             Access(settings.trust_domain, settings.entry_readers()),
-            checkpoint=checkpoint,
+            checkpoint=PublishCheckpoint(reader, PostgresCosignatures(pool), quorum=quorum),
             tile=GetTile(reader),
             entries=GetEntries(PostgresLeaves(pool)),
             count=telemetry.served,
@@ -134,3 +140,13 @@ def _keys(settings: AuditSettings) -> tuple[KeyFile, MasterKeys]:
         return signer, read_master_keys(settings.master_key_file)
     except NotReadyError as error:
         raise SettingsError(str(error)) from error
+
+
+def _witnesses(settings: AuditSettings) -> list[WitnessClient]:
+    try:
+        found = read_witnesses(settings.witnesses_file, settings.tls_ca_file)
+    except NotReadyError as error:
+        raise SettingsError(str(error)) from error
+    if settings.witnesses_file and len(found) < settings.witness_quorum:
+        raise SettingsError(f"AMAS_AUDIT_WITNESS_QUORUM asks for {settings.witness_quorum} of {len(found)} witnesses")
+    return found

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.tiles import TileId
+from amas_audit.domain.witnessing import WitnessKey
 
 
 class Log(Protocol):
@@ -57,6 +58,28 @@ class ContentReader(Protocol):
 
     async def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """The entries with their contents, as far as they are not erased. AmasError LOG_UNAVAILABLE."""
+        ...
+
+
+class Witness(Protocol):
+    """Somebody who cosigns what continues what they saw (C2SP tlog-witness)."""
+
+    key: WitnessKey
+
+    async def cosign(self, old: int, proof: Sequence[bytes], note: str) -> str:
+        """The line under the note. WitnessSawError, WitnessRefusedError or WitnessAwayError (domain.witnessing)."""
+        ...
+
+
+class Cosignatures(Protocol):
+    """The lines of witnesses under checkpoints. Every method raises AmasError LOG_UNAVAILABLE."""
+
+    async def keep(self, size: int, witness: str, key_id: bytes, line: str) -> None:
+        """Keep a line under the checkpoint of a size."""
+        ...
+
+    async def newest(self, quorum: int) -> tuple[int, tuple[str, ...]] | None:
+        """The largest size under which at least `quorum` lines are, and these."""
         ...
 
 

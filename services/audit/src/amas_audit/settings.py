@@ -44,6 +44,13 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
         description="services whose client certificate lets them read entries of all tenants, separated by commas",
     )
 
+    witnesses_file: Path | None = Field(
+        default=None, description="witnesses that are asked to cosign, `URL KEY` a line; read at start"
+    )
+    witness_quorum: int = Field(
+        default=1, ge=1, le=64, description="how many of them must have cosigned a checkpoint before it is shown"
+    )
+
     @field_validator("origin")
     @classmethod
     def _names_a_key(cls, origin: str) -> str:

@@ -39,6 +39,22 @@ class AuditTelemetry:
             "amas_audit_tlog_served_bytes", "Bytes of such parts, before compression", ["part"], registry=registry
         )
 
+        self._witnessed = Counter(
+            "amas_audit_witness_answers", "What witnesses answered", ["witness", "outcome"], registry=registry
+        )
+        self._cosigned_size = Gauge(
+            "amas_audit_cosigned_size",
+            "Leaves in the tree that a witness cosigned last",
+            ["witness"],
+            registry=registry,
+        )
+
+    def witnessed(self, witness: str, outcome: str, size: int) -> None:
+        """A witness answered: `cosigned`, `away` or `refused`, for the tree of `size`."""
+        self._witnessed.labels(witness, outcome).inc()
+        if outcome == "cosigned":
+            self._cosigned_size.labels(witness).set(size)
+
     def served(self, part: str, size: int) -> None:
         """A `checkpoint`, `tile` or bundle of `entries` of `size` bytes was served."""
         self._served.labels(part).inc()
