@@ -12,9 +12,10 @@ import random
 import sys
 
 from amas_chassis.clock import SystemClock
-from amas_policy_sidecar.adapters.redis_quota import RedisQuota
+from amas_policy_sidecar.adapters import redis_quota
 from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaBound, Used
 
+from .processes import PATIENCE
 from .quota_claims import DAY, bound, claim
 
 CALLERS = 8
@@ -29,7 +30,9 @@ BOUNDS: tuple[QuotaBound, ...] = (
 
 async def hammer(url: str) -> dict[str, float]:
     """What all calls of this process were granted and used."""
-    quota = RedisQuota.connect(url, SystemClock())
+    # The machine may be busy, and nothing is promised here about how soon the store answers.
+    redis_quota.TIMEOUT = PATIENCE
+    quota = redis_quota.RedisQuota.connect(url, SystemClock())
     sums = {"calls": 0.0, "bytes_out": 0.0, "bytes_in": 0.0, "seconds": 0.0}
     dice = random.Random()  # noqa: S311 - amounts, not secrets
 

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
+from .processes import PATIENCE
 from .quota_claims import bound, claim
 
 T = TypeVar("T")
@@ -255,8 +256,11 @@ class Quotas(RuleBasedStateMachine):
 
 
 @pytest.mark.integration
-def test_no_interleaving_gets_past_a_quota_or_is_refused_too_much(redis_url: str) -> None:
+def test_no_interleaving_gets_past_a_quota_or_is_refused_too_much(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over replicas, retries, crashes, late and repeated settlements, ends of leases and of windows (I8, I2)."""
+    monkeypatch.setattr("amas_policy_sidecar.adapters.redis_quota.TIMEOUT", PATIENCE)
     Quotas.url = redis_url
     run_state_machine_as_test(
         Quotas,

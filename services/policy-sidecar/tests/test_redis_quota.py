@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.redis_pipeline import RedisAwayError
 from amas_governance.revocations import Revoked
 from amas_policy_sidecar.adapters.redis_quota import RedisQuota
 from amas_policy_sidecar.adapters.redis_revocations import RedisRevocations
@@ -26,8 +27,9 @@ TWO = bound("two", calls=2)
 
 
 @pytest.fixture
-async def store(redis_url: str) -> str:
-    """URL of a store that knows that nothing is revoked."""
+async def store(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a store that knows that nothing is revoked, and is waited for on a busy machine too."""
+    monkeypatch.setattr("amas_policy_sidecar.adapters.redis_quota.TIMEOUT", PATIENCE)
     revocations = RedisRevocations.connect(redis_url, SystemClock())
     await revocations.replace(Revoked(1))
     await revocations.close()
@@ -235,11 +237,11 @@ async def test_what_is_settled_while_the_store_is_away_counts_when_it_is_back(
     first = claim("1", into)
     assert await take(quota, first) == [GRANTED]
 
-    async def gone(**_: Any) -> None:
-        raise ConnectionError("gone")
+    async def gone(*_: Any) -> None:
+        raise RedisAwayError("gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(quota, "_settle", gone)
+        broken.setattr(quota, "_settled", gone)
         await quota.settle(first, Used(bytes_in=700))
         await quota.check()
     verdict = await quota.take(claim("2", into, most_bytes_in=400))

@@ -46,7 +46,7 @@ _UNKNOWN = b"revocations_unknown"
 _MICRO = 1_000_000
 
 _CLAIM = Script.read(Path(__file__).parent / "quota_claim.lua")
-_SETTLE = (Path(__file__).parent / "quota_settle.lua").read_text()
+_SETTLE = Script.read(Path(__file__).parent / "quota_settle.lua")
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +56,6 @@ class RedisQuota:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._pipeline = RedisPipeline(redis, clock, timeout=TIMEOUT)
-        self._settle = redis.register_script(_SETTLE)
         self._unsettled: deque[tuple[QuotaClaim, Used]] = deque(maxlen=MAX_UNSETTLED)
 
     @classmethod
@@ -83,7 +82,7 @@ class RedisQuota:
         """Count what the call has used in place of what it holds; while the store is away, once it is back."""
         try:
             await self._settled(claim, used)
-        except (RedisError, OSError):
+        except RedisAwayError:
             _log.warning("the quota store is away: what a call used is counted when it is back")
             self._unsettled.append((claim, used))
 
@@ -105,7 +104,7 @@ class RedisQuota:
             claim, used = self._unsettled.popleft()
             try:
                 await self._settled(claim, used)
-            except (RedisError, OSError):
+            except RedisAwayError:
                 self._unsettled.appendleft((claim, used))
                 return
 
@@ -118,7 +117,7 @@ class RedisQuota:
         ]
         for bound in claim.bounds:
             arguments += [round(bound.window * _MICRO), _kept(bound, claim)]
-        await self._settle(keys=[_record_key(claim), *_keys(claim)], args=arguments)
+        await self._pipeline.call(_SETTLE, [_record_key(claim), *_keys(claim)], arguments)
 
     async def _run(self, claim: QuotaClaim, *, dry: bool) -> QuotaVerdict:
         try:
