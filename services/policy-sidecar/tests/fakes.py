@@ -207,7 +207,8 @@ class FakeQuota:
             answer, amount, wait = self.answers.pop(0)
             renews = NOW + timedelta(seconds=wait) if answer is QuotaAnswer.EXCEEDED else None
             return QuotaVerdict(answer, wait, Refusal(claim.bounds[-1], amount, 3, renews))
-        return QuotaVerdict(QuotaAnswer.GRANTED, bytes_in=self.allowance or claim.most_bytes_in)
+        shares = tuple(0.25 for _ in claim.bounds)
+        return QuotaVerdict(QuotaAnswer.GRANTED, bytes_in=self.allowance or claim.most_bytes_in, shares=shares)
 
 
 class FakeAutonomy:

@@ -181,6 +181,18 @@ async def test_what_a_delegate_does_counts_for_those_who_delegated() -> None:
     assert alone.result.outcome is Outcome.SUCCEEDED
 
 
+async def test_how_far_a_quota_is_used_can_be_seen_before_it_refuses() -> None:
+    """By tenant and quota; not of one with many counters, where the last caller's would be taken for the whole."""
+    each = quota("each", subject={"tenant": "acme"}, per="role", calls=5)
+    world = World(bundle=bundle(PUBLISHER, tool_server(), COMMITS, each))
+    await world.enforce(world.command())
+    seen = {
+        name: world.registry.get_sample_value("amas_policy_quota_used_ratio", {"tenant": "acme", "quota": name})
+        for name in ("commits", "each", "git")
+    }
+    assert seen == {"commits": 0.25, "each": None, "git": None}
+
+
 async def test_a_claim_says_what_a_call_may_use() -> None:
     """Arguments by their size, an answer and the time by what they may be at most; the lease outlasts both."""
     server = tool_server(limits={"timeout": "5s", "responseSize": "2Ki", "concurrency": 3})

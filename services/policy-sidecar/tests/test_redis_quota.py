@@ -222,6 +222,15 @@ async def test_what_is_used_up_is_said_before_what_passes(quota: RedisQuota) -> 
     assert (verdict.answer, verdict.refusal) == (EXCEEDED, Refusal(calls, Amount.CALLS, 0))
 
 
+async def test_a_grant_says_how_much_is_used(quota: RedisQuota) -> None:
+    """The highest share of what is counted, for each bound."""
+    bounds = bound("a", calls=4, bytes_out=100), bound("b", bytes_in=10_000, wall_clock=50.0), bound("c", concurrency=9)
+    first = claim("1", *bounds)
+    assert (await quota.take(first)).shares == (0.25, 0.0, 0.0)
+    await quota.settle(first, Used(bytes_in=1000, seconds=20.0))
+    assert (await quota.take(claim("2", *bounds, bytes_out=70))).shares == (0.8, 0.4, 0.0)
+
+
 async def test_a_raised_limit_goes_on_with_what_was_used(quota: RedisQuota) -> None:
     """Runs of two bundles share the counter of a quota, each under the amounts of its own."""
     assert await take(quota, claim("1", TWO), claim("2", TWO)) == [GRANTED, GRANTED]

@@ -222,6 +222,22 @@ async def test_calls_of_one_tool_are_limited() -> None:
     assert "TOOL_CALLS_EXHAUSTED" in results(made.model.bodies[3]["messages"])[2]
 
 
+@pytest.mark.parametrize("tool", ["notes__read", "notes__write"])
+async def test_a_quota_that_renews_soon_is_waited_for(tool: str) -> None:
+    """The run waits as long as it is told to, asks with the same key, and goes on; the model learns nothing of it."""
+    made = world(lambda _, messages: says({"text": "x"}) if results(messages) else calls((tool, {"text": "1"})))
+    made.enforcer.escalates = False
+    made.enforcer.failures = [
+        AmasError(ErrorKind.RESOURCE_EXHAUSTED, reason, "later", retry_after=30.0)
+        for reason in ("QUOTA_EXCEEDED", "QUOTA_RATE_LIMITED", "QUOTA_BUSY")
+    ]
+    before = made.clock.now()
+    run = await made.run("single")
+    assert run.state is RunState.SUCCEEDED
+    assert made.enforcer.effects == [f"{run.id}/only/0/0"]
+    assert (made.clock.now() - before).total_seconds() >= 3 * 30 * 0.8
+
+
 async def test_an_effect_beyond_its_limit_is_on_the_record() -> None:
     """A refused write stands in audit and in the run's history, once, also where another effect follows in its turn."""
     text = WORKER.replace("- name: notes/write", "- name: notes/write\n      limits: {calls: 1}")

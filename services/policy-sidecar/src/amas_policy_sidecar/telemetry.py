@@ -6,7 +6,7 @@ arguments, principals or runs.
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .domain.contract import Grant
 from .domain.model import CallResult, Decision
@@ -61,6 +61,12 @@ class Instruments:
             ("declared_by", "quota", "amount"),
             registry=registry,
         )
+        self._quota_used = Gauge(
+            "amas_policy_quota_used_ratio",
+            "Highest share of a quota's amounts that was used at the last grant; of quotas with one counter.",
+            ("tenant", "quota"),
+            registry=registry,
+        )
         self._starts = Counter(
             "amas_policy_tool_server_starts",
             "Sessions begun with tool servers.",
@@ -100,6 +106,10 @@ class Instruments:
         self._calls.labels(server, result.outcome.value).inc()
         self._seconds.labels(server).observe(result.duration)
         self._bytes_in.labels(server).inc(bytes_in)
+
+    def quota_used(self, tenant: str, quota: str, share: float) -> None:
+        """A quota is used to this share (0 to 1); tenants and quotas come from bundles."""
+        self._quota_used.labels(tenant, quota).set(share)
 
     def quota_refused(self, refusal: Refusal) -> None:
         """One call that a bound refused, by where it is declared, its name, and what of it was used up."""

@@ -9,7 +9,8 @@
 -- A counter has the begin of its window `w`, used calls `c`, bytes out `o`, bytes in `i` and time `t`, held bytes in `hi`
 -- and time `ht`, the theoretical arrival time of its rate `a`, and what each claim holds, `h:<id>`.
 -- Answers {code, wait in microseconds (-1: for ever), place of what is revoked or of the bound, amount, what is left of
--- it, end of the window in microseconds (0: none), bytes in that are granted}.
+-- it, end of the window in microseconds (0: none), bytes in that are granted, and once it is granted for each bound the
+-- highest share of a counted amount that is used, in ten-thousandths}.
 local REVOCATIONS, RECORD, FIRST_KEY = KEYS[1], KEYS[2], 3
 local dry, id, attempt = ARGV[1] == '1', ARGV[2], ARGV[3]
 local lease, remember = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -109,8 +110,14 @@ end
 
 if dry then return {'granted', '0', 0, '', '0', '0', granted} end
 redis.call('SET', RECORD, attempt, 'EX', remember)
+local answer = {'granted', '0', 0, '', '0', '0', granted}
 for _, b in ipairs(bounds) do
   if not counted then b.c, b.o = b.c + 1, b.o + bytes_out end
+  local share = 0
+  for _, pair in ipairs({{b.c, b.calls}, {b.o, b.out}, {b.i, b.into}, {b.t, b.time}}) do
+    if pair[2] > 0 then share = math.max(share, pair[1] / pair[2]) end
+  end
+  answer[#answer + 1] = math.floor(share * 10000)
   redis.call('HSET', b.counter, 'w', whole(b.start), 'c', whole(b.c), 'o', whole(b.o), 'i', whole(b.i), 't', whole(b.t),
     'hi', whole(b.hi + granted), 'ht', whole(b.ht + most_time), 'a', whole(b.arrival),
     'h:' .. id, whole(granted) .. ':' .. whole(most_time))
@@ -120,4 +127,4 @@ for _, b in ipairs(bounds) do
     if redis.call('PTTL', key) < b.keep then redis.call('PEXPIRE', key, whole(b.keep)) end
   end
 end
-return {'granted', '0', 0, '', '0', '0', granted}
+return answer

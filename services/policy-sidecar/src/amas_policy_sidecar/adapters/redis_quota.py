@@ -161,10 +161,10 @@ def _arguments(claim: QuotaClaim, *, dry: bool) -> list[str | int]:
 
 
 def _verdict(claim: QuotaClaim, answer: list[Any]) -> QuotaVerdict:
-    code, wait, place, amount, left, ends, bytes_in = answer
+    code, wait, place, amount, left, ends, bytes_in, *shares = answer
     said = QuotaAnswer(code.decode())
     if said is QuotaAnswer.GRANTED:
-        return QuotaVerdict(said, bytes_in=int(bytes_in))
+        return QuotaVerdict(said, bytes_in=int(bytes_in), shares=tuple(int(share) / 10_000 for share in shares))
     if said is QuotaAnswer.REVOKED:
         return QuotaVerdict(said, revoked=(*claim.needs, *claim.approvers)[int(place)])
     what, seconds = Amount(amount.decode()), int(wait) / _MICRO

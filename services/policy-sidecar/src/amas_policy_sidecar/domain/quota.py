@@ -69,6 +69,8 @@ class QuotaBound:
     wall_clock: float | None = None
     rate: Rate | None = None
     concurrency: int | None = None
+    whole: bool = False
+    """Whether all calls that it is about have one counter."""
 
     def limit(self, amount: Amount) -> float | None:
         """How much of one amount is allowed; calls in a window for a rate."""
@@ -136,8 +138,8 @@ class Refusal:
 class QuotaVerdict:
     """The answer; `retry_after` in seconds for what passes with time (None: it never does).
 
-    `bytes_in` is how long the answer may be if it is granted; `refusal` says why if not, `revoked` what somebody
-    revoked.
+    `bytes_in` is how long the answer may be if it is granted, `shares` how much of each bound is used then (0 to 1);
+    `refusal` says why if not, `revoked` what somebody revoked.
     """
 
     answer: QuotaAnswer
@@ -145,6 +147,7 @@ class QuotaVerdict:
     refusal: Refusal | None = None
     revoked: Revocable | None = None
     bytes_in: int = 0
+    shares: tuple[float, ...] = ()
 
 
 @dataclass
@@ -225,6 +228,7 @@ def _bound(quota: Quota, counted: tuple[str, ...]) -> QuotaBound:
         wall_clock=spec.wall_clock,
         rate=spec.rate,
         concurrency=spec.concurrency,
+        whole=not counted,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from amas_policy_sidecar.domain.case import Case
-from amas_policy_sidecar.domain.quota import QuotaAnswer, QuotaClaim, QuotaVerdict
+from amas_policy_sidecar.domain.quota import Declared, QuotaAnswer, QuotaClaim, QuotaVerdict
 from amas_policy_sidecar.domain.quota_refusals import exceeded, later, passes_soon, refusal_data
 from amas_policy_sidecar.domain.revocations import approver_refused, refused
 from amas_policy_sidecar.ports import Quota
@@ -38,6 +38,7 @@ class TakeQuota:
         for _ in range(MAX_TRIES):
             verdict = await self._quota.take(claim)
             if verdict.answer is QuotaAnswer.GRANTED:
+                self._used(claim, verdict)
                 return verdict.bytes_in
             self._refuse_for_good(case, claim, verdict)
             wait = max(verdict.retry_after or 0.0, _SHORTEST_WAIT)
@@ -60,6 +61,12 @@ class TakeQuota:
         if not passes_soon(verdict):
             self._note(case, verdict)
             raise exceeded(claim, verdict)
+
+    def _used(self, claim: QuotaClaim, verdict: QuotaVerdict) -> None:
+        for bound, share in zip(claim.bounds, verdict.shares, strict=False):
+            # Of one with many counters the last caller's says nothing.
+            if bound.declared is Declared.QUOTA and bound.whole:
+                self._instruments.quota_used(claim.tenant, bound.name, share)
 
     def _note(self, case: Case, verdict: QuotaVerdict) -> None:
         if verdict.refusal is not None:
