@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.consistency import check
+from amas_governance.consistency.quotas import MAX_QUOTAS
 from amas_governance.describe import describe_role
 from amas_governance.diff import diff_quota
 from amas_governance.loader import SourceFile, load
@@ -83,6 +84,14 @@ def test_a_quota_that_bounds_nobody_or_everybody_is_refused(spec: dict[str, Any]
     others = [manifests.server(), manifests.role(tools=[COMMIT])]
     found = {problem.field: problem.message for problem in check(manifests.parsed(quota(**spec), *others))}
     assert words in found[field]
+
+
+def test_there_are_not_more_quotas_than_a_call_can_be_held_against() -> None:
+    """All that cover a call are one claim in one script, which must stay short."""
+    many = [quota(f"q{number:03}") for number in range(MAX_QUOTAS + 1)]
+    assert check(manifests.parsed(*many[:-1])) == []
+    (problem,) = check(manifests.parsed(*many))
+    assert (problem.field, "at most 128" in problem.message) == ("metadata.name", True)
 
 
 def test_a_quota_that_fits_has_no_problem() -> None:

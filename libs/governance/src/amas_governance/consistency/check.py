@@ -25,6 +25,7 @@ def check(resources: Iterable[Resource], positions: Positions | None = None) -> 
             report.add(resource, ("metadata", "name"), "is defined more than once")
     catalog = Catalog.of(listed)
     graphs.check_delegation(catalog, report)
+    quotas.check_number([resource for resource in listed if isinstance(resource, Quota)], report)
     for resource in listed:
         if isinstance(resource, AgentRole):
             references.check_role(resource, catalog, report)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amas_governance.problems import FieldPath
 from amas_governance.quantities import format_duration
 from amas_governance.resources import AgentRole, Quota, ToolServer
 
 from .catalog import Catalog, unknown
 from .report import Report
+
+MAX_QUOTAS = 128
+"""In one bundle. A call may count under all of them, and each costs the store some 20 microseconds."""
+
+
+def check_number(quotas: Sequence[Quota], report: Report) -> None:
+    """There are not more than a call can be held against in one step."""
+    if len(quotas) > MAX_QUOTAS:
+        message = (
+            f"there are {len(quotas)} quotas, and at most {MAX_QUOTAS} may be: `per` gives each role or tool its own"
+        )
+        report.add(quotas[MAX_QUOTAS], ("metadata", "name"), message)
 
 
 def check_quota(quota: Quota, catalog: Catalog, report: Report) -> None:
