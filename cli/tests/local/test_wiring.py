@@ -8,6 +8,7 @@ from amas_cli.local.audit_key import ensure_audit_key, ensure_master_key
 from amas_cli.local.authority import CertificateFiles
 from amas_cli.local.budget_resources import write_budget_resources
 from amas_cli.local.database_setup import SCHEMAS
+from amas_cli.local.embedded_postgres import EmbeddedPostgres
 from amas_cli.local.environment import SERVICES, Wiring, migration_environment, service_environment
 from amas_cli.local.events import PartReady, PlatformFailed, PlatformReady, parse_event, write_event
 from amas_cli.local.home import Home
@@ -90,6 +91,23 @@ def test_every_need_of_a_step_exists(wiring: Wiring) -> None:
     steps = PlatformPlan(wiring, run_part).steps()
     names = {step.name for step in steps}
     assert all(need in names for step in steps for need in step.needs)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_known_database_is_migrated_before_its_services_start(
+    wiring: Wiring, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old tables may look like the new ones to a service that waits for its own; in a new database there are none."""
+
+    async def run_part(_spec: object) -> None:
+        return None
+
+    monkeypatch.setattr(EmbeddedPostgres, "is_new", not known)
+    needs = {step.name: set(step.needs) for step in PlatformPlan(wiring, run_part).steps()}
+    for service in ("audit", "orchestrator"):
+        assert ("database" in needs[service]) is not known
+        assert (f"migrate-{service}" in needs[service]) is known
+    assert "migrate-ai-router" in needs["ai-router"]
 
 
 def test_events_survive_the_pipe(tmp_path: Path) -> None:

@@ -110,6 +110,11 @@ class EmbeddedPostgres(EmbeddedServer):
         name = hashlib.sha256(str(self._named_dir.resolve()).encode()).hexdigest()[:16]
         return REACHABLE_PARENT / f"amas-postgres-{name}"
 
+    @property
+    def is_new(self) -> bool:
+        """Whether `prepare` would create the data folder."""
+        return not (self.data_dir / "PG_VERSION").exists()
+
     def dsn(self, database: str = "postgres") -> str:
         """URL of the superuser, with the password: for a connection, never for a log or an argument list."""
         password = self.password_file.read_text().strip()
@@ -123,7 +128,7 @@ class EmbeddedPostgres(EmbeddedServer):
         """
         data = self.data_dir
         refuse_foreign(data, self._identity.uid)
-        if not (data / "PG_VERSION").exists():
+        if self.is_new:
             self._initdb(data)
         configuration = data / "postgresql.amas.conf"
         configuration.write_text(CONFIGURATION.format(port=self.port, durable="on" if self._durable else "off"))

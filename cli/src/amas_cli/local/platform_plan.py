@@ -36,8 +36,8 @@ class PlatformPlan:
     def steps(self) -> list[Step]:
         """All steps; a service without a database need not wait for one to load its code."""
         needs: dict[str, tuple[str, ...]] = {
-            "audit": ("certificates", log_name("audit")),
-            "orchestrator": ("certificates", log_name("orchestrator")),
+            "audit": ("certificates", self._tables("audit")),
+            "orchestrator": ("certificates", self._tables("orchestrator")),
             "ai-router": ("certificates", "valkey", log_name("ai-router")),
             "policy-sidecar": ("certificates", "valkey"),
             "gateway": ("certificates", "valkey", "issuer"),
@@ -52,6 +52,11 @@ class PlatformPlan:
             *(self._migration(service) for service in WITH_DATABASE),
             *(Step(service, needs[service], self._service(service)) for service in SERVICES),
         ]
+
+    def _tables(self, service: str) -> str:
+        """What a service that waits for its tables needs: in a new database there is nothing that it could mistake for
+        them, and it loads its code meanwhile. In a known one, an engine's old tables may look like the new ones."""
+        return "database" if self._postgres.is_new else log_name(service)
 
     def _migration(self, service: str) -> Step:
         needs = ("certificates", "database")
