@@ -44,6 +44,8 @@ RULED = message_with(
     (_Field.TYPE_INT64, False, "int64 {gte: 0}"),
     (_Field.TYPE_UINT32, False, "uint32 {lte: 3}"),
     (_Field.TYPE_STRING, True, "repeated {min_items: 1 max_items: 2}"),
+    (_Field.TYPE_STRING, True, "repeated {max_items: 2 items {string {min_len: 1 max_bytes: 4}}}"),
+    (_Field.TYPE_INT32, True, "repeated {items {int32 {gte: 1}}}"),
     inner=True,
 )
 
@@ -59,6 +61,8 @@ _flat = st.fixed_dictionaries(
         "f6": st.integers(-2, 2),
         "f7": st.integers(0, 6),
         "f8": st.lists(st.just("x"), max_size=3),
+        "f9": st.lists(_texts, max_size=3),
+        "f10": st.lists(st.integers(0, 2), max_size=3),
     },
 )
 

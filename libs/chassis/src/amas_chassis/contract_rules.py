@@ -79,7 +79,10 @@ class _Compiler:
     def _field(self, field: FieldDescriptor) -> Iterable[MessageCheck]:
         options = field.GetOptions()
         if options.HasExtension(self._field_options):
-            yield self._ruled(field, options.Extensions[self._field_options])
+            rules = options.Extensions[self._field_options]
+            yield self._ruled(field, rules)
+            if rules.repeated.HasField("items"):
+                yield _each_item(field, rules.repeated.items)
         if field.type == _MESSAGE and field.message_type is not None:
             yield from self._inner(field, field.message_type)
 
@@ -109,6 +112,10 @@ def _value_checks(field: FieldDescriptor, kind: str, rules: Any) -> list[ValueCh
         return _repeated_checks(rules)
     if field.is_repeated:
         raise _UnknownRuleError(field.full_name)
+    return _scalar_checks(field, kind, rules)
+
+
+def _scalar_checks(field: FieldDescriptor, kind: str, rules: Any) -> list[ValueCheck]:
     if kind == "string":
         return _string_checks(rules)
     if kind == "bytes":
@@ -146,7 +153,8 @@ def _pattern_check(pattern: str) -> ValueCheck:
 
 
 def _repeated_checks(rules: Any) -> list[ValueCheck]:
-    _only(rules, {"min_items", "max_items"})
+    # Those of the items have fields of their own in what is said.
+    _only(rules, {"min_items", "max_items", "items"})
     at_least, at_most = "contain at least {} item(s)", "contain no more than {} item(s)"
     return _size_checks(rules, "min_items", "max_items", len, at_least, at_most)
 
@@ -234,6 +242,23 @@ def _present(name: str, check: MessageCheck) -> MessageCheck:
 
 def _each(name: str, check: MessageCheck) -> MessageCheck:
     return _over(name, check, lambda values: enumerate(values), lambda index: str(index))
+
+
+def _each_item(field: FieldDescriptor, rules: Any) -> MessageCheck:
+    """The rules of each entry of a list of scalars."""
+    name, kind = field.name, rules.WhichOneof("type")
+    _only(rules, {kind} if kind else set())
+    checks = _scalar_checks(field, kind, getattr(rules, kind)) if kind else []
+
+    def check(message: Message) -> Sequence[Problem]:
+        problems: list[Problem] = []
+        for index, value in enumerate(getattr(message, name)):
+            problems.extend((f"{name}[{index}]", text) for test in checks if (text := test(value)))
+            if len(problems) >= MAX_PROBLEMS:
+                break
+        return problems
+
+    return check
 
 
 def _each_value(name: str, check: MessageCheck) -> MessageCheck:
