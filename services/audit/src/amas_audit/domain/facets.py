@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from amas_governance.labels import CATEGORIES, Confidentiality, Integrity
@@ -126,8 +127,14 @@ def positions(block: int, bits: int) -> list[int]:
 def nanoseconds(time: str) -> int:
     """Nanoseconds since 1970 of an RFC 3339 time in UTC that ends with Z."""
     whole, _, fraction = time[:-1].partition(".")
-    seconds = datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH
-    return (seconds.days * 86_400 + seconds.seconds) * NANOSECONDS + int(fraction.ljust(9, "0"))
+    return _seconds(whole) * NANOSECONDS + int(fraction.ljust(9, "0"))
+
+
+@lru_cache(maxsize=256)
+def _seconds(whole: str) -> int:
+    """Whole seconds since 1970; events of one moment come together."""
+    passed = datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH
+    return passed.days * 86_400 + passed.seconds
 
 
 def _block_rows(block: int, entries: Sequence[Described]) -> list[FacetRow]:
@@ -158,13 +165,12 @@ def _data_facets(data: dict[str, Any]) -> list[str]:
 
 def label_facets(label: dict[str, Any]) -> list[str]:
     """Facets of a label in its JSON form; what is no label has none."""
-    facets = []
-    if (level := _text(label, "confidentiality")) in {member.label for member in Confidentiality}:
-        facets += [_facet("confidentiality", str(below)) for below in range(1, Confidentiality.parse(level) + 1)]
+    facets: list[str] = []
+    facets += _LEVELS.get(_text(label, "confidentiality"), ())
     categories = label.get("categories")
     if isinstance(categories, list | tuple):
         facets += [_facet("category", name) for name in sorted(CATEGORIES.intersection(map(str, categories)))]
-    if (integrity := _text(label, "integrity")) in set(Integrity):
+    if (integrity := _text(label, "integrity")) in _INTEGRITIES:
         facets.append(_facet("integrity", integrity))
     return facets
 
@@ -179,9 +185,18 @@ def _text(data: dict[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+@lru_cache(maxsize=4096)
 def _facet(name: str, value: str) -> str:
     """The facet of a value. Postgres keeps no NUL, which a tool's name in the data may hold."""
     content = value.encode("utf-8", "surrogatepass")
     if len(content) > MAX_VALUE_BYTES or b"\0" in content:
         value = f"sha256:{hashlib.sha256(content).hexdigest()}"
     return f"{name}={value}"
+
+
+# The facets of each level: its own and those of all below it.
+_LEVELS = {
+    level.label: tuple(_facet("confidentiality", str(below)) for below in range(1, level + 1))
+    for level in Confidentiality
+}
+_INTEGRITIES = frozenset(map(str, Integrity))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from json.encoder import encode_basestring
 from typing import Any, cast
 
 from amas_audit.domain.contents import Sealed
@@ -29,9 +30,11 @@ _ATTRIBUTES = (
     ("traceid", "trace_id"),
     ("type", "type"),
 )
+# Those that are not attributes, or are written otherwise.
+_OTHERS = ("contents", "data", "datacontenttype", "label", "runsequence", "source", "specversion")
+# Each member's name as it is written, in the order of RFC 8785.
+_NAMES = {name: b'"%s":' % name.encode() for name in sorted([*(name for name, _ in _ATTRIBUTES), *_OTHERS])}
 _DECODER = json.JSONDecoder()
-# The standard library escapes exactly as RFC 8785, section 3.2.2.2 asks when it may leave non-ASCII be.
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def encode(event: Event, source: str, run_sequence: int) -> bytes:
@@ -47,7 +50,7 @@ def encode(event: Event, source: str, run_sequence: int) -> bytes:
     members["specversion"] = b'"1.0"'
     if event.run_id:
         members["runsequence"] = b"%d" % run_sequence
-    return b"{" + b",".join(_string(name) + b":" + members[name] for name in sorted(members)) + b"}"
+    return b"{" + b",".join([written + members[name] for name, written in _NAMES.items() if name in members]) + b"}"
 
 
 def decode(leaf: bytes) -> tuple[Event, str, int]:
@@ -138,4 +141,5 @@ def _label_of(members: dict[str, Any]) -> Label:
 
 
 def _string(value: str) -> bytes:
-    return _ENCODER.encode(value).encode()
+    # The standard library escapes exactly as RFC 8785, section 3.2.2.2 asks when it may leave non-ASCII be.
+    return encode_basestring(value).encode()
