@@ -11,6 +11,7 @@ from typing import Any
 
 from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.outbox import Outbox
 from amas_governance.audit_events import misfit
 from amas_governance.bundle import Bundle, PolicySet
 from amas_governance.labels import Confidentiality, Integrity, Label
@@ -314,12 +315,16 @@ class World:
         self.quota = FakeQuota(self.revocations)
         self.restart()
 
+    async def _deliver(self, events: Sequence[Event]) -> None:
+        await self.audit.append(events)
+
     def restart(self) -> None:
         """A new process: all memory is lost, the log and the quotas are not."""
         bundles = BundleStore()
         bundles.put(self.bundle)
         self.registry = CollectorRegistry()
         instruments = Instruments(self.registry)
+        self.outbox: Outbox[Event] = Outbox("audit events", self._deliver, instruments)
         take = TakeQuota(self.quota, instruments)
         counts = CountOutcome(self.autonomy)
         autonomy = AssessAutonomy(self.autonomy, counts)
@@ -337,7 +342,7 @@ class World:
             outcomes=RecordOutcome(record),
             call=CallTool(self.tools, self.revocations, self.clock),
             attempts=self.attempts,
-            faults=RecordFault(self.audit, self.clock),
+            faults=RecordFault(self.audit, self.outbox, self.clock),
             counts=counts,
             instruments=instruments,
         )
@@ -351,7 +356,12 @@ class World:
         )
         decisions = RecordDecision(self.audit, self.clock)
         self.delegation = DecideDelegation(
-            bundles, self.engine, self.revocations, decisions, RecordFault(self.audit, self.clock), instruments
+            bundles,
+            self.engine,
+            self.revocations,
+            decisions,
+            RecordFault(self.audit, self.outbox, self.clock),
+            instruments,
         )
         self.administration = DecideAdministration(bundles, self.engine, decisions, instruments)
         self.list_tools = ListTools(bundles, self.tools, self.revocations)

@@ -59,15 +59,17 @@ async def test_a_fault_is_recorded_once_and_the_action_goes_on_when_it_is_over()
 
 
 async def test_without_audit_the_fault_still_reaches_the_caller() -> None:
-    """I2: a fault that cannot be recorded hides nothing; the next retry records it."""
+    """I2: a fault that cannot be recorded yet hides nothing; its record waits until audit is back, once."""
     world = World()
     world.engine.away, world.audit.away = True, {DENIED}
     with pytest.raises(AmasError) as caught:
         await world.enforce(world.command())
     assert caught.value.reason == "POLICY_ENGINE_UNAVAILABLE"
-    world.audit.away = set()
     with pytest.raises(AmasError):
         await world.enforce(world.command())
+    assert world.audit.order == []
+    world.audit.away = set()
+    await world.outbox.close(10)
     assert world.audit.order == [DENIED]
 
 

@@ -44,7 +44,7 @@ class Deriving:
             engine,
             revocations,
             RecordDecision(self._log, clock),
-            RecordFault(self._log, clock),
+            RecordFault(self._log, self._log, clock),
             instruments,
         )
         # Only models are asked about by this one: it needs neither a judge of tool calls nor quotas.
@@ -92,7 +92,7 @@ def without_id(data: Mapping[str, Any]) -> bytes:
 
 
 class _Written:
-    """AuditLog of the sidecar's use cases: keeps the last event."""
+    """AuditLog and EventOutbox of the sidecar's use cases: keeps the last event."""
 
     def __init__(self) -> None:
         self.last: Event
@@ -100,6 +100,10 @@ class _Written:
     async def append(self, events: Sequence[Event], *, fencing_token: int = 0) -> AppendAnswer:
         self.last = events[-1]
         return AppendAnswer(recorded=True, duplicate=False)
+
+    def put(self, event: Event) -> bool:
+        self.last = event
+        return True
 
     async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         return {}

@@ -10,12 +10,13 @@ from amas_chassis.channels import ClientChannels
 from amas_chassis.clock import Clock, SystemClock
 from amas_chassis.kept_files import KeptFiles
 from amas_chassis.lifecycle import Hook
+from amas_chassis.outbox import Outbox
 from amas_chassis.service import GrpcService, Server, ServiceSpec
 from amas_chassis.settings import SettingsError, load
 from amas_governance.dlp import whole_engine
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from .adapters.audit_client import AuditClient, make_stub
+from .adapters.audit_client import AuditClient, delivery, make_stub
 from .adapters.bundle_store import BundleStore
 from .adapters.decision_cache import DecisionCache
 from .adapters.mcp_tools import McpToolServers
@@ -25,6 +26,7 @@ from .adapters.redis_revocations import RedisRevocations
 from .adapters.sandbox.host import SandboxMode, SandboxSettings
 from .adapters.transports import ToolSurroundings
 from .domain.engine_reports import AwaitedLogs
+from .domain.model import Event
 from .entrypoints.grpc_api import PolicyServicer
 from .ports import AuditLog, PolicyEngine
 from .settings import PREFIX, Settings
@@ -51,6 +53,8 @@ from .usecases.sync_revocations import SyncRevocations
 from .usecases.take_quota import TakeQuota
 
 NAME = "policy-sidecar"
+# How long an exit waits for audit to take what is left (seconds).
+OUTBOX_SECONDS = 4.0
 _SERVICE = "amas.policy.v1.PolicyService"
 _ALL = frozenset({"orchestrator", "ai-router"})
 _ORCHESTRATOR = frozenset({"orchestrator"})
@@ -80,6 +84,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     clock, instruments = SystemClock(), Instruments(registry)
     channels = ClientChannels(settings.tls_files(), NAME)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
+    outbox: Outbox[Event] = Outbox("audit events", delivery(audit), instruments)
     quota = RedisQuota.connect(settings.redis_dsn(), clock)
     revocations = RedisRevocations.connect(settings.redis_dsn(), clock)
     beside = _engine(settings, audit, clock, instruments)
@@ -105,6 +110,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     record, attempts = RecordAction(audit, clock), Attempts()
     outcomes, decisions = RecordOutcome(record), RecordDecision(audit, clock)
     take = TakeQuota(quota, instruments)
+    faults = RecordFault(audit, outbox, clock)
     enforce = EnforceAction(
         judge=judge,
         quota=quota,
@@ -114,7 +120,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         outcomes=outcomes,
         call=CallTool(tools, revocations, clock),
         attempts=attempts,
-        faults=RecordFault(audit, clock),
+        faults=faults,
         counts=counts,
         instruments=instruments,
     )
@@ -128,7 +134,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
             quota=take,
             instruments=instruments,
         ),
-        delegation=DecideDelegation(bundles, engine, revocations, decisions, RecordFault(audit, clock), instruments),
+        delegation=DecideDelegation(bundles, engine, revocations, decisions, faults, instruments),
         administration=DecideAdministration(bundles, engine, decisions, instruments),
         enforce=enforce,
         list_tools=ListTools(bundles, tools, revocations),
@@ -143,7 +149,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
         callers=CALLERS,
         checks={"policy engine": engine.check, "quota store": quota.check, "audit": audit.check},
         notes=tools.notes,
-        background=[*beside.background, revocations.run, tools.look],
+        background=[*beside.background, outbox.run, revocations.run, tools.look],
         servers=beside.servers,
         on_drain=[attempts.drain, outcomes.flush],
         # Once more, for those whose callers were cut off: an effect that has begun gets its outcome recorded.
@@ -154,6 +160,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
             quota.close,
             revocations.close,
             *beside.on_stop,
+            lambda: outbox.close(OUTBOX_SECONDS),
             channels.close,
         ],
     )

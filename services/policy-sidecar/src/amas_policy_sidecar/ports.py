@@ -150,3 +150,11 @@ class AuditLog(Protocol):
     async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """The data of those events that the tenant has in the log, by id."""
         ...
+
+
+class EventOutbox(Protocol):
+    """Events that nothing follows from, on their way to audit: kept in memory until it has them."""
+
+    def put(self, event: Event) -> bool:
+        """Returns at once; False if there was no room, which is counted and logged there."""
+        ...

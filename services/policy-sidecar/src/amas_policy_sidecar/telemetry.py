@@ -67,6 +67,12 @@ class Instruments:
             ("tenant", "quota"),
             registry=registry,
         )
+        self._outbox_waiting = Gauge(
+            "amas_policy_outbox_events", "Events that nothing waits for and audit has not taken yet.", registry=registry
+        )
+        self._outbox_lost = Counter(
+            "amas_policy_outbox_lost", "Events that audit will never have.", ("reason",), registry=registry
+        )
         self._starts = Counter(
             "amas_policy_tool_server_starts",
             "Sessions begun with tool servers.",
@@ -126,3 +132,11 @@ class Instruments:
     def engine_logs(self, result: str, number: int) -> None:
         """Logs of decisions with one of ENGINE_LOG_RESULTS."""
         self._engine_logs.labels(result).inc(number)
+
+    def outbox_waiting(self, items: int) -> None:
+        """Events that audit has not taken yet."""
+        self._outbox_waiting.set(items)
+
+    def outbox_lost(self, reason: str, items: int) -> None:
+        """Events that audit will never have: `full`, `refused` or `exit`."""
+        self._outbox_lost.labels(reason).inc(items)

@@ -74,6 +74,16 @@ class AuditClient:
             raise from_rpc_error(error) from error
 
 
+def delivery(audit: AuditClient) -> Callable[[Sequence[Event]], Awaitable[None]]:
+    """What an outbox sends with: refused as a whole if any of the events stands in the log with other content."""
+
+    async def deliver(events: Sequence[Event]) -> None:
+        if not (await audit.append(events)).recorded:
+            raise AmasError(ErrorKind.ALREADY_EXISTS, "EVENT_CONFLICT", "an event stands in the log with other content")
+
+    return deliver
+
+
 async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
     pause = FIRST_PAUSE
     for remaining in reversed(range(MAX_TRIES)):

@@ -2,7 +2,7 @@
 
 To the caller such a fault is an error that may pass: it asks again, and the action does not happen meanwhile. On record
 it is a denial with a reason, once for each question and kind of fault. It must never hide the error itself: where audit
-does not answer either, the error alone goes to the caller.
+does not answer either, the error alone goes to the caller, and the record waits in the outbox.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from amas_chassis.errors import AmasError
 from amas_policy_sidecar.domain.errors import engine_fault
 from amas_policy_sidecar.domain.model import ActionContext, Decision, Effect, Event
 from amas_policy_sidecar.domain.records import decision_json
-from amas_policy_sidecar.ports import AuditLog
+from amas_policy_sidecar.ports import AuditLog, EventOutbox
 
 # Faults remembered as recorded; a forgotten one is offered to audit again, which has it.
 MAX_REMEMBERED = 4096
@@ -30,8 +30,9 @@ _log = logging.getLogger(__name__)
 class RecordFault:
     """Faults of the policy engine, by question."""
 
-    def __init__(self, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, audit: AuditLog, outbox: EventOutbox, clock: Clock) -> None:
         self._audit = audit
+        self._outbox = outbox
         self._clock = clock
         self._recorded: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -68,8 +69,9 @@ class RecordFault:
         except AmasError as failure:
             if failure.reason == "FENCED":
                 raise
-            _log.warning("a fault of the policy engine is not on record", extra={"reason": failure.reason})
-            return
+            _log.warning("the record of a fault of the policy engine waits", extra={"reason": failure.reason})
+            if not self._outbox.put(event):
+                return
         self._recorded[known] = None
         while len(self._recorded) > MAX_REMEMBERED:
             self._recorded.popitem(last=False)
