@@ -35,6 +35,13 @@ class LogDatabase:
     owner_dsn: str
     access: Any
 
+    @property
+    def eraser_dsn(self) -> str:
+        """As the role that can only erase contents."""
+        files = self.access.service_password_file
+        password = files.with_name(f"{files.name}_eraser").read_text().strip()
+        return _with_password(self.access.service_url.replace("amas_audit@", "amas_audit_eraser@"), password)
+
     @classmethod
     def of(cls, access: Any) -> LogDatabase:
         """From what the fixture `database` makes."""

@@ -21,6 +21,8 @@ SCHEMAS: dict[str, tuple[str, ...]] = {
     "orchestrator": ("orchestrator", "dbos"),
     "ai-router": ("ai_router",),
 }
+FURTHER_ROLES: dict[str, tuple[str, ...]] = {"audit": ("eraser",)}
+"""Roles of a service beside those two, for one purpose each; what they may do is granted by its `migrate`."""
 PASSWORD_BYTES = 24
 
 
@@ -73,8 +75,7 @@ async def ensure_databases(
             await admin.execute(f'CREATE DATABASE "{database}"')
         await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
         for service in services:
-            role = role_of(service)
-            await admin.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {role}, {role}_owner')
+            await admin.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {", ".join(_roles(service))}')
     finally:
         await admin.close()
     inside = await asyncpg.connect(admin_dsn, database=database)
@@ -92,7 +93,7 @@ async def ensure_databases(
 
 async def _ensure_roles(admin: asyncpg.Connection, service: str, secrets_dir: Path, place: str) -> DatabaseAccess:
     role = role_of(service)
-    files = {name: secrets_dir / f"postgres-{name}" for name in (role, f"{role}_owner")}
+    files = {name: secrets_dir / f"postgres-{name}" for name in _roles(service)}
     for name, path in files.items():
         password = ensure_password(path)
         if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
@@ -106,6 +107,12 @@ async def _ensure_roles(admin: asyncpg.Connection, service: str, secrets_dir: Pa
         owner_url=f"postgresql://{role}_owner@{place}",
         owner_password_file=files[f"{role}_owner"],
     )
+
+
+def _roles(service: str) -> list[str]:
+    """All database roles of a service, its runtime role first."""
+    role = role_of(service)
+    return [role, f"{role}_owner", *(f"{role}_{purpose}" for purpose in FURTHER_ROLES.get(service, ()))]
 
 
 def _address(dsn: str) -> tuple[str, int]:

@@ -120,6 +120,8 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
                 **_database(service, wiring),
                 "SIGNING_KEY_FILE": str(home.audit_signing_key),
                 "MASTER_KEY_FILE": str(home.audit_master_key),
+                "ERASURE_DATABASE_URL": f"postgresql://{role_of(service)}_eraser@{wiring.address('postgres')}/{DATABASE}",
+                "ERASURE_DATABASE_PASSWORD_FILE": str(home.secrets / f"postgres-{role_of(service)}_eraser"),
             }
         case "policy-sidecar":
             return {

@@ -17,6 +17,7 @@ from amas_audit.adapters.group_commit import GroupCommit
 from amas_audit.adapters.master_key import MasterKeys, read_master_keys
 from amas_audit.adapters.postgres_contents import PostgresContents
 from amas_audit.adapters.postgres_cosignatures import PostgresCosignatures
+from amas_audit.adapters.postgres_eraser import PostgresEraser
 from amas_audit.adapters.postgres_leaves import PostgresLeaves
 from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
@@ -32,6 +33,8 @@ from amas_audit.settings import AuditSettings
 from amas_audit.telemetry import AuditTelemetry
 from amas_audit.usecases.append_events import AppendEvents
 from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
+from amas_audit.usecases.erase_contents import EraseContents
+from amas_audit.usecases.expire_contents import ExpireContents, KeepExpiring
 from amas_audit.usecases.export_run import ExportRun
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_entries import GetEntries
@@ -69,12 +72,20 @@ async def build() -> ServiceSpec:
     log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
     await log.open()
     _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
-    return _spec(settings, pool, signer, masters, witnesses, log, telemetry)
+    erasing = await _erasing(settings)
+    return _spec(settings, pool, erasing, signer, masters, witnesses, log, telemetry)
+
+
+async def _erasing(settings: AuditSettings) -> Pool | None:
+    """Connections of the role that can only erase, if there is one."""
+    dsn = settings.erasure_dsn()
+    return await open_pool(dsn, connections=2, start_timeout=settings.start_timeout) if dsn else None
 
 
 def _spec(
     settings: AuditSettings,
     pool: Pool,
+    erasing: Pool | None,
     signer: KeyFile,
     masters: MasterKeys,
     witnesses: Sequence[WitnessClient],
@@ -85,16 +96,20 @@ def _spec(
     reader = PostgresReader(pool, key_id=lambda: signer.verifier.key_id)
     contents = PostgresContents(pool, masters)
     group_commit = GroupCommit(log.commit, telemetry, clock)
+    retention = Retention(settings.retention_days)
+    eraser = PostgresEraser(erasing) if erasing is not None else None
+    erase = EraseContents(group_commit, eraser, clock)
 
     def verifier_key(note: str) -> str:
         return signer.verifier_of(note).encode()
 
     api = AuditApi(
-        append_events=AppendEvents(group_commit, telemetry, clock, Retention(settings.retention_days)),
+        append_events=AppendEvents(group_commit, telemetry, clock, retention),
         query_events=QueryEvents(reader, contents),
         get_proof=GetProof(reader),
         get_checkpoint=GetCheckpoint(reader),
         export_run=ExportRun(reader, contents, origin=settings.origin, verifier_key=verifier_key),
+        erase_contents=erase,
         verifier_key=verifier_key,
     )
 
@@ -109,9 +124,22 @@ def _spec(
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
         servers=_servers(settings, pool, reader, telemetry, quorum=settings.witness_quorum if witnesses else 0),
-        background=[KeepSigned(signer.refresh, log.open).run, *([cosign.run] if witnesses else [])],
+        background=[
+            KeepSigned(signer.refresh, log.open).run,
+            *([cosign.run] if witnesses else []),
+            *(
+                [KeepExpiring(ExpireContents(eraser, erase, retention), settings.erasure_interval).run]
+                if eraser is not None
+                else []
+            ),
+        ],
         checks={"database": reader.check, "log": log_is_sound},
-        on_stop=[group_commit.close, *(witness.close for witness in witnesses), pool.close],
+        on_stop=[
+            group_commit.close,
+            *(witness.close for witness in witnesses),
+            pool.close,
+            *([erasing.close] if erasing is not None else []),
+        ],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from amas_audit.domain.erasure import DoomedKey
 from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.tiles import TileId
 from amas_audit.domain.witnessing import WitnessKey
@@ -80,6 +81,26 @@ class Cosignatures(Protocol):
 
     async def newest(self, quorum: int) -> tuple[int, tuple[str, ...]] | None:
         """The largest size under which at least `quorum` lines are, and these."""
+        ...
+
+
+class Eraser(Protocol):
+    """Where contents are erased. Every method raises AmasError LOG_UNAVAILABLE while the database is away."""
+
+    async def of_subject(self, tenant: str, subject: str) -> list[DoomedKey]:
+        """All keys of a tenant's subject."""
+        ...
+
+    async def ended(self, retention: str, days: int, limit: int) -> list[DoomedKey]:
+        """Keys of a class that were opened more than `days` ago; at most `limit`."""
+        ...
+
+    async def destroy(self, keys: Sequence[str], event_id: str) -> None:
+        """Destroy keys and their contents for good, noting the event that says so. Safe to repeat."""
+        ...
+
+    async def clear_up(self) -> None:
+        """Remove what an erasure that was cut off has left."""
         ...
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from amas_chassis.settings import DatabaseSettings, ServiceSettings, settings_config
+from amas_chassis.settings import (
+    DatabaseSettings,
+    ServiceSettings,
+    SettingsError,
+    settings_config,
+    with_password,
+)
 from pydantic import Field, field_validator
 
 from amas_audit.domain.contents import DEFAULT_RETENTION
@@ -30,6 +36,13 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
         default={DEFAULT_RETENTION: None},
         description="retention classes as JSON: days that contents of each are kept, null for no end",
     )
+    erasure_database_url: str = Field(
+        default="", description="as DATABASE_URL, for the role that can only erase contents; empty: nothing is erased"
+    )
+    erasure_database_password_file: Path | None = Field(default=None, description="file with that role's password")
+    erasure_interval: float = Field(
+        default=3600.0, ge=1, le=86_400, description="seconds between two looks for contents whose class has ended"
+    )
     origin: str = Field(default="amas.internal/audit", max_length=255, description="name of the log and of its key")
     start_timeout: float = Field(
         default=60.0, gt=0, le=600, description="seconds to wait at start for the database and its tables"
@@ -50,6 +63,18 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     witness_quorum: int = Field(
         default=1, ge=1, le=64, description="how many of them must have cosigned a checkpoint before it is shown"
     )
+
+    def erasure_dsn(self) -> str:
+        """The URL that contents are erased with, password included; "" if there is none. Never log it."""
+        if not self.erasure_database_url:
+            if any(days is not None for days in self.retention_days.values()):
+                raise SettingsError(
+                    "AMAS_AUDIT_ERASURE_DATABASE_URL is not set, and AMAS_AUDIT_RETENTION_DAYS has classes that end"
+                )
+            return ""
+        return with_password(
+            self.erasure_database_url, self.erasure_database_password_file, "AMAS_AUDIT_ERASURE_DATABASE_URL"
+        )
 
     @field_validator("origin")
     @classmethod

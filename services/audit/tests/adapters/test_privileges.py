@@ -36,7 +36,7 @@ COLUMNS = {
     "tile": "hashes",
     "checkpoint": "note",
     "fence": "token",
-    "content_key": "wrapped",
+    "content_key": "retention",
     "content": "ciphertext",
     "erased_key": "event_id",
 }

@@ -78,6 +78,15 @@ def log_damaged() -> AmasError:
     )
 
 
+def erasure_unavailable() -> AmasError:
+    """No database role is set that may erase."""
+    return AmasError(
+        ErrorKind.FAILED_PRECONDITION,
+        "ERASURE_UNAVAILABLE",
+        "this log erases nothing: its operator has not set AMAS_AUDIT_ERASURE_DATABASE_URL",
+    )
+
+
 def entry_unknown() -> AmasError:
     """No such entry, or one of another tenant: the answer is the same."""
     return AmasError(ErrorKind.NOT_FOUND, "ENTRY_UNKNOWN", "the tenant has no entry at that index")

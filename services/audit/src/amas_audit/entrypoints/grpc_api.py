@@ -11,6 +11,7 @@ from amas_chassis.identity import peer_service
 
 from amas_audit.entrypoints.wire import appended_to_wire, entry_to_wire, event_from_wire, filter_from_wire
 from amas_audit.usecases.append_events import AppendEvents
+from amas_audit.usecases.erase_contents import EraseContents
 from amas_audit.usecases.export_run import ExportRun
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_proof import GetProof
@@ -26,13 +27,14 @@ CALLERS: dict[str, frozenset[str]] = {
     # A checkpoint holds nothing of any tenant; the sidecar asks for it to know that the log answers.
     f"/{SERVICE}/GetCheckpoint": frozenset({"gateway", "policy-sidecar"}),
     f"/{SERVICE}/Export": frozenset({"gateway"}),
+    f"/{SERVICE}/EraseContents": frozenset({"gateway"}),
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AuditApi(audit_pb2_grpc.AuditServiceServicer):
-    """The five methods."""
+    """The six methods."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         get_proof: GetProof,
         get_checkpoint: GetCheckpoint,
         export_run: ExportRun,
+        erase_contents: EraseContents,
         verifier_key: Callable[[str], str],
     ) -> None:
         self._append_events = append_events
@@ -49,6 +52,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         self._get_proof = get_proof
         self._get_checkpoint = get_checkpoint
         self._export_run = export_run
+        self._erase_contents = erase_contents
         self._verifier_key = verifier_key
 
     async def Append(  # noqa: N802 - the contract's name
@@ -86,6 +90,15 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         """The newest signed head, and the key that verifies it."""
         head = await self._get_checkpoint()
         return audit_pb2.GetCheckpointResponse(checkpoint=head.note, verifier_key=self._verifier_key(head.note))
+
+    async def EraseContents(  # noqa: N802 - the contract's name
+        self, request: audit_pb2.EraseContentsRequest, context: Context
+    ) -> audit_pb2.EraseContentsResponse:
+        """Erase what is a subject's; the answer comes when it is gone."""
+        erased = await self._erase_contents(
+            request.tenant, request.subject, principal=request.principal, dry_run=request.dry_run
+        )
+        return audit_pb2.EraseContentsResponse(keys=erased.keys, contents=erased.contents, event_ids=erased.events)
 
     async def Export(  # noqa: N802 - the contract's name
         self, request: audit_pb2.ExportRequest, context: Context

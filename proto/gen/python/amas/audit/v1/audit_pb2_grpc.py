@@ -54,6 +54,11 @@ class AuditServiceStub:
                 request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.EraseContents = channel.unary_unary(
+                '/amas.audit.v1.AuditService/EraseContents',
+                request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.SerializeToString,
+                response_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.FromString,
+                _registered_method=True)
         self.Export = channel.unary_stream(
                 '/amas.audit.v1.AuditService/Export',
                 request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.ExportRequest.SerializeToString,
@@ -90,6 +95,14 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseContents(self, request, context):
+        """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
+        first (`dev.amas.audit.erased`), and safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Export(self, request, context):
         """Export streams one document in chunks; docs/audit-export.md has its format.
         """
@@ -119,6 +132,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.FromString,
                     response_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'EraseContents': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseContents,
+                    request_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.FromString,
+                    response_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.SerializeToString,
             ),
             'Export': grpc.unary_stream_rpc_method_handler(
                     servicer.Export,
@@ -234,6 +252,33 @@ class AuditService:
             '/amas.audit.v1.AuditService/GetCheckpoint',
             amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointRequest.SerializeToString,
             amas_dot_audit_dot_v1_dot_audit__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseContents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.audit.v1.AuditService/EraseContents',
+            amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.SerializeToString,
+            amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class AuditServiceStub:
     Query: _grpc.UnaryUnaryMultiCallable[_audit_pb2.QueryRequest, _audit_pb2.QueryResponse]
     GetProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetProofRequest, _audit_pb2.GetProofResponse]
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]
+    EraseContents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.EraseContentsRequest, _audit_pb2.EraseContentsResponse]
+    """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
+    first (`dev.amas.audit.erased`), and safe to repeat.
+    """
     Export: _grpc.UnaryStreamMultiCallable[_audit_pb2.ExportRequest, _audit_pb2.ExportChunk]
     """Export streams one document in chunks; docs/audit-export.md has its format."""
 
@@ -51,6 +55,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     Query: _aio.UnaryUnaryMultiCallable[_audit_pb2.QueryRequest, _audit_pb2.QueryResponse]  # type: ignore[assignment]
     GetProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetProofRequest, _audit_pb2.GetProofResponse]  # type: ignore[assignment]
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]  # type: ignore[assignment]
+    EraseContents: _aio.UnaryUnaryMultiCallable[_audit_pb2.EraseContentsRequest, _audit_pb2.EraseContentsResponse]  # type: ignore[assignment]
+    """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
+    first (`dev.amas.audit.erased`), and safe to repeat.
+    """
     Export: _aio.UnaryStreamMultiCallable[_audit_pb2.ExportRequest, _audit_pb2.ExportChunk]  # type: ignore[assignment]
     """Export streams one document in chunks; docs/audit-export.md has its format."""
 
@@ -85,6 +93,16 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetCheckpointResponse, _abc.Awaitable[_audit_pb2.GetCheckpointResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def EraseContents(
+        self,
+        request: _audit_pb2.EraseContentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.EraseContentsResponse, _abc.Awaitable[_audit_pb2.EraseContentsResponse]]:
+        """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
+        first (`dev.amas.audit.erased`), and safe to repeat.
+        """
 
     @_abc_1.abstractmethod
     def Export(
