@@ -37,6 +37,7 @@ def test_parallel_map_branch_and_delegate(platform: LocalPlatform, clean, develo
     assert states["never"] == "STEP_STATE_SKIPPED"
     assert states["loud[2]"] == "STEP_STATE_SUCCEEDED"
     assert "verified" in platform.verify(ended["id"], tmp_path)
+    assert "replay byte-identical" in platform.command("audit", "replay", ended["id"], "--as", "auditor")
 
 
 def test_a_delegate_holds_no_more_than_its_caller(platform: LocalPlatform, clean, developer, auditor, tmp_path):
