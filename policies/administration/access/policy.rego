@@ -13,6 +13,7 @@ verbs := {
 	"revoke": {"platform-admin"},
 	"restore": {"platform-admin"},
 	"readAudit": {"auditor", "platform-admin"},
+	"eraseContents": {"platform-admin"},
 }
 
 deny contains {"code": "ADMIN_VERB_UNKNOWN", "message": "no policy knows this act of administration"} if {

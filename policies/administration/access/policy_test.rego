@@ -12,6 +12,12 @@ test_auditors_read if codes(access.deny) == set() with input as document("readAu
 
 test_others_do_not if codes(access.deny) == {"ADMIN_ROLE_MISSING"} with input as document("revoke", ["auditor"])
 
+test_admins_erase if codes(access.allow) == {"ADMIN_GRANTED"} with input as document("eraseContents", ["platform-admin"])
+
+test_auditors_erase_nothing if {
+	codes(access.deny) == {"ADMIN_ROLE_MISSING"} with input as document("eraseContents", ["auditor"])
+}
+
 test_unknown_verb if {
 	codes(access.deny) == {"ADMIN_VERB_UNKNOWN", "ADMIN_ROLE_MISSING"} with input as document("destroy", ["platform-admin"])
 }

@@ -114,6 +114,7 @@ class FakeAudit:
         self.pages_left = 1000
         self.down = False
         self.asked: list[tuple[str, str]] = []
+        self.erased: list[tuple[str, str]] = []
         self.refusal: AmasError | None = None
 
     async def authorize_read(self, who: Principal, run_id: str) -> None:
@@ -141,6 +142,16 @@ class FakeAudit:
             entry.event.id, entry.event.tenant = f"e{index}", tenant
             entries.append(entry)
         return model.Page(entries, str(past) if past < 7 + self.size else "")
+
+    async def authorize_erasure(self, who: Principal) -> None:
+        self.asked.append((who.subject, "erasure"))
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def erase(self, principal: Principal, subject: str, *, dry_run: bool) -> model.Erasure:
+        if not dry_run:
+            self.erased.append((principal.subject, subject))
+        return model.Erasure(1, 2, () if dry_run else ("erased:1",))
 
     async def checkpoint(self) -> model.Checkpoint:
         return model.Checkpoint("amas.internal/audit\n1\nroot\n", "key")

@@ -11,6 +11,7 @@ from amas_cli.exit_codes import ExitCode
 from amas_cli.output.documents import Output
 from amas_cli.output.printable import printable
 
+from .audit_erase import erase
 from .audit_logs import (
     Authority,
     Certificate,
@@ -138,6 +139,7 @@ def verify(
 
 app.command("consistency")(consistency)
 app.command("mirror")(mirror)
+app.command("erase")(erase)
 
 
 def _verify_export(file: Path, public_key: Path, output: Output) -> int:

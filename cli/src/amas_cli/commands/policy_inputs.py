@@ -59,7 +59,7 @@ async def from_audit(api: GatewayApi, run: str, since: str, until: str) -> list[
     begin, end = _moment("--since", since), _moment("--until", until)
     events: list[Mapping[str, Any]] = []
     for kind in DECIDED:
-        entries = await api.audit_events(runId=run, type=kind)
+        entries = await api.audit_events(runId=run, type=kind, contents="true")
         events += [_members(entry) for entry in entries]
     chosen = [event for event in events if _within(str(event.get("time") or ""), begin, end)]
     return list(_decisions(sorted(chosen, key=lambda event: str(event.get("time")))))
@@ -85,7 +85,18 @@ def _members(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         raise CliError(f"Entry {entry.get('index', '?')} of the log has no leaf that can be read.") from error
     if not isinstance(members, dict):
         raise CliError(f"Entry {entry.get('index', '?')} of the log is no event.")
-    return members
+    return _with_contents(members, (entry.get("event") or {}).get("contents") or ())
+
+
+def _with_contents(members: dict[str, Any], given: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The event with its data whole, as far as it is not erased."""
+    from amas_governance.audit_events import joined
+
+    try:
+        contents = {one["name"]: base64.b64decode(one.get("data") or "") for one in given if one.get("salt")}
+        return {**members, "data": joined(str(members.get("type")), members.get("data") or {}, contents)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise CliError(f"Event {members.get('id', '?')} has a content that cannot be read.") from error
 
 
 def _moment(option: str, text: str) -> datetime | None:

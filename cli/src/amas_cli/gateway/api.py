@@ -165,6 +165,10 @@ class GatewayApi:
         """All entries from a token on, page by page, over as many connections as it takes."""
         return audit_pages(self._client, filters, token, pause=RECONNECT_DELAY_S)
 
+    async def erase_contents(self, subject: str, *, dry_run: bool) -> dict[str, Any]:
+        body = {"subject": subject, "dryRun": dry_run}
+        return dict(normal(await self._client.request("POST", "/v1/audit/erasures", body=body)))
+
     def audit_export(self, run_id: str) -> AsyncIterator[bytes]:
         return self._client.download(f"/v1/audit/runs/{_path(run_id)}/export")
 

@@ -49,6 +49,7 @@ from amas_gateway.usecases.complete_chat import CompleteChat
 from amas_gateway.usecases.decide_approval import DecideApproval
 from amas_gateway.usecases.describe_tool_server import DescribeToolServer
 from amas_gateway.usecases.embed_text import EmbedText
+from amas_gateway.usecases.erase_contents import EraseContents
 from amas_gateway.usecases.get_approval import GetApproval
 from amas_gateway.usecases.get_run import GetRun
 from amas_gateway.usecases.hold_stream import HoldStream
@@ -171,6 +172,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         query_usage=QueryUsage(adapters.usage),
         list_budgets=ListBudgets(under_bundle, adapters.usage),
         read_audit=ReadAudit(adapters.audit, adapters.audit, adapters.audit_authority, adapters.resources, clock),
+        erase_contents=EraseContents(adapters.audit, adapters.audit, adapters.audit_authority),
         revoke=Revoke(adapters.revocations),
         restore=Restore(adapters.revocations),
         list_revocations=ListRevocations(adapters.revocations),

@@ -50,10 +50,14 @@ class AuditWriter(Protocol):
 
 
 class AuditAuthority(Protocol):
-    """The tenant's policy about who may read its audit log."""
+    """The tenant's policy about who may read its audit log, and erase of it."""
 
     async def authorize_read(self, principal: Principal, run_id: str) -> None:
         """Raises PERMISSION_DENIED with policy's reason, also if it cannot be asked (UNAVAILABLE). Empty: all runs."""
+        ...
+
+    async def authorize_erasure(self, principal: Principal) -> None:
+        """Raises as above."""
         ...
 
 
@@ -63,6 +67,8 @@ class AuditReader(Protocol):
     async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]: ...
 
     async def checkpoint(self) -> model.Checkpoint: ...
+
+    async def erase(self, principal: Principal, subject: str, *, dry_run: bool) -> model.Erasure: ...
 
     def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]: ...
 

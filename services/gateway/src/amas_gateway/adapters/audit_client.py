@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SERVICE = "audit"
 CALL_TIMEOUT_SECONDS = 10.0
 EXPORT_TIMEOUT_SECONDS = 300.0
+ERASE_TIMEOUT_SECONDS = 60.0
 
 READ = "dev.amas.audit.read"
 DENIED = "dev.amas.access.denied"
@@ -54,6 +55,7 @@ class AuditLog:
             integrity=label_pb2.Integrity.ValueType(query.integrity),
             source=query.source,
             newest_first=query.newest_first,
+            contents=query.contents,
             page_size=query.page.size,
             page_token=query.page.token,
         )
@@ -68,6 +70,14 @@ class AuditLog:
         with errors_of(SERVICE):
             answer = await self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
         return model.Checkpoint(answer.checkpoint, answer.verifier_key)
+
+    async def erase(self, principal: Principal, subject: str, *, dry_run: bool) -> model.Erasure:
+        request = pb.EraseContentsRequest(
+            tenant=principal.tenant, subject=subject, principal=principal.subject, dry_run=dry_run
+        )
+        with errors_of(SERVICE):
+            answer = await self._client.stub.EraseContents(request, timeout=ERASE_TIMEOUT_SECONDS)
+        return model.Erasure(answer.keys, answer.contents, tuple(answer.event_ids))
 
     async def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]:
         request = pb.ExportRequest(tenant=tenant, run_id=run_id)

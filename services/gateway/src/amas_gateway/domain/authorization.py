@@ -30,6 +30,7 @@ class Action(StrEnum):
     MODEL_CALL = "model.call"
     USAGE_READ = "usage.read"
     AUDIT_READ = "audit.read"
+    AUDIT_ERASE = "audit.erase"
     REVOCATION_READ = "revocation.read"
     REVOCATION_CHANGE = "revocation.change"
 
@@ -46,6 +47,7 @@ ALLOWED: dict[Action, frozenset[str]] = {
     Action.MODEL_CALL: frozenset({DEVELOPER, PLATFORM_ADMIN}),
     Action.USAGE_READ: frozenset({DEVELOPER, PLATFORM_ADMIN, AUDITOR}),
     Action.AUDIT_READ: frozenset({AUDITOR, PLATFORM_ADMIN}),
+    Action.AUDIT_ERASE: frozenset({PLATFORM_ADMIN}),
     Action.REVOCATION_READ: frozenset({AUDITOR, PLATFORM_ADMIN}),
     Action.REVOCATION_CHANGE: frozenset({PLATFORM_ADMIN}),
 }

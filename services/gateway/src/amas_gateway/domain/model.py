@@ -282,12 +282,24 @@ class AuditQuery:
     since: str = ""
     until: str = ""
     newest_first: bool = False
+    # What users, models and tools said, too.
+    contents: bool = False
     page: PageQuery = FIRST_PAGE
 
     def filters(self) -> dict[str, object]:
         """What narrows the query, for the record of who reads."""
         given = asdict(self)
         return {name: value for name, value in given.items() if name != "page" and value}
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased of the audit log, or would be."""
+
+    keys: int
+    contents: int
+    # Events that say so; none where nothing was erased.
+    event_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

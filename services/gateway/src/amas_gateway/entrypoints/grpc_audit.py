@@ -38,6 +38,11 @@ class AuditServicer(rpc.AuditServiceServicer):
                 async for page in pages:
                     yield _response(page)
 
+    async def EraseContents(self, request: pb.EraseContentsRequest, context: Context) -> pb.EraseContentsResponse:
+        principal = await self._calls.admit(context, Action.AUDIT_ERASE)
+        erased = await self._verbs.erase_contents(principal, request.subject, dry_run=request.dry_run)
+        return pb.EraseContentsResponse(keys=erased.keys, contents=erased.contents, event_ids=erased.event_ids)
+
     async def GetCheckpoint(self, request: pb.GetCheckpointRequest, context: Context) -> pb.GetCheckpointResponse:
         head = await self._verbs.read_audit.checkpoint(await self._calls.admit(context, Action.AUDIT_READ))
         return pb.GetCheckpointResponse(checkpoint=head.checkpoint, verifier_key=head.verifier_key)
@@ -59,6 +64,7 @@ def _query(request: pb.QueryEventsRequest) -> AuditQuery:
         since=_time("since", request.since) if request.HasField("since") else "",
         until=_time("until", request.until) if request.HasField("until") else "",
         newest_first=request.newest_first,
+        contents=request.contents,
         page=PageQuery(request.page_size, request.page_token),
     )
 

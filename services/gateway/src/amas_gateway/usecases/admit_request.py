@@ -30,6 +30,7 @@ ROUTE_CLASSES: dict[Action, RouteClass] = {
     Action.USAGE_READ: RouteClass.READ,
     Action.AUDIT_READ: RouteClass.READ,
     Action.REVOCATION_READ: RouteClass.READ,
+    Action.AUDIT_ERASE: RouteClass.WRITE,
     Action.REVOCATION_CHANGE: RouteClass.WRITE,
 }
 

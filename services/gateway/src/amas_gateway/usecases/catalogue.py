@@ -12,6 +12,7 @@ from .complete_chat import CompleteChat
 from .decide_approval import DecideApproval
 from .describe_tool_server import DescribeToolServer
 from .embed_text import EmbedText
+from .erase_contents import EraseContents
 from .get_approval import GetApproval
 from .get_run import GetRun
 from .hold_stream import HoldStream
@@ -55,6 +56,7 @@ class Catalogue:
     query_usage: QueryUsage
     list_budgets: ListBudgets
     read_audit: ReadAudit
+    erase_contents: EraseContents
     revoke: Revoke
     restore: Restore
     list_revocations: ListRevocations

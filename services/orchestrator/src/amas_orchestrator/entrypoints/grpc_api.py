@@ -16,6 +16,7 @@ from amas_governance.loader import SourceFile
 from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.usecases.apply_resources import ApplyResources, Change
 from amas_orchestrator.usecases.authorize_audit_read import AuthorizeAuditRead
+from amas_orchestrator.usecases.authorize_erasure import AuthorizeErasure
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
@@ -62,6 +63,7 @@ class UseCases:
     restore: Restore
     read_revocations: ReadRevocations
     authorize_audit_read: AuthorizeAuditRead
+    authorize_erasure: AuthorizeErasure
 
 
 class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
@@ -225,6 +227,11 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         """Asks whether the audit log may be read."""
         await self._use.authorize_audit_read(principal_of(request.principal), request.run_id)
         return pb.AuthorizeAuditReadResponse()
+
+    async def AuthorizeErasure(self, request: pb.AuthorizeErasureRequest, context: Any) -> pb.AuthorizeErasureResponse:  # noqa: N802 - named by the contract
+        """Asks whether contents of the audit log may be erased."""
+        await self._use.authorize_erasure(principal_of(request.principal))
+        return pb.AuthorizeErasureResponse()
 
     async def GetRevokedPrincipals(  # noqa: N802 - named by the contract
         self, request: pb.GetRevokedPrincipalsRequest, context: Any

@@ -713,6 +713,7 @@ class QueryEventsRequest(_message.Message):
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     trace_id: _builtins.str
     principal: _builtins.str
@@ -731,6 +732,8 @@ class QueryEventsRequest(_message.Message):
     """By falling index."""
     page_size: _builtins.int
     page_token: _builtins.str
+    contents: _builtins.bool
+    """Give contents too: what users, models and tools said."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labelled with all of these: pii, phi, pci, secret."""
@@ -760,10 +763,11 @@ class QueryEventsRequest(_message.Message):
         newest_first: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        contents: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "confidentiality", b"confidentiality", "decision", b"decision", "integrity", b"integrity", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "role", b"role", "run_id", b"run_id", "since", b"since", "source", b"source", "tool", b"tool", "trace_id", b"trace_id", "type", b"type", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "confidentiality", b"confidentiality", "contents", b"contents", "decision", b"decision", "integrity", b"integrity", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "role", b"role", "run_id", b"run_id", "since", b"since", "source", b"source", "tool", b"tool", "trace_id", b"trace_id", "type", b"type", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -791,6 +795,59 @@ class QueryEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryEventsResponse: _TypeAlias = QueryEventsResponse  # noqa: Y015
+
+@_typing.final
+class EraseContentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Whose contents: a principal's name, or what a sender called the subject."""
+    dry_run: _builtins.bool
+    """Say what would be erased, and erase nothing."""
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseContentsRequest: _TypeAlias = EraseContentsRequest  # noqa: Y015
+
+@_typing.final
+class EraseContentsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    EVENT_IDS_FIELD_NUMBER: _builtins.int
+    keys: _builtins.int
+    """Keys that were destroyed, and the contents under them."""
+    contents: _builtins.int
+    @_builtins.property
+    def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the audit events that say so."""
+
+    def __init__(
+        self,
+        *,
+        keys: _builtins.int = ...,
+        contents: _builtins.int = ...,
+        event_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "event_ids", b"event_ids", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseContentsResponse: _TypeAlias = EraseContentsResponse  # noqa: Y015
 
 @_typing.final
 class StreamEventsRequest(_message.Message):

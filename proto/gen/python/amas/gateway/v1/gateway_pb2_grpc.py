@@ -775,6 +775,11 @@ class AuditServiceStub:
                 request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.EraseContents = channel.unary_unary(
+                '/amas.gateway.v1.AuditService/EraseContents',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -801,6 +806,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseContents(self, request, context):
+        """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -818,6 +830,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.FromString,
                     response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'EraseContents': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseContents,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -902,6 +919,33 @@ class AuditService:
             '/amas.gateway.v1.AuditService/GetCheckpoint',
             amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
             amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseContents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.AuditService/EraseContents',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -233,6 +233,8 @@ class AuditServiceStub:
     stream was whole if its last page has none.
     """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]
+    EraseContents: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.EraseContentsRequest, _gateway_pb2.EraseContentsResponse]
+    """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -245,6 +247,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     stream was whole if its last page has none.
     """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]  # type: ignore[assignment]
+    EraseContents: _aio.UnaryUnaryMultiCallable[_gateway_pb2.EraseContentsRequest, _gateway_pb2.EraseContentsResponse]  # type: ignore[assignment]
+    """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """AuditService reads the tenant's audit log. Whatever is read is itself recorded, before it is answered."""
@@ -272,5 +276,13 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.GetCheckpointResponse, _abc.Awaitable[_gateway_pb2.GetCheckpointResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def EraseContents(
+        self,
+        request: _gateway_pb2.EraseContentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.EraseContentsResponse, _abc.Awaitable[_gateway_pb2.EraseContentsResponse]]:
+        """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,6 +120,11 @@ class OrchestratorServiceStub:
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.SerializeToString,
                 response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.FromString,
                 _registered_method=True)
+        self.AuthorizeErasure = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/AuthorizeErasure',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.FromString,
+                _registered_method=True)
         self.GetRevokedPrincipals = channel.unary_unary(
                 '/amas.orchestrator.v1.OrchestratorService/GetRevokedPrincipals',
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.SerializeToString,
@@ -241,6 +246,13 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AuthorizeErasure(self, request, context):
+        """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRevokedPrincipals(self, request, context):
         """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens.
         """
@@ -335,6 +347,11 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.AuthorizeAuditRead,
                     request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.FromString,
                     response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.SerializeToString,
+            ),
+            'AuthorizeErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizeErasure,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.SerializeToString,
             ),
             'GetRevokedPrincipals': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevokedPrincipals,
@@ -801,6 +818,33 @@ class OrchestratorService:
             '/amas.orchestrator.v1.OrchestratorService/AuthorizeAuditRead',
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadRequest.SerializeToString,
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeAuditReadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizeErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/AuthorizeErasure',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,8 @@ class OrchestratorServiceStub:
     """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
     policy's reason if not; the decision is on record either way.
     """
+    AuthorizeErasure: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeErasureRequest, _orchestrator_pb2.AuthorizeErasureResponse]
+    """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
     GetRevokedPrincipals: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -94,6 +96,8 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
     policy's reason if not; the decision is on record either way.
     """
+    AuthorizeErasure: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeErasureRequest, _orchestrator_pb2.AuthorizeErasureResponse]  # type: ignore[assignment]
+    """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
     GetRevokedPrincipals: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]  # type: ignore[assignment]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -227,6 +231,14 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         """AuthorizeAuditRead asks the tenant's policy whether the principal may read the audit log. PERMISSION_DENIED with
         policy's reason if not; the decision is on record either way.
         """
+
+    @_abc_1.abstractmethod
+    def AuthorizeErasure(
+        self,
+        request: _orchestrator_pb2.AuthorizeErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.AuthorizeErasureResponse, _abc.Awaitable[_orchestrator_pb2.AuthorizeErasureResponse]]:
+        """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
 
     @_abc_1.abstractmethod
     def GetRevokedPrincipals(

@@ -8,15 +8,18 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
+from amas.audit.v1 import audit_pb2
 from amas.common.v1 import label_pb2
 from amas_chassis.errors import AmasError
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from amas_gateway.domain.authorization import Action
 from amas_gateway.domain.model import AuditQuery, Page
 from amas_gateway.entrypoints.access import Access
 from amas_gateway.entrypoints.rest.parameters import (
+    Body,
     BundleDigest,
     PageSize,
     PageToken,
@@ -34,6 +37,13 @@ from amas_gateway.usecases.catalogue import Catalogue
 
 # Not registered, and what everybody calls it.
 NDJSON = "application/x-ndjson"
+
+
+class EraseContentsBody(Body):
+    """Whose contents are to be erased."""
+
+    subject: str = Field(min_length=1, max_length=255)
+    dry_run: bool = Field(default=False, alias="dryRun")
 
 
 def router(verbs: Catalogue, access: Access) -> APIRouter:
@@ -95,6 +105,14 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         reader = await access.admit(caller_of(request), Action.AUDIT_READ)
         return Response(await verbs.read_audit.bundle(reader, digest), media_type=JSON)
 
+    @routes.post("/v1/audit/erasures", responses=returns("amas.audit.v1.EraseContentsResponse"))
+    async def erase_contents(request: Request, wanted: EraseContentsBody) -> Response:
+        """Destroys what is on record of a subject. Proofs stay valid; it cannot be undone."""
+        principal = await access.admit(caller_of(request), Action.AUDIT_ERASE)
+        erased = await verbs.erase_contents(principal, wanted.subject, dry_run=wanted.dry_run)
+        answer = audit_pb2.EraseContentsResponse(keys=erased.keys, contents=erased.contents, event_ids=erased.event_ids)
+        return Response(orjson.dumps(as_json(answer)), media_type=JSON)
+
     return routes
 
 
@@ -119,6 +137,7 @@ async def _query(
     source: Annotated[str, Query(max_length=63, description="Service that appended it.")] = "",
     since: Time = "",
     until: Time = "",
+    contents: Annotated[bool, Query(description="Also what users, models and tools said.")] = False,
     order: Annotated[Literal["oldest", "newest"], Query(description="What comes first.")] = "oldest",
 ) -> AuditQuery:
     """The filters that both reads of events have."""
@@ -139,6 +158,7 @@ async def _query(
         since=since,
         until=until,
         newest_first=order == "newest",
+        contents=contents,
     )
 
 
