@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from amas_cli.app import app
 from amas_cli.commands import session
+from amas_cli.commands.audit import app
 from typer.testing import CliRunner
 
 
@@ -37,20 +37,20 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
 
 def test_a_dry_run_erases_nothing(gateway: Gateway) -> None:
     """It says how much there is."""
-    done = CliRunner().invoke(app, ["audit", "erase", "--subject", "alice", "--dry-run"])
+    done = CliRunner().invoke(app, ["erase", "--subject", "alice", "--dry-run"])
     assert (done.exit_code, gateway.asked) == (0, [("alice", True)])
     assert "2 contents under 1 keys would be erased" in done.output
 
 
 def test_nobody_at_the_terminal_means_no(gateway: Gateway) -> None:
     """What cannot be undone is not done by a script that did not say so."""
-    done = CliRunner().invoke(app, ["audit", "erase", "--subject", "alice"])
+    done = CliRunner().invoke(app, ["erase", "--subject", "alice"])
     assert done.exit_code != 0
     assert gateway.asked == []
 
 
 def test_what_was_erased_is_said_with_its_event(gateway: Gateway) -> None:
     """For programs too."""
-    done = CliRunner().invoke(app, ["audit", "erase", "--subject", "alice", "--yes", "--output", "json"])
+    done = CliRunner().invoke(app, ["erase", "--subject", "alice", "--yes", "--output", "json"])
     assert (done.exit_code, gateway.asked) == (0, [("alice", False)])
     assert '"erased:1"' in done.output
