@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import yaml
 from amas_governance.dlp.actions import CATEGORY_OF, ON_STREAMS, Action
 from amas_governance.loader import SourceFile, load
-from amas_governance.resources import AgentRole
+from amas_governance.resources import AgentRole, DlpRules
 
 PAGE = (Path(__file__).parents[3] / "docs" / "data-protection.md").read_text()
 
 
-def test_the_block_is_a_role() -> None:
-    """It loads, and says something about each part that the page explains."""
-    (block,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def test_the_blocks_are_resources() -> None:
+    """A role that loads, and says something about each part that the page explains; and what answers do."""
+    block, answers = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    DlpRules.model_validate_json(json.dumps(yaml.safe_load(answers)["spec"]["answers"]))
     loaded = load([SourceFile("page", block)])
     assert [str(problem) for problem in loaded.problems] == []
     (role,) = loaded.resources

@@ -41,10 +41,13 @@ READY_SECONDS = 30.0
 BODY = orjson.dumps({"model": "default", "messages": [{"role": "user", "content": "hello"}]})
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(number: int) -> list[int]:
+    """So many ports, each held until all are found, so that none is found twice."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
 
 
 class AuditStandIn(audit_pb2_grpc.AuditServiceServicer):
@@ -135,14 +138,14 @@ async def platform(
     ]
     for server in servers:
         await server.start()
-    port, grpc_port = free_port(), free_port()
+    port, grpc_port, http_port = free_ports(3)
     provider = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "amas_cli.local.scripted_model", "--listen", f"127.0.0.1:{port}"
     )
     await _until_open(port)
     settings = {
         "GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
-        "HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+        "HTTP_LISTEN": f"127.0.0.1:{http_port}",
         "TLS_CERT_FILE": own.cert,
         "TLS_KEY_FILE": own.key,
         "TLS_CA_FILE": own.ca,

@@ -38,12 +38,13 @@ WHOLE = AuditQuery(
     since="2026-01-01T00:00:00Z",
     until="2026-02-01T00:00:00Z",
     newest_first=True,
+    contents=True,
 )
 AUDITOR = (("authorization", "Bearer auditor"),)
 PARAMETERS = (
     "runId=run-1&traceId=" + "0" * 32 + "&principal=developer&type=dev.amas.action.denied&role=publisher"
     "&tool=git/git_commit&decision=deny&confidentiality=confidential&category=pii&category=pci&integrity=untrusted"
-    "&source=policy-sidecar&since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z&order=newest"
+    "&source=policy-sidecar&since=2026-01-01T00:00:00Z&until=2026-02-01T00:00:00Z&order=newest&contents=true"
 )
 
 
@@ -111,9 +112,8 @@ async def test_a_stream_gives_all_and_goes_on_where_it_was_cut(world: World, cli
 async def test_a_stream_ends_with_its_token(world: World) -> None:
     """Whoever's token ran out reads no further page."""
     late = replace(PRINCIPALS["auditor"], expires_at=world.clock.now().timestamp() - 1)
-    pages: AsyncIterator[Page[object]] = ReadAudit(world.audit, world.audit, world.audit, world.clock).stream(
-        late, AuditQuery()
-    )
+    read = ReadAudit(world.audit, world.audit, world.audit, world.resources, world.clock)
+    pages: AsyncIterator[Page[object]] = read.stream(late, AuditQuery())
     with pytest.raises(AmasError) as refused:
         await anext(pages)
     assert refused.value.reason == TokenFault.EXPIRED.value
@@ -136,6 +136,7 @@ async def test_grpc_asks_the_same(world: World, channel: grpc.aio.Channel) -> No
         integrity=label_pb2.INTEGRITY_UNTRUSTED,
         source=WHOLE.source,
         newest_first=True,
+        contents=True,
         page_size=5,
     )
     request.since.FromJsonString(WHOLE.since)

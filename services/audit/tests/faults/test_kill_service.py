@@ -23,6 +23,8 @@ pytestmark = pytest.mark.integration
 SEED = 6
 ROUNDS = 2
 WRITERS = 16
+# Times that opening the log comes to a point, at most.
+OPENING = 8
 # Appends that a writer makes at most before the service has reached its point.
 MOST_APPENDS = 2_000
 
@@ -41,8 +43,8 @@ async def test_the_service_is_killed_at_every_statement_of_an_append(
     witness, books = Witness(connection, signer.verifier), Books()
     try:
         for number, point in enumerate(schedule):
-            # More than the three times that opening the log takes.
-            service.program = ("services.audit.tests.faults.service", point, str(chance.randint(4, 12)))
+            nth = chance.randint(OPENING + 1, OPENING + 9)
+            service.program = ("services.audit.tests.faults.service", point, str(nth))
             await service.start()
             assert service.process is not None
             caller = Caller.of(service, "orchestrator")

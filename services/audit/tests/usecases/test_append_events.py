@@ -3,9 +3,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from amas_audit.domain.contents import Content
-from amas_audit.domain.model import Appended
+from amas_audit.domain.contents import Content, Sealed
+from amas_audit.domain.leaf import encode
+from amas_audit.domain.model import Appended, Event, Label
 from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.domain.tlog_paths import MAX_ENTRY_BYTES
 from amas_audit.usecases.append_events import MAX_DATA_BYTES, AppendEvents
 from amas_chassis.clock import ManualClock
 from amas_chassis.errors import AmasError, ErrorKind
@@ -76,3 +78,37 @@ async def test_contents_that_cannot_be_kept_are_refused(
     with pytest.raises(AmasError) as refused:
         await append((event(1, contents=contents),), source="gateway")
     assert refused.value.violations[0].field == f"events[0].{field}"
+
+
+def test_the_largest_event_that_is_taken_has_a_leaf_that_a_bundle_can_hold() -> None:
+    """Else one event would make the log unreadable for everybody who follows it. Bounds are those of audit.proto."""
+    longest = "\x01" * 255
+    sealed = tuple(
+        Sealed(
+            name=f"n{number:062}",
+            retention="r" * 63,
+            media_type="m" * 127,
+            size=1 << 22,
+            commitment=bytes(32),
+            key="0" * 32,
+        )
+        for number in range(16)
+    )
+    large = Event(
+        id=longest,
+        type="dev.amas." + "t" * 118,
+        time="2026-11-23T00:00:00.123456789Z",
+        tenant=longest[:63],
+        run_id=longest[:127],
+        step=longest,
+        trace_id="0" * 32,
+        span_id="0" * 16,
+        principal=longest,
+        role=longest[:127],
+        role_version=longest[:63],
+        bundle="sha256:" + "0" * 64,
+        data=b'{"a":"' + b"a" * (MAX_DATA_BYTES - 8) + b'"}',
+        label=Label("confidential", ("pci", "phi", "pii", "secret"), "untrusted"),
+        sealed=sealed,
+    )
+    assert len(encode(large, "policy-sidecar", 1 << 53)) <= MAX_ENTRY_BYTES

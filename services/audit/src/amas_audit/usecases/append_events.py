@@ -11,8 +11,9 @@ from amas_audit.domain.model import Appended, Event, Submission
 from amas_audit.domain.retention import Retention
 from amas_audit.ports import AppendTelemetry, Log
 
-# Bytes of an event's canonical data: canonical form may be longer than what was sent (1e20 has 21 digits).
-MAX_DATA_BYTES = 1 << 20
+# Bytes of an event's canonical data, which may be longer than what was sent (1e20 has 21 digits). With the longest names
+# and sixteen contents beside it, a leaf is still one that an entry bundle can hold (tlog_paths.MAX_ENTRY_BYTES).
+MAX_DATA_BYTES = 48 << 10
 # Bytes that an event takes beside its data, for the bounds of a group.
 ENVELOPE_BYTES = 512
 
@@ -67,4 +68,5 @@ def _check(position: int, event: Event) -> None:
         if "\0" in getattr(event, name):
             raise event_invalid(position, name, "must not hold a NUL character")
     if len(event.data) > MAX_DATA_BYTES:
-        raise event_invalid(position, "data_json", f"must be at most {MAX_DATA_BYTES} bytes of canonical JSON")
+        words = f"must be at most {MAX_DATA_BYTES} bytes of canonical JSON: what is large belongs into contents"
+        raise event_invalid(position, "data_json", words)
