@@ -41,3 +41,11 @@ def test_migrating_a_database_that_is_away_is_a_sentence(
     said = capsys.readouterr().err
     assert said.startswith("the schema audit could not be migrated:")
     assert "hush" not in said
+
+
+@pytest.mark.usefixtures("environment")
+def test_archiving_without_a_folder_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """I11: the variable that is missing is named."""
+    for command in (["archive"], ["archive", "check"]):
+        assert run(command) == 2
+        assert "AMAS_AUDIT_ARCHIVE_DIR is not set" in capsys.readouterr().err

@@ -1,4 +1,8 @@
-"""`python -m amas_audit` serves; `migrate` brings the database to the newest revision; `rewrap` renews the wrapping."""
+"""`python -m amas_audit` serves; its commands are for operators.
+
+`migrate` brings the database to the newest revision, `rewrap` renews the wrapping of the keys of contents, `archive`
+archives closed partitions, `archive check` reads an archive and sees that it fits.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections.abc import Callable
 
 from amas_chassis.settings import EXIT_SETTINGS, SettingsError, load
 
-from amas_audit.domain.errors import NotReadyError
+from amas_audit.domain.errors import ArchiveDamagedError, LogDamagedError, NotReadyError
 from amas_audit.settings import AuditSettings
 
 EXIT_FAILED = 1
@@ -22,8 +26,10 @@ def run(arguments: list[str]) -> int:
         return _as_owner(_migrate)
     if arguments == ["rewrap"]:
         return _as_owner(_rewrap)
+    if arguments in (["archive"], ["archive", "check"]):
+        return _archive(check=len(arguments) > 1)
     if arguments:
-        print("usage: python -m amas_audit [migrate | rewrap]", file=sys.stderr)
+        print("usage: python -m amas_audit [migrate | rewrap | archive [check]]", file=sys.stderr)
         return EXIT_USAGE
     # Not at the top: who migrates needs none of what serves, and loading that takes longer than migrating.
     from amas_chassis.service import main
@@ -55,6 +61,25 @@ def _as_owner(command: Callable[[AuditSettings], None]) -> int:
         print(error, file=sys.stderr)
         return EXIT_SETTINGS
     except NotReadyError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def _archive(*, check: bool) -> int:
+    from amas_chassis.errors import AmasError
+
+    from amas_audit.bootstrap import archive
+
+    try:
+        print(archive(load(AuditSettings), check=check))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_SETTINGS
+    except AmasError as error:
+        print(error.message, file=sys.stderr)
+        return EXIT_FAILED
+    except (NotReadyError, ArchiveDamagedError, LogDamagedError, OSError) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
     return 0

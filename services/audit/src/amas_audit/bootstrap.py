@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from amas.audit.v1 import audit_pb2_grpc
 from amas_chassis.clock import SystemClock
@@ -13,8 +15,10 @@ from amas_chassis.settings import SettingsError, load
 from amas_governance.audit_events import event_types
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
+from amas_audit.adapters.archive_folder import ArchiveFolder
 from amas_audit.adapters.group_commit import GroupCommit
 from amas_audit.adapters.master_key import MasterKeys, read_master_keys
+from amas_audit.adapters.partitions import Partitions
 from amas_audit.adapters.postgres_contents import PostgresContents
 from amas_audit.adapters.postgres_cosignatures import PostgresCosignatures
 from amas_audit.adapters.postgres_eraser import PostgresEraser
@@ -23,15 +27,17 @@ from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
 from amas_audit.adapters.postgres_start import check_master_keys, wait_for_tables
-from amas_audit.adapters.signing_key import KeyFile
+from amas_audit.adapters.signing_key import KeyFile, read_signing_keys
 from amas_audit.adapters.witness_client import WitnessClient, read_witnesses
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.retention import Retention
+from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.entrypoints.grpc_api import CALLERS, SERVICE, AuditApi
 from amas_audit.entrypoints.tlog_http import Access, TlogHttp
 from amas_audit.settings import AuditSettings
 from amas_audit.telemetry import AuditTelemetry
 from amas_audit.usecases.append_events import AppendEvents
+from amas_audit.usecases.archive_partitions import ArchivePartitions
 from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
 from amas_audit.usecases.erase_contents import EraseContents
 from amas_audit.usecases.expire_contents import ExpireContents, KeepExpiring
@@ -80,6 +86,32 @@ async def _erasing(settings: AuditSettings) -> Pool | None:
     """Connections of the role that can only erase, if there is one."""
     dsn = settings.erasure_dsn()
     return await open_pool(dsn, connections=2, start_timeout=settings.start_timeout) if dsn else None
+
+
+def archive(settings: AuditSettings, *, check: bool) -> str:
+    """Archive what is closed, or check the archive; answers a sentence. SettingsError, and what the use case raises."""
+    if settings.archive_dir is None:
+        raise SettingsError("AMAS_AUDIT_ARCHIVE_DIR is not set, and an archive needs a folder")
+    try:
+        signer = NoteSigner(settings.origin, *read_signing_keys(settings.signing_key_file))
+    except NotReadyError as error:
+        raise SettingsError(str(error)) from error
+    return asyncio.run(_archive(settings, settings.archive_dir, signer, check=check))
+
+
+async def _archive(settings: AuditSettings, folder: Path, signer: NoteSigner, *, check: bool) -> str:
+    pool = await open_pool(settings.service_dsn(), connections=2, start_timeout=settings.start_timeout)
+    try:
+        await wait_for_tables(pool, start_timeout=settings.start_timeout)
+        reader = PostgresReader(pool, key_id=lambda: signer.verifier.key_id)
+        verb = ArchivePartitions(
+            reader, PostgresLeaves(pool), Partitions(pool), ArchiveFolder(folder), signer, tell=print
+        )
+        if check:
+            return f"the archive of {verb.check()} entries fits"
+        return f"{await verb()} entries are archived in {folder}"
+    finally:
+        await pool.close()
 
 
 def _spec(

@@ -101,6 +101,33 @@ class Eraser(Protocol):
 
     async def clear_up(self) -> None:
         """Remove what an erasure that was cut off has left."""
+
+
+class Partitions(Protocol):
+    """How the log is cut."""
+
+    async def closed(self, size: int) -> Sequence[tuple[int, int]]:
+        """First index of each partition that a log of `size` entries has filled, and the index past its last."""
+        ...
+
+
+class ArchiveFiles(Protocol):
+    """Where an archive is kept. A file is there whole or not at all."""
+
+    def has(self, path: str) -> bool:
+        """Whether a file is there."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Its content. ArchiveDamagedError if it is not there."""
+        ...
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file. ArchiveDamagedError if it is there with other content; the checkpoint is replaced."""
+        ...
+
+    def sync(self) -> None:
+        """Return once all that was written is on disk."""
         ...
 
 

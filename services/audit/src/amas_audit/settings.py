@@ -49,6 +49,7 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     )
     database_connections: int = Field(default=8, ge=2, le=64, description="most connections to the database")
 
+    archive_dir: Path | None = Field(default=None, description="folder that `archive` writes closed partitions to")
     tlog_listen: str = Field(
         default="", description="where checkpoint, tiles and entries are served over HTTPS: host:port; empty: nowhere"
     )

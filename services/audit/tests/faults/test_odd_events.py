@@ -12,6 +12,7 @@ import pytest
 from amas_audit.adapters.postgres_pool import Pool
 from amas_audit.domain.model import EventFilter
 from amas_audit.domain.signed_note import NoteSigner
+from amas_audit.usecases.append_events import MAX_DATA_BYTES
 
 from ..logs import LogDatabase, event, open_log, submission
 from ..processes import INTENT, SAMPLES, AuditProcess, Caller, request, write_signing_key
@@ -41,7 +42,7 @@ async def test_an_event_of_many_megabytes_is_refused_and_nothing_is_written(
         # The last byte that fits, and the first that does not, of the canonical form.
         sample = json.loads(SAMPLES[INTENT]) | {"findings": {"text": "x"}}
         fits = json.dumps(sample, separators=(",", ":"))
-        fits = fits.replace('"x"', '"x%s"' % ("x" * (MEGABYTES - len(fits))))
+        fits = fits.replace('"x"', '"x%s"' % ("x" * (MAX_DATA_BYTES - len(fits))))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await caller.stub.Append(request("large", data_json=fits.replace('"x', '"xx', 1)))
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -5,13 +5,16 @@ The service's role cannot make a table. It asks a function of the owner's, which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amas_audit.adapters.group_commit import MAX_GROUP_EVENTS
-from amas_audit.adapters.postgres_pool import Pool
+from amas_audit.adapters.postgres_pool import Pool, unavailable_when_away
 
 # Entries of room below which the next partition is asked for.
 LEAST_ROOM = 64 * MAX_GROUP_EVENTS
 
 _PAST = "SELECT coalesce(max(past), 0) FROM audit.partitions()"
+_CLOSED = "SELECT first, past FROM audit.partitions() WHERE past <= $1 ORDER BY first"
 _ADD = "SELECT audit.add_partition()"
 
 
@@ -21,6 +24,11 @@ class Partitions:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._past = 0
+
+    async def closed(self, size: int) -> Sequence[tuple[int, int]]:
+        """Bounds of the partitions that a log of `size` entries has filled. AmasError LOG_UNAVAILABLE."""
+        with unavailable_when_away():
+            return [(row["first"], row["past"]) for row in await self._pool.fetch(_CLOSED, size)]
 
     async def make_room(self, size: int) -> None:
         """See to it that a log of `size` entries can grow. Asks the database only when room becomes scarce."""

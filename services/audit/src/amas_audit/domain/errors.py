@@ -16,6 +16,10 @@ class ContentDamagedError(RuntimeError):
     """A stored content is not what its leaf commits to."""
 
 
+class ArchiveDamagedError(RuntimeError):
+    """A file of an archive is missing, cut or changed; the text names it."""
+
+
 class NotReadyError(RuntimeError):
     """The service cannot start or serve for a reason that its operator can mend; the text says which."""
 

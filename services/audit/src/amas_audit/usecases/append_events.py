@@ -11,8 +11,8 @@ from amas_audit.domain.model import Appended, Event, Submission
 from amas_audit.domain.retention import Retention
 from amas_audit.ports import AppendTelemetry, Log
 
-# Bytes of an event's canonical data, which may be longer than what was sent (1e20 has 21 digits). With the longest names
-# and sixteen contents beside it, a leaf is still one that an entry bundle can hold (tlog_paths.MAX_ENTRY_BYTES).
+# Bytes of an event's canonical data, which may be longer than what was sent (1e20 has 21 digits). With the longest
+# names and sixteen contents beside it, a leaf is still one that a bundle can hold (tlog_paths.MAX_ENTRY_BYTES).
 MAX_DATA_BYTES = 48 << 10
 # Bytes that an event takes beside its data, for the bounds of a group.
 ENVELOPE_BYTES = 512
