@@ -133,7 +133,7 @@ def flip(path: str, at: int = -1) -> Tamper:
     return change
 
 
-def in_bundle(path: str, change: Callable[[list[bytes]], None]) -> Tamper:
+def in_bundle(path: str, change: Callable[[list[bytes]], object]) -> Tamper:
     """Change the entries of a bundle, and nothing else."""
 
     def rewrite(folder: Path) -> None:
@@ -144,7 +144,7 @@ def in_bundle(path: str, change: Callable[[list[bytes]], None]) -> Tamper:
     return rewrite
 
 
-def everywhere(change: Callable[[list[bytes]], None]) -> Tamper:
+def everywhere(change: Callable[[list[bytes]], object]) -> Tamper:
     """Change entries and lay the whole tree out anew to fit, as somebody would who has all but the key."""
 
     def rewrite(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """`make bench-audit`: what the audit log takes and answers, beside plain inserts and Tessera on this machine.
 
-python -m tests.load.audit [--parts appends latency verify] [--quick]
+python -m tests.load.audit [--parts appends latency proofs verify] [--quick]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import uvloop
 
 from ..machine import load_row
 from ..report import Row, publish, versions
-from . import appends, latency, verifying
+from . import appends, latency, proofs, verifying
 from .stage import Stage, stage
 
 # As go.mod of tests/interop pins it.
@@ -21,6 +21,7 @@ TESSERA_VERSION = "1.0.4"
 PARTS: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "appends": appends.measure,
     "latency": latency.measure,
+    "proofs": proofs.measure,
     "verify": verifying.measure,
 }
 

@@ -87,6 +87,10 @@ async def open_pool(dsn: str, *, connections: int, start_timeout: float) -> Pool
                     "lock_timeout": str(LOCK_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                     "transaction_timeout": str(TRANSACTION_MS),
+                    # Everything is found by a key. A plan that was kept while a table was small must not read it whole
+                    # when it is large.
+                    "enable_seqscan": "off",
+                    "enable_hashjoin": "off",
                 },
             )
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
