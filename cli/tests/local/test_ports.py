@@ -18,7 +18,7 @@ def taken() -> Iterator[int]:
 
 def test_public_ports_stay_put() -> None:
     """A newcomer finds the API where the documents say."""
-    assert public_ports(7080) == {"http": 7080, "grpc": 7081, "issuer": 7082, "scripted-model": 7083}
+    assert public_ports(7080) == {"http": 7080, "grpc": 7081, "issuer": 7082, "scripted-model": 7083, "audit-log": 7084}
 
 
 def test_base_zero_gives_free_ports_that_differ() -> None:

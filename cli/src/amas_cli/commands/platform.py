@@ -18,7 +18,7 @@ PART_WIDTH = 22
 def up(
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay attached; Ctrl-C stops everything.")] = False,
     port_base: Annotated[
-        int, typer.Option("--port-base", help="First of the four public ports; 0 picks free ones.")
+        int, typer.Option("--port-base", help="First of the five public ports; 0 picks free ones.")
     ] = 7080,
     workspace: Annotated[
         str, typer.Option("--workspace", metavar="DIR", help="Folder that tool servers work in.")

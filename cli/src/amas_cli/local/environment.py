@@ -17,6 +17,8 @@ DRAIN_SECONDS = 10
 """Shorter than in a cluster: somebody waits in front of this machine."""
 PASSED_ON = ("TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 """Names of the user's environment that a part needs to reach a real model; nothing else of it is passed on."""
+AUDITOR = "auditor"
+"""Whose client certificate may read entries of the audit log over HTTPS, as the audit service has it by default."""
 SERVICES = ("audit", "policy-sidecar", "ai-router", "orchestrator", "gateway")
 
 
@@ -120,6 +122,7 @@ def _own_settings(service: str, wiring: Wiring) -> dict[str, str]:
                 **_database(service, wiring),
                 "SIGNING_KEY_FILE": str(home.audit_signing_key),
                 "MASTER_KEY_FILE": str(home.audit_master_key),
+                "TLOG_LISTEN": wiring.address("audit-log"),
                 "ERASURE_DATABASE_URL": f"postgresql://{role_of(service)}_eraser@{wiring.address('postgres')}/{DATABASE}",
                 "ERASURE_DATABASE_PASSWORD_FILE": str(home.secrets / f"postgres-{role_of(service)}_eraser"),
             }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .audit_key import ensure_audit_key, ensure_master_key
-from .environment import SERVICES, Wiring
+from .environment import AUDITOR, SERVICES, Wiring
 from .migrations import WITH_DATABASE, log_name, migrate
 from .parts import (
     embedded_postgres,
@@ -76,6 +76,7 @@ class PlatformPlan:
         folder = self._wiring.home.certificates
         ensure_authority(folder)
         files = {service: issue_certificate(folder, service) for service in SERVICES}
+        issue_certificate(folder, AUDITOR)
         self._wiring = replace(self._wiring, certificates=files)
 
     async def _start_postgres(self) -> None:

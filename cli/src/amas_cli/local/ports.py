@@ -1,4 +1,4 @@
-"""Which TCP ports the local platform listens on: four public ones that stay put, and free ones for the inside."""
+"""Which TCP ports the local platform listens on: five public ones that stay put, and free ones for the inside."""
 
 import socket
 from collections.abc import Iterable, Mapping
@@ -8,8 +8,8 @@ from amas_cli.exit_codes import ExitCode
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT_BASE = 7080
-PUBLIC = ("http", "grpc", "issuer", "scripted-model")
-"""In this order from the base on: 7080 HTTP, 7081 gRPC, 7082 issuer, 7083 scripted model."""
+PUBLIC = ("http", "grpc", "issuer", "scripted-model", "audit-log")
+"""In this order from the base on: 7080 HTTP, 7081 gRPC, 7082 issuer, 7083 scripted model, 7084 audit log (HTTPS)."""
 INTERNAL = (
     "postgres",
     "valkey",

@@ -99,6 +99,7 @@ def endpoints(state: PlatformState) -> dict[str, str]:
         "openai": f"{http}/v1",
         "grpc": f"{LOOPBACK}:{ports['grpc']}",
         "issuer": f"http://{LOOPBACK}:{ports['issuer']}",
+        "auditLog": f"https://{LOOPBACK}:{ports['audit-log']}",
         "model": f"http://{LOOPBACK}:{ports['scripted-model']}/v1",
     }
 
