@@ -233,3 +233,30 @@ def test_a_run_is_replayed_by_its_id(platform: LocalPlatform, bundles: Mapping[s
     report = json.loads(platform.command("audit", "replay", run, "--as", "auditor", "--output", "json"))
     assert report["identical"]
     assert report["run"] == run
+
+
+def lineage(platform: LocalPlatform, file: Path, *more: str) -> dict[str, Any]:
+    """The lineage of one verified record."""
+    key = str(platform.home / "audit.pub")
+    said = platform.command("audit", "lineage", str(file), "--public-key", key, "--output", "json", *more)
+    (found,) = json.loads(said)
+    return found
+
+
+def test_the_lineage_of_a_run_is_on_record(platform: LocalPlatform, bundles: Mapping[str, Path]):
+    """What git said reached the next agent's model word for word, and the commit is what people approved."""
+    whole = lineage(platform, bundles["approved"])
+    observed = {(edge["from"], edge["to"]) for edge in whole["edges"] if edge["strength"] == "observed"}
+    steps = {node["id"]: node.get("step", "") for node in whole["nodes"]}
+    assert "sort" in {steps[target] for source, target in observed if source == "result:history/0/0"}
+    commits = {node["id"] for node in whole["nodes"] if node["kind"] == "action" and node["name"] == "git/git_commit"}
+    assert len(commits) == 1
+    assert commits == {target for source, target in observed if source.startswith("approval:")}
+    assert all(node["state"] in ("given", "none") for node in whole["nodes"])
+    refused = lineage(platform, bundles["rejected"])
+    assert not [node for node in refused["nodes"] if (node["kind"], node["name"]) == ("action", "git/git_commit")]
+    edited = lineage(platform, bundles["edited"], "--of", "docs: edited by a human")
+    assert {name.partition(":")[0] for name in edited["starts"]} >= {"action"}
+    came = lineage(platform, bundles["approved"], "--into", "draft")
+    assert "result:history/0/0" in came["reached"]
+    assert not [node for node in came["nodes"] if node.get("step") == "publish"]

@@ -1,4 +1,4 @@
-"""`amas audit query|show|export|verify|replay|verifier`: the record of a run, and its proof, which needs no server."""
+"""`amas audit show|export|verify` and the other commands about the record of a run, and its proof."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from amas_cli.output.documents import Output
 from amas_cli.output.printable import printable
 
 from .audit_erase import erase
+from .audit_lineage import lineage
 from .audit_logs import (
     Authority,
     Certificate,
@@ -37,6 +38,7 @@ app = typer.Typer(help="The record of what happened, and its proof.", no_args_is
 app.command("query")(query)
 app.command("list", hidden=True)(query)
 app.command("replay")(replay)
+app.command("lineage")(lineage)
 app.command("verifier")(verifier)
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 

@@ -12,6 +12,7 @@ from amas_cli.output.documents import Output
 
 from .guard import guarded
 from .options import As, OutputFormat, Server
+from .recorded_runs import fetched_run, must_verify, named_file
 
 if TYPE_CHECKING:
     from amas_governance.bundle import Bundle
@@ -45,7 +46,7 @@ async def replay(
     if other and until:
         raise CliError("Name --bundle or --until, not both.", exit_code=ExitCode.USAGE)
     with tempfile.TemporaryDirectory(prefix="amas-replay-") as folder:
-        file = _file(target) or await _fetched(target, Path(folder), server, principal)
+        file = named_file(target) or await fetched_run(target, Path(folder), server, principal)
         return await _replay(file, other, until, public_key, output)
 
 
@@ -63,22 +64,6 @@ def verifier() -> int:
     return ExitCode.OK
 
 
-def _file(target: str) -> Path | None:
-    """The file that is named; None where the name can only be a run's."""
-    file = Path(target)
-    return file if file.exists() or "/" in target or file.suffix else None
-
-
-async def _fetched(run_id: str, folder: Path, server: str, principal: str) -> Path:
-    from .replay_bundles import save_replay_bundle
-    from .session import gateway
-
-    file = folder / "run.amas"
-    async with gateway(server, principal) as api:
-        await save_replay_bundle(api, run_id, file)
-    return file
-
-
 async def _replay(file: Path, other: str, until: str, public_key: Path | None, output: Output) -> int:
     from amas_cli.output.documents import document
     from amas_cli.output.replay import replayed, state
@@ -89,7 +74,7 @@ async def _replay(file: Path, other: str, until: str, public_key: Path | None, o
     if public_key is None:
         note("the record is not verified: name a key with --public-key")
     else:
-        _verify(file, public_key)
+        must_verify(file, public_key)
     if other:
         return await _otherwise(loaded, other, output)
     if until:
@@ -111,14 +96,6 @@ async def _replay(file: Path, other: str, until: str, public_key: Path | None, o
         for text, style in replayed(result):
             line(text, style)
     return ExitCode.OK if result.identical else ExitCode.FAILED
-
-
-def _verify(file: Path, public_key: Path) -> None:
-    from .replay_bundles import verified
-
-    report = verified(file, public_key)
-    if report.failed:
-        raise CliError(f"{file} does not verify.", details=tuple(report.failed))
 
 
 async def _otherwise(loaded: "Loaded", other: str, output: Output) -> int:

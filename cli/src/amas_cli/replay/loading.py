@@ -33,22 +33,31 @@ def load(file: Path) -> Loaded:
             next_step="make one with `amas audit export RUN --bundle FILE`",
             exit_code=ExitCode.USAGE,
         )
+    recording = record(file)
+    first = recording.started
+    digest = str(first.members.get("bundle", "")) if first is not None else ""
     try:
-        parts = read_replay_bundle(file)
-        entries = read_whole(file, *parts.export)
-        recording = Recording(
-            run=str(entries[0].members["runid"]) if entries else "",
-            tenant=str(entries[0].members["tenant"]) if entries else "",
-            events=[Event(entry.members, entry.leaf, entry.contents) for entry in entries],
-        )
-        first = recording.started
-        digest = str(first.members.get("bundle", "")) if first is not None else ""
-        content = parts.bundle(digest)
+        content = read_replay_bundle(file).bundle(digest)
     except ExportRefusedError as error:
         raise CliError(f"{file} cannot be read: {error}.") from error
     if content is None:
         raise CliError(f"{file} holds no bundle {digest or 'of the run'}, under which the run was decided.")
     return Loaded(recording, parse_bundle(content, file))
+
+
+def record(file: Path) -> Recording:
+    """The record alone, of a replay bundle or an export. CliError for a file that is neither."""
+    if not file.is_file():
+        raise CliError(f"There is no file {file}.", exit_code=ExitCode.USAGE)
+    try:
+        entries = read_whole(file, *read_replay_bundle(file).export) if is_replay_bundle(file) else read_whole(file)
+    except ExportRefusedError as error:
+        raise CliError(f"{file} cannot be read: {error}.") from error
+    return Recording(
+        run=str(entries[0].members["runid"]) if entries else "",
+        tenant=str(entries[0].members["tenant"]) if entries else "",
+        events=[Event(entry.members, entry.leaf, entry.contents) for entry in entries],
+    )
 
 
 def parse_bundle(content: bytes, file: Path) -> Bundle:

@@ -1,0 +1,289 @@
+"""Builds the graph of a run from its events. What the record does not say is an edge that is possible, never observed.
+
+Edges go forward in the run's sequence alone, so the graph has no cycle.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from amas_governance.canonical import digest, digest_bytes
+
+from amas_cli.replay.recording import (
+    DECIDED,
+    DELEGATION,
+    INTENT,
+    MODEL_CALLED,
+    OUTCOME,
+    REFUSALS,
+    REQUESTED,
+    RUN_ENDED,
+    RUN_STARTED,
+    STEP_ENDED,
+    Event,
+    Recording,
+)
+
+from .graph import Edge, Graph, Node, State, Strength
+from .values import Texts, found_again, texts
+
+STEP_STARTED = "dev.amas.step.started"
+LOWERED = "dev.amas.label.lowered"
+ESCALATED = "dev.amas.action.escalated"
+# Where the data of an event has a content under another name.
+_MEMBERS = {"structured": "structuredJson"}
+# Contents that something was given; the others are what it gave.
+_HEARD = ("request", "arguments")
+OUTPUT = "output"
+INPUT = "input"
+
+
+def lineage(recording: Recording) -> Graph:
+    """The graph of a record."""
+    builder = _Builder(recording)
+    for event in recording.events:
+        builder.take(event)
+    builder.observe()
+    return builder.graph
+
+
+class _Builder:
+    def __init__(self, recording: Recording) -> None:
+        self.graph = Graph(recording.run, recording.tenant)
+        self._context: dict[str, list[str]] = {}
+        """By step: what its next model call has before it that the call before had not, and that call."""
+        self._model: dict[str, str] = {}
+        self._ended: list[str] = []
+        self._approvals: dict[str, Event] = {}
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            RUN_STARTED: self._run_started,
+            STEP_STARTED: self._step,
+            MODEL_CALLED: self._model_called,
+            INTENT: self._action,
+            **dict.fromkeys(REFUSALS, self._action),
+            OUTCOME: self._outcome,
+            REQUESTED: self._requested,
+            DECIDED: self._decided,
+            DELEGATION: self._delegation,
+            LOWERED: self._lowered,
+            STEP_ENDED: self._step_ended,
+            RUN_ENDED: self._run_ended,
+        }
+
+    def take(self, event: Event) -> None:
+        handler = self._handlers.get(event.type)
+        if handler is not None:
+            handler(event)
+
+    def _run_started(self, event: Event) -> None:
+        node = self._node(event, INPUT, "input", "run input", "input")
+        node.principal = node.principal or str(event.data.get("requester", ""))
+
+    def _requested(self, event: Event) -> None:
+        self._approvals[str(event.data.get("approval_id", ""))] = event
+
+    def _run_ended(self, event: Event) -> None:
+        node = self._node(event, OUTPUT, "output", "run output")
+        node.detail = str(event.data.get("state", ""))
+        for answer in self._ended:
+            self._possible(answer, OUTPUT, "a step that had ended")
+
+    def observe(self) -> None:
+        """Hold what people, tools and models said against what models and tools were given later."""
+        nodes = list(self.graph.nodes.values())
+        said = [(node, _of(node, lambda name: name not in _HEARD)) for node in nodes]
+        for node in nodes:
+            later = _of(node, lambda name: name in _HEARD)
+            for source, earlier in said if later else ():
+                if source.sequence < node.sequence and (pairs := found_again(earlier, later)):
+                    self.graph.connect(Edge(source.id, node.id, Strength.OBSERVED, "its text stands there", pairs))
+
+    def _step(self, event: Event) -> None:
+        node = self._node(event, f"step:{event.step}", "step", event.step)
+        self._possible(INPUT, node.id, "a step may be given the run's input")
+        for answer in self._ended:
+            self._possible(answer, node.id, "a step that had ended")
+        parent = event.step.rpartition("/")[0]
+        for context in self._before(parent) if parent else ():
+            self._possible(context, node.id, "the step that it is part of")
+        self._context[event.step] = [node.id]
+
+    def _model_called(self, event: Event) -> None:
+        data = event.data
+        node = self._node(
+            event,
+            f"model:{data.get('callId') or event.id}",
+            "model",
+            f"{data.get('provider', '')}/{data.get('model', '')}",
+            "request",
+            "response",
+        )
+        node.system, node.detail = str(data.get("provider", "")), str(data.get("route", ""))
+        node.digests |= {str(data[name]) for name in ("requestDigest", "responseDigest") if data.get(name)}
+        for source in self._before(event.step):
+            self._possible(source, node.id, "said before in the same step")
+        self._context[event.step], self._model[event.step] = [node.id], node.id
+
+    def _action(self, event: Event) -> None:
+        if event.data.get("fault"):
+            return
+        action, (kind, node_id) = event.action, _named(event)
+        node = self._node(event, node_id, kind, str(action.get("tool", "")), "input")
+        asked = node.values.pop("input", None)
+        proposed = asked.get("action") if isinstance(asked, dict) else None
+        if isinstance(proposed, dict) and isinstance(proposed.get("arguments"), dict):
+            node.values["arguments"] = proposed["arguments"]
+        elif node.state is State.GIVEN:
+            node.state = State.MISSING
+        node.system, node.effect = node.name.partition("/")[0], str(action.get("effect", ""))
+        node.digests |= {str(action[name]) for name in ("digest", "argumentsDigest") if action.get(name)}
+        self._proposed(event, node)
+        if kind == "action":
+            for approval in self._of_kind("approval", str(action.get("digest", ""))):
+                self._observed(approval.id, node.id, "the approved digest")
+
+    def _proposed(self, event: Event, node: Node) -> None:
+        """The model's call that asked for it: the very arguments by their digest, or the one before it."""
+        model = self.graph.nodes.get(self._model.get(event.step, ""))
+        if model is None:
+            self._possible(f"step:{event.step}", node.id, "the step that it is part of")
+        elif str(event.action.get("argumentsDigest", "")) in set(_asked_for(model.values.get("response"))):
+            self._observed(model.id, node.id, "the digest of the arguments that it asked for")
+        else:
+            self._possible(model.id, node.id, "the model call before it")
+
+    def _outcome(self, event: Event) -> None:
+        key = _key(event)
+        node = self._node(event, f"result:{key}", "result", str(event.action.get("tool", "")))
+        self._contents(node, event, "text", "structured")
+        node.system, node.detail = node.name.partition("/")[0], str(event.data.get("outcome", ""))
+        source = self.graph.nodes.get(f"action:{key}")
+        if source is not None and event.action.get("digest") in source.digests:
+            self._observed(source.id, node.id, "the digest of the action")
+        self._context.setdefault(event.step, []).append(node.id)
+
+    def _decided(self, event: Event) -> None:
+        data = event.data
+        approval, asked = str(data.get("approval_id", "")), self._approvals.get(str(data.get("approval_id", "")))
+        node = self._node(event, f"approval:{approval}", "approval", str((asked or event).data.get("tool", "")))
+        node.detail = f"{data.get('state', '')} by " + (
+            ", ".join(str(one.get("approver", "")) for one in data.get("answers") or ()) or "nobody"
+        )
+        if asked is not None and asked.data.get("label"):
+            node.label = asked.data["label"]
+        for proposal in self._of_kind("proposal", str(data.get("action_digest", ""))):
+            self._observed(proposal.id, node.id, "the digest of the action")
+        if data.get("approved_digest"):
+            node.digests.add(str(data["approved_digest"]))
+
+    def _of_kind(self, kind: str, known: str) -> list[Node]:
+        return [node for node in self.graph.nodes.values() if node.kind == kind and known in node.digests]
+
+    def _delegation(self, event: Event) -> None:
+        if event.data.get("fault"):
+            return
+        node = self._node(event, f"delegation:{event.id}", "delegation", str(event.action.get("delegate", "")))
+        node.detail = str((event.data.get("decision") or {}).get("effect", ""))
+        for source in self._before(event.step):
+            self._possible(source, node.id, "said before in the same step")
+        self._context.setdefault(event.step, []).append(node.id)
+
+    def _lowered(self, event: Event) -> None:
+        data = event.data
+        node = self._node(event, f"lowered:{event.id}", "declassification", str(data.get("by", "")))
+        node.label = data.get("to") or {}
+        node.detail = f"from {said(data.get('from') or {})}"
+        if data.get("valueDigest"):
+            node.digests.add(str(data["valueDigest"]))
+        for source in self._before(event.step):
+            self._possible(source, node.id, "said before in the same step")
+        self._context.setdefault(event.step, []).append(node.id)
+
+    def _step_ended(self, event: Event) -> None:
+        node = self._node(event, f"answer:{event.step}", "answer", event.step)
+        node.detail = str(event.data.get("state", ""))
+        for source in self._before(event.step) or [f"step:{event.step}"]:
+            self._possible(source, node.id, "the last that its step had before it")
+        parent = event.step.rpartition("/")[0]
+        if parent:
+            self._context.setdefault(parent, []).append(node.id)
+        else:
+            self._ended.append(node.id)
+
+    def _before(self, step: str) -> list[str]:
+        return self._context.get(step, [])
+
+    def _node(self, event: Event, node_id: str, kind: str, name: str, *contents: str) -> Node:
+        members = event.members
+        node = self.graph.add(
+            Node(
+                node_id,
+                kind,
+                name,
+                event.sequence,
+                str(members.get("time", "")),
+                step=event.step,
+                role=str(members.get("role", "")),
+                principal=str(members.get("principal", "")),
+                label=event.data.get("label") or members.get("label") or {},
+            )
+        )
+        if contents:
+            self._contents(node, event, *contents)
+        return node
+
+    def _contents(self, node: Node, event: Event, *names: str) -> None:
+        """Values on record, and whether any is not: an erased one counts before a missing one."""
+        states = set()
+        for name in names:
+            given, value = event.contents.get(name), event.data.get(_MEMBERS.get(name, name))
+            if given is not None and given.data is None:
+                states.add(State.ERASED if given.erased_by else State.MISSING)
+            elif value is not None:
+                states.add(State.GIVEN)
+                node.values[name] = value
+                if isinstance(value, str):
+                    node.digests.add(digest_bytes(value.encode()))
+        committed = event.members.get("contents") or {}
+        node.keys |= {str(committed[name]["key"]) for name in names if name in committed}
+        node.state = next((one for one in (State.ERASED, State.MISSING, State.GIVEN) if one in states), State.MISSING)
+
+    def _possible(self, source: str, target: str, why: str) -> None:
+        self.graph.connect(Edge(source, target, Strength.POSSIBLE, why))
+
+    def _observed(self, source: str, target: str, why: str) -> None:
+        self.graph.connect(Edge(source, target, Strength.OBSERVED, why))
+
+
+def _of(node: Node, wanted: Callable[[str], bool]) -> Texts:
+    return texts({name: value for name, value in node.values.items() if wanted(name)})
+
+
+def _named(event: Event) -> tuple[str, str]:
+    """Kind and id of the node of a decision: an action that was done, one that was refused, one that waits."""
+    kind = {INTENT: "action", ESCALATED: "proposal"}.get(event.type, "refusal")
+    return kind, f"{kind}:{_key(event)}"
+
+
+def _key(event: Event) -> str:
+    """The action's idempotency key, without the run's id that it begins with."""
+    key = str(event.action.get("idempotencyKey") or event.id)
+    return key.removeprefix(f"{event.members.get('runid', '')}/")
+
+
+def said(label: Any) -> str:
+    parts = [label.get("confidentiality"), label.get("integrity"), *(label.get("categories") or ())]
+    return " ".join(str(part) for part in parts if part) or "no label"
+
+
+def _asked_for(response: Any) -> Iterator[str]:
+    """Digests of the arguments of each tool call that a model's answer asks for."""
+    try:
+        body = json.loads(response) if isinstance(response, str) else {}
+        for choice in body.get("choices") or ():
+            for call in (choice.get("message") or {}).get("tool_calls") or ():
+                yield digest(json.loads(call["function"]["arguments"]))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return
