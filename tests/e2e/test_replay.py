@@ -257,6 +257,9 @@ def test_the_lineage_of_a_run_is_on_record(platform: LocalPlatform, bundles: Map
     assert not [node for node in refused["nodes"] if (node["kind"], node["name"]) == ("action", "git/git_commit")]
     edited = lineage(platform, bundles["edited"], "--of", "docs: edited by a human")
     assert {name.partition(":")[0] for name in edited["starts"]} >= {"action"}
+    fields = {(edge["from"], edge["to"]): edge["fields"] for edge in whole["edges"]}
+    assert fields["answer:draft", "output"] == [{"from": "/output/markdown", "to": "/output"}]
+    assert fields["answer:history", "step:sort"] == [{"from": "/output/commits", "to": "/with/commits"}]
     came = lineage(platform, bundles["approved"], "--into", "draft")
     assert "result:history/0/0" in came["reached"]
     assert not [node for node in came["nodes"] if node.get("step") == "publish"]

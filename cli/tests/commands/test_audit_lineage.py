@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from ..audit_trail.exports import Key
-from ..verifier.files import approved_run, export_bytes, lines, replay_bundle
+from ..fakes import FakeGateway
+from ..verifier.files import DOCUMENT, approved_run, export_bytes, lines, replay_bundle
 from .conftest import Run
+from .test_replay_bundles import serve
 
 
 @pytest.fixture
@@ -66,3 +68,15 @@ def test_one_question_at_a_time(run: Run, tmp_path: Path) -> None:
         done = run("audit", "lineage", target, "--unverified")
         assert done.exit_code in (1, 2)
         assert "Something unexpected" not in done.stderr
+
+
+def test_a_run_is_fetched_by_its_id_and_verified(run: Run, gateway: FakeGateway, tmp_path: Path, key: Path) -> None:
+    """What the gateway gives is held against the key as a file is."""
+    serve(gateway, DOCUMENT)
+    done = run("audit", "lineage", "run-1", "--public-key", str(key), "--into", "output")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("run-1: ")
+    other = tmp_path / "other.pub"
+    other.write_text(Key(seed=2).verifier)
+    refused = run("audit", "lineage", "run-1", "--public-key", str(other))
+    assert (refused.exit_code, refused.stdout) == (1, "")

@@ -9,6 +9,7 @@ from amas_cli.audit_trail import GivenContent
 from amas_cli.replay.recording import Event, Recording
 from amas_governance.audit_events import event_type
 from amas_governance.canonical import digest
+from amas_governance.resources import Orchestration
 
 TICKET = "customer 4711 asks for a refund"
 MAIL = "Refund for customer 4711 was granted"
@@ -104,3 +105,10 @@ def recording(
         }
         made.append(Event(members, "", contents))
     return Recording("run-1", "acme", made)
+
+
+def orchestration(output: str | None, *steps: dict[str, Any]) -> Orchestration:
+    """A contract of these steps."""
+    spec = {"version": "1.0.0", "input": {"schema": {"type": "object"}}, "steps": steps, "output": output}
+    document = {"apiVersion": "amas.dev/v1alpha1", "kind": "Orchestration", "metadata": {"name": "support"}}
+    return Orchestration.model_validate({**document, "spec": spec})

@@ -13,7 +13,7 @@ from amas_cli.lineage.searching import into, of_digest, of_key, of_principal, of
 from amas_cli.lineage.values import MIN_LENGTH, found_again, texts
 from amas_governance.canonical import digest
 
-from .records import ARGUMENTS, KEY, TICKET, events, recording
+from .records import ARGUMENTS, KEY, TICKET, events, orchestration, recording
 
 SENT = "action:reply/0/0/approved-apr-1"
 
@@ -161,3 +161,46 @@ def test_drawings_take_nothing_as_syntax() -> None:
     assert any('x\\"];' in one for one in dot([graph]))
     assert sum("-->" in one for one in drawn) == sum(edge.strength is Strength.OBSERVED for edge in graph.edges)
     assert sum("-.->" in one for one in drawn) == sum(edge.strength is Strength.POSSIBLE for edge in graph.edges)
+
+
+TRIAGE = {"name": "triage", "role": "triage", "with": {"id": "${input.ticket}"}}
+
+
+def test_a_contract_names_what_is_handed_on_by_field() -> None:
+    """Then a step has what the orchestration names, and the output is made of what it names."""
+    reply = {"name": "reply", "role": "writer", "with": {"case": "${steps.triage.output.kind}"}}
+    graph = lineage(recording(), orchestration("${steps.reply.output.text}", TRIAGE, reply))
+    named = {(edge.source, edge.target): edge.fields for edge in graph.edges if "orchestration" in edge.why}
+    assert named == {
+        ("input", "step:triage"): (("/input/ticket", "/with/id"),),
+        ("answer:triage", "step:reply"): (("/output/kind", "/with/case"),),
+        ("answer:reply", "output"): (("/output/text", "/output"),),
+    }
+
+
+def test_a_contract_that_names_nothing_hands_on_nothing() -> None:
+    """What one branch said is no source of the other's answer."""
+    reply = {"name": "reply", "role": "writer", "with": {"text": "hello"}}
+    graph = lineage(recording(), orchestration("${steps.reply.output}", TRIAGE, reply))
+    assert strength(graph, "answer:triage", "step:reply") is None
+    assert "result:triage/0/0" not in into(graph, "output").reached
+
+
+def test_whatever_may_be_handed_on_stays_possible() -> None:
+    """By waiting, by a computed expression, in a list's items, or by an output that is not named."""
+    waits = {"name": "reply", "role": "writer", "needs": ("triage",)}
+    computed = {"name": "reply", "role": "writer", "with": {"all": "got ${size(steps['triage'].output.kind)}"}}
+    each = {"name": "reply", "role": "writer", "forEach": "${steps.triage.output.all}", "with": {"a": "${item}"}}
+    for step in (waits, computed, each):
+        graph = lineage(recording(), orchestration(None, TRIAGE, step))
+        assert strength(graph, "answer:triage", "step:reply") is Strength.POSSIBLE, step
+        assert strength(graph, "answer:triage", "output") is Strength.POSSIBLE
+
+
+def test_what_was_refused_was_told_to_the_model() -> None:
+    """A refusal and the answer of people are in the conversation that goes on."""
+    said = [
+        ("action.denied" if kind == "action.intent" and step == "triage" else kind, step, data)
+        for kind, step, data in events()
+    ]
+    assert strength(lineage(recording(said)), "refusal:triage/0/0", "model:m2") is Strength.POSSIBLE

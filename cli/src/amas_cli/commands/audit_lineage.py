@@ -18,8 +18,11 @@ from .options import As, Server
 from .recorded_runs import fetched_run, must_verify, named_file
 
 if TYPE_CHECKING:
+    from amas_governance.resources import Orchestration
+
     from amas_cli.lineage.graph import Graph
     from amas_cli.lineage.searching import Found
+    from amas_cli.replay.recording import Recording
 
 
 class LineageOutput(StrEnum):
@@ -72,9 +75,25 @@ async def lineage(
             recording = record(file)
             if not unverified:
                 must_verify(file, _key(public_key))
-            found.append(question(built(recording)))
+            found.append(question(built(recording, _orchestration(file, recording))))
     _print(found, output)
     return ExitCode.OK
+
+
+def _orchestration(file: Path, recording: "Recording") -> "Orchestration | None":
+    """The run's own, out of a replay bundle; None where there is none to read."""
+    from amas_cli.audit_trail.replay_bundle import is_replay_bundle
+    from amas_cli.output.terminal import note
+    from amas_cli.replay.loading import load
+
+    started = recording.started
+    if started is None or not is_replay_bundle(file):
+        return None
+    try:
+        return load(file).bundle.orchestration(str(started.data.get("orchestration", "")))
+    except CliError as error:
+        note(f"what steps were given is taken from their order alone: {error}")
+        return None
 
 
 def _key(public_key: Path | None) -> Path:

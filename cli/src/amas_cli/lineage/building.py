@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from amas_governance.canonical import digest, digest_bytes
+from amas_governance.resources import Orchestration
 
 from amas_cli.replay.recording import (
     DECIDED,
@@ -27,6 +28,7 @@ from amas_cli.replay.recording import (
 )
 
 from .graph import Edge, Graph, Node, State, Strength
+from .handing import INPUT, Fields, Handing
 from .values import Texts, found_again, texts
 
 STEP_STARTED = "dev.amas.step.started"
@@ -37,12 +39,11 @@ _MEMBERS = {"structured": "structuredJson"}
 # Contents that something was given; the others are what it gave.
 _HEARD = ("request", "arguments")
 OUTPUT = "output"
-INPUT = "input"
 
 
-def lineage(recording: Recording) -> Graph:
-    """The graph of a record."""
-    builder = _Builder(recording)
+def lineage(recording: Recording, orchestration: Orchestration | None = None) -> Graph:
+    """The graph of a record. With the run's orchestration, steps are given what its contract names, and no more."""
+    builder = _Builder(recording, None if orchestration is None else Handing(orchestration))
     for event in recording.events:
         builder.take(event)
     builder.observe()
@@ -50,7 +51,8 @@ def lineage(recording: Recording) -> Graph:
 
 
 class _Builder:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, handing: Handing | None) -> None:
+        self._handing = handing
         self.graph = Graph(recording.run, recording.tenant)
         self._context: dict[str, list[str]] = {}
         """By step: what its next model call has before it that the call before had not, and that call."""
@@ -88,7 +90,9 @@ class _Builder:
         node = self._node(event, OUTPUT, "output", "run output")
         node.detail = str(event.data.get("state", ""))
         for answer in self._ended:
-            self._possible(answer, OUTPUT, "a step that had ended")
+            self._hand(answer, OUTPUT, self._output_fields(_path(answer)))
+        if self._handing is not None:
+            self._hand(INPUT, OUTPUT, self._output_fields(INPUT))
 
     def observe(self) -> None:
         """Hold what people, tools and models said against what models and tools were given later."""
@@ -102,12 +106,13 @@ class _Builder:
 
     def _step(self, event: Event) -> None:
         node = self._node(event, f"step:{event.step}", "step", event.step)
-        self._possible(INPUT, node.id, "a step may be given the run's input")
-        for answer in self._ended:
-            self._possible(answer, node.id, "a step that had ended")
         parent = event.step.rpartition("/")[0]
-        for context in self._before(parent) if parent else ():
-            self._possible(context, node.id, "the step that it is part of")
+        if parent:
+            for context in self._before(parent):
+                self._possible(context, node.id, "the step that it is part of")
+        else:
+            for source in (INPUT, *self._ended):
+                self._hand(source, node.id, self._step_fields(event.step, _path(source)))
         self._context[event.step] = [node.id]
 
     def _model_called(self, event: Event) -> None:
@@ -140,6 +145,8 @@ class _Builder:
         node.system, node.effect = node.name.partition("/")[0], str(action.get("effect", ""))
         node.digests |= {str(action[name]) for name in ("digest", "argumentsDigest") if action.get(name)}
         self._proposed(event, node)
+        if kind == "refusal":
+            self._context.setdefault(event.step, []).append(node.id)
         if kind == "action":
             for approval in self._of_kind("approval", str(action.get("digest", ""))):
                 self._observed(approval.id, node.id, "the approved digest")
@@ -177,6 +184,7 @@ class _Builder:
             self._observed(proposal.id, node.id, "the digest of the action")
         if data.get("approved_digest"):
             node.digests.add(str(data["approved_digest"]))
+        self._context.setdefault(event.step, []).append(node.id)
 
     def _of_kind(self, kind: str, known: str) -> list[Node]:
         return [node for node in self.graph.nodes.values() if node.kind == kind and known in node.digests]
@@ -211,6 +219,19 @@ class _Builder:
             self._context.setdefault(parent, []).append(node.id)
         else:
             self._ended.append(node.id)
+
+    def _hand(self, source: str, target: str, fields: Fields | None) -> None:
+        """What the contract names; where it is not on record, whatever had ended before."""
+        if self._handing is None:
+            self._possible(source, target, "it was there before")
+        elif fields is not None:
+            self.graph.connect(Edge(source, target, Strength.POSSIBLE, "the orchestration names it", fields))
+
+    def _step_fields(self, step: str, source: str) -> Fields | None:
+        return self._handing.to_step(step, source) if self._handing else None
+
+    def _output_fields(self, source: str) -> Fields | None:
+        return self._handing.to_output(source) if self._handing else None
 
     def _before(self, step: str) -> list[str]:
         return self._context.get(step, [])
@@ -259,6 +280,10 @@ class _Builder:
 
 def _of(node: Node, wanted: Callable[[str], bool]) -> Texts:
     return texts({name: value for name, value in node.values.items() if wanted(name)})
+
+
+def _path(node_id: str) -> str:
+    return node_id.partition(":")[2] or node_id
 
 
 def _named(event: Event) -> tuple[str, str]:
