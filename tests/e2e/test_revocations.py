@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,6 +80,11 @@ def events(auditor: GatewayClient, **filters: str) -> list[dict[str, Any]]:
             return found
 
 
+def said_in(event: dict[str, Any]) -> dict[str, str]:
+    """An event's contents by name."""
+    return {content["name"]: base64.b64decode(content["data"]).decode() for content in event["contents"]}
+
+
 def uses(auditor: GatewayClient, run: str) -> list[datetime]:
     """When the run called a model or sent a tool call, by the record."""
     found = [event for event in events(auditor, runId=run) if event["type"] in USES]
@@ -113,10 +118,14 @@ def test_a_run_that_waits_for_a_human_ends(platform: LocalPlatform, clean, admin
     release_manager.decide(until_approval(developer, again), approve=True)
     assert until_end(developer, again)["state"] == "RUN_STATE_SUCCEEDED"
     made, lifted = (
-        [event for event in events(auditor, type=f"dev.amas.revocation.{kind}") if listed["id"] in event["dataJson"]]
+        [
+            event
+            for event in events(auditor, type=f"dev.amas.revocation.{kind}", contents="true")
+            if listed["id"] in event["dataJson"]
+        ]
         for kind in ("made", "lifted")
     )
-    assert [json.loads(event["dataJson"])["reason"] for event in (*made, *lifted)] == [
+    assert [said_in(event)["reason"] for event in (*made, *lifted)] == [
         "it committed nonsense",
         "corrected",
     ]

@@ -19,7 +19,7 @@ from amas_ai_router.domain.budgets import (
 from amas_ai_router.domain.errors import unavailable
 from amas_ai_router.domain.model import CallContext
 from amas_chassis.clock import ManualClock
-from amas_chassis.redis_pipeline import RedisPipeline, connect
+from amas_chassis.redis_pipeline import TIMEOUT_SECONDS, RedisPipeline, connect
 from redis.asyncio import Redis
 
 from .fakes import make_context
@@ -90,7 +90,7 @@ class _Pipeline(RedisPipeline):
     """A pipeline whose server a test can have start again."""
 
     def __init__(self, redis: Redis, clock: ManualClock, store: Store) -> None:
-        super().__init__(redis, clock)
+        super().__init__(redis, clock, timeout=store.timeout)
         self._store = store
 
     async def _connect(self) -> None:
@@ -108,6 +108,8 @@ class Store:
     alerts: list[BudgetAlert] = field(default_factory=list)
     shares: list[tuple[str, str, float]] = field(default_factory=list)
     starts: int = 0
+    timeout: float = TIMEOUT_SECONDS
+    """What a round trip to Redis may take."""
 
     async def open(self) -> Store:
         """Sets Redis's time, as scripts see it, to the start."""

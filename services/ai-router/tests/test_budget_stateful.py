@@ -55,7 +55,8 @@ class Spending(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.store = self.run(Store(self.url).open())
+        # A machine that is busy is no store that is away.
+        self.store = self.run(Store(self.url, timeout=30.0).open())
         self.processes = [self.store.process() for _ in range(3)]
         self.settled: dict[tuple[str, str, str], list[Amount]] = defaultdict(list)
         self.unrecorded: list[tuple[datetime, Hold, Amount]] = []

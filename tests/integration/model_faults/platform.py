@@ -76,10 +76,6 @@ class Router:
     stub: Any
     log: Path
 
-    def unrecorded(self) -> int:
-        """How many calls it has said that it could not put on record."""
-        return self.log.read_text().count("could not be put on record")
-
     async def kill(self) -> None:
         """Ends it without a word."""
         if self.process.returncode is None:

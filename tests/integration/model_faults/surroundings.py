@@ -126,16 +126,16 @@ def during(fault: Break, *, used: int | None = None, **who: str) -> Driver:
 
 
 async def audit_gone_before(platform: Platform, stream: bool) -> Driven:
-    """A call that begins without audit; it stays away until the router has given up to tell it of the stream's end."""
-    call, told = platform.call(GOOD, stream=stream), platform.routers[0].unrecorded()
+    """A call that begins without audit; a stream's end waits in the router's outbox until audit is back."""
+    call = platform.call(GOOD, stream=stream)
     async with audit_gone(platform):
         seen = await platform.make(call)
 
-        async def given_up() -> bool | None:
-            return platform.routers[0].unrecorded() > told or None
+    async def told() -> bool | None:
+        return any(event.tenant == call.tenant for event in platform.audit.events.values()) or None
 
-        if stream:
-            await until("the router gives up", given_up)
+    if stream:
+        await until("the outbox is told", told)
     return Driven(call, seen)
 
 
