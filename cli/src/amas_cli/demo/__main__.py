@@ -22,7 +22,8 @@ from .stage import platform, temporary_home
 AFTERWARDS = """
 keep a platform up, and look around:
   .venv/bin/amas up                      API http://127.0.0.1:7080/v1, its docs http://127.0.0.1:7080/docs
-  git clone -q . .amas/workspace/repository    what release-notes works on
+  git clone -q -c user.name=agents -c user.email=agents@example.com . .amas/workspace/repository
+                                         what release-notes works on, and commits as
   .venv/bin/amas login --as developer    then: amas apply -f policies/contracts/release-notes -f .amas/resources
   .venv/bin/amas --help                  docs/ has the architecture and the decisions; amas down stops it"""
 
