@@ -99,10 +99,13 @@ def verify_log(place: Place, public_key: Path, demands: Demands, output: Output)
     from amas_cli.audit_log import LastSeen, LastSeenError, LogCheck, check_log
 
     keys = key_ring(public_key)
-    file = demands.last_seen or (seen_file(keys.origin) if "://" in place.log else None)
-    kept = LastSeen(file) if file else None
+    kept = {}
+    if demands.last_seen or "://" in place.log:
+        files = seen_files(keys)
+        kept = {key_id: LastSeen(demands.last_seen or file) for key_id, file in files.items()}
     try:
-        seen = kept.read(keys) if kept else None
+        found = [checkpoint for one in set(kept.values()) if (checkpoint := one.read(keys))]
+        seen = max(found, key=lambda opened: opened.checkpoint.size, default=None)
     except LastSeenError as error:
         raise CliError(f"{error}.", exit_code=ExitCode.USAGE) from error
     witnesses = tuple(_witness(text) for text in demands.witnesses)
@@ -112,7 +115,8 @@ def verify_log(place: Place, public_key: Path, demands: Demands, output: Output)
     with place.opened() as source:
         report = check_log(source, asked, progress("entries"))
     if report.verified and kept:
-        kept.keep(report.checkpoint)
+        for one in {kept[key_id] for key_id in report.signed_by}:
+            one.keep(report.checkpoint)
     return print_report(report, output)
 
 
@@ -183,13 +187,18 @@ def default_public_key() -> Path:
     return Home.from_environment().audit_public_key
 
 
-def seen_file(origin: str) -> Path:
-    """Where the checkpoint of a live log is kept that was verified last (XDG base directories: state)."""
+def seen_files(keys: "KeyRing") -> dict[str, Path]:
+    """Where the checkpoint of a live log that was verified last is kept, for each of its keys by the key's id.
+
+    By key and not by name, since logs of several platforms may have one name. A new key signs beside the one before it
+    for a while, so that nothing is forgotten (XDG base directories: state).
+    """
     import hashlib
     import os
 
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "amas" / "audit-seen" / hashlib.sha256(origin.encode()).hexdigest()[:16]
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    names = {known.key.key_id.hex(): hashlib.sha256(str(known.key).encode()).hexdigest()[:16] for known in keys.keys}
+    return {key_id: state / "amas" / "audit-seen" / name for key_id, name in names.items()}
 
 
 def progress(what: str) -> Callable[[int, int], None]:
