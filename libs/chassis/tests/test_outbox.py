@@ -17,6 +17,7 @@ class FarSide:
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.away = False
+        self.away_as = ErrorKind.UNAVAILABLE
         self.refuses: set[int] = set()
         self.tries = 0
         self.waiting = 0
@@ -26,7 +27,7 @@ class FarSide:
         self.tries += 1
         await asyncio.sleep(0)
         if self.away:
-            raise AmasError(ErrorKind.UNAVAILABLE, "AWAY", "away")
+            raise AmasError(self.away_as, "AWAY", "away")
         if self.refuses & set(items):
             raise AmasError(ErrorKind.INVALID_ARGUMENT, "ODD", "odd")
         self.taken.extend(items)
@@ -55,8 +56,10 @@ async def _until(reached: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_items_arrive_in_order_once_the_far_side_is_back(far: FarSide) -> None:
-    """Nothing is given up while the other side is away, however often it was asked."""
+@pytest.mark.parametrize("kind", [ErrorKind.UNAVAILABLE, ErrorKind.CANCELLED, ErrorKind.ABORTED])
+async def test_items_arrive_in_order_once_the_far_side_is_back(far: FarSide, kind: ErrorKind) -> None:
+    """Nothing is given up while the other side is away or ends its calls, however often it was asked."""
+    far.away_as = kind
     box: Outbox[int] = Outbox("numbers", far.take, far)
     running = asyncio.create_task(box.run())
     far.away = True
