@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import grpc
 import httpx
@@ -107,6 +109,34 @@ async def test_a_stream_gives_all_and_goes_on_where_it_was_cut(world: World, cli
     assert [read[1:] for read in world.audit.reads] == [
         ("stream", {"role": "publisher"}, count) for count in (STREAM_PAGE, STREAM_PAGE, 10)
     ]
+
+
+async def test_a_client_that_left_before_the_first_line_holds_no_stream(world: World) -> None:
+    """Else its principal had a stream less for good."""
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/v1/audit/events:stream",
+        "raw_path": b"/v1/audit/events:stream",
+        "query_string": b"",
+        "headers": [(b"host", b"gateway"), (b"authorization", b"Bearer auditor")],
+        "client": ("127.0.0.1", 1),
+        "server": ("gateway", 80),
+    }
+    heard = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        return next(heard, {"type": "http.disconnect"})
+
+    async def send(_message: Any) -> None:
+        await asyncio.sleep(0)
+
+    await world.http()(scope, receive, send)
+    assert len(world.audit.reads) == 1
+    assert world.instruments.streams.collect()[0].samples[0].value == 0
 
 
 async def test_a_stream_ends_with_its_token(world: World) -> None:

@@ -165,6 +165,7 @@ async def test_policy_is_asked_before_the_audit_log_is_read(
         "/v1/audit/events": "",
         "/v1/audit/events:stream": "",
         "/v1/audit/runs/run-1/export": "run-1",
+        f"/v1/audit/bundles/{DIGEST}": "",
     }
     world.audit.refusal = AmasError(kind, "ADMIN_ROLE_MISSING", "policy says no")
     for path in paths:

@@ -18,6 +18,7 @@ from pydantic import Field
 from amas_gateway.domain.authorization import Action
 from amas_gateway.domain.model import AuditQuery, Page
 from amas_gateway.entrypoints.access import Access
+from amas_gateway.entrypoints.http_edge import Receive, Scope, Send
 from amas_gateway.entrypoints.rest.parameters import (
     Body,
     BundleDigest,
@@ -79,7 +80,7 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
             held.enter_context(verbs.hold_stream(reader))
             # The first page is awaited here, so that a refusal is a plain error.
             first = await anext(pages)
-            return StreamingResponse(_lines(first, pages, held.pop_all()), 200, media_type=NDJSON)
+            return _Held(_lines(first, pages), held.pop_all())
 
     @routes.get("/v1/audit/checkpoint", responses=returns("amas.audit.v1.GetCheckpointResponse"))
     async def get_checkpoint(request: Request) -> Response:
@@ -162,17 +163,26 @@ async def _query(
     )
 
 
-async def _lines(
-    first: Page[object], pages: AsyncGenerator[Page[object]], held: AbstractContextManager[object]
-) -> AsyncIterator[bytes]:
-    with held:
-        async with aclosing(pages):
-            yield _page_lines(first)
-            try:
-                async for found in pages:
-                    yield _page_lines(found)
-            except AmasError as error:
-                yield orjson.dumps({"error": {"reason": error.reason, "detail": error.message}}) + b"\n"
+class _Held(StreamingResponse):
+    """Gives its place back at its end, also if the client left before the first line and no line was ever made."""
+
+    def __init__(self, lines: AsyncIterator[bytes], held: AbstractContextManager[object]) -> None:
+        super().__init__(lines, 200, media_type=NDJSON)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
+
+
+async def _lines(first: Page[object], pages: AsyncGenerator[Page[object]]) -> AsyncIterator[bytes]:
+    async with aclosing(pages):
+        yield _page_lines(first)
+        try:
+            async for found in pages:
+                yield _page_lines(found)
+        except AmasError as error:
+            yield orjson.dumps({"error": {"reason": error.reason, "detail": error.message}}) + b"\n"
 
 
 def _page_lines(found: Page[object]) -> bytes:
