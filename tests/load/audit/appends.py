@@ -18,10 +18,11 @@ from amas_audit.adapters.group_commit import MAX_GROUP_EVENTS
 from amas_audit.domain.leaf import encode
 from amas_audit.domain.model import Submission
 
+from services.audit.tests import independent
+
 from ..report import Row, half_range, percentile
 from .stage import EVENT_BYTES, WRITERS, Stage, submissions
 
-ROOT = Path(__file__).resolve().parents[3]
 PER_ROUND, ROUNDS = 20_000, 7
 QUICK_PER_ROUND, QUICK_ROUNDS = 4_000, 2
 
@@ -41,7 +42,7 @@ async def measure(stage: Stage, *, quick: bool) -> list[Row]:
     """Rows of rates and their ratios."""
     count, rounds = (QUICK_PER_ROUND, QUICK_ROUNDS) if quick else (PER_ROUND, ROUNDS)
     await stage.plain.execute(_TABLES)
-    program = _program()
+    program = independent.program()
     ours, plain, unique, tessera = list[float](), list[float](), list[float](), list[float]()
     for number in range(-1, rounds):
         made = submissions(f"round{number}", count)
@@ -123,11 +124,3 @@ def _tessera(program: str, folder: Path, count: int) -> float:
     told = subprocess.run([program, "append", *arguments], check=True, capture_output=True, text=True).stdout
     answer = json.loads(told)
     return float(answer["entries"] / answer["seconds"])
-
-
-def _program() -> str:
-    cache = Path.home() / ".cache" / "amas"
-    built = subprocess.run(
-        [str(ROOT / "scripts" / "ensure_interop.sh"), str(cache)], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return built.stdout.strip()
