@@ -69,6 +69,17 @@ async def test_many_different_refusals_are_counted_by_tenant_and_reason() -> Non
     assert registry.get_sample_value("amas_gateway_outbox_lost_total", {"reason": "full"}) is None
 
 
+async def test_refusals_of_too_many_tenants_are_lost_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond the second bound too, each is counted, and a line in the log tells of all since the last flush."""
+    audit, registry = RecordingAudit(), CollectorRegistry()
+    log = DenialLog(audit, Instruments(registry))
+    for number in range(denial_log.MAX_WAITING + denial_log.MAX_COARSE + 3):
+        log.denied(Denial("ROLE_MISSING", "run.start", f"t{number}", "p"))
+    await log.close()
+    assert registry.get_sample_value("amas_gateway_outbox_lost_total", {"reason": "full"}) == 3
+    assert [record.getMessage() for record in caplog.records] == ["refused accesses are lost"]
+
+
 async def test_refusals_wait_while_audit_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are appended once audit is back; those that an exit cuts off are counted as lost."""
     monkeypatch.setattr(denial_log, "CLOSE_SECONDS", 0.05)

@@ -8,6 +8,7 @@ audit does not take yet waits in the outbox.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 
 from amas.audit.v1 import audit_pb2
@@ -29,6 +30,8 @@ NOBODY = "_unauthenticated"
 # Action of refusals that are counted by tenant and reason alone.
 VARIOUS = "various"
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class _Counted:
@@ -46,6 +49,8 @@ class DenialLog:
         self._instruments = instruments
         # Keyed without the trace id.
         self._waiting: dict[Denial, _Counted] = {}
+        # Refusals since the last flush that had no room.
+        self._lost = 0
         self._outbox: Outbox[audit_pb2.AuditEvent] = Outbox("refused accesses", audit.append, instruments)
 
     def denied(self, denial: Denial) -> None:
@@ -58,7 +63,7 @@ class DenialLog:
         elif len(self._waiting) < MAX_WAITING + MAX_COARSE:
             self._waiting[key] = _Counted(denial.trace_id)
         else:
-            self._instruments.outbox_lost("full", 1)
+            self._lost += 1
 
     async def run(self) -> None:
         """Hands over what waits, each interval, for the life of the service."""
@@ -73,6 +78,10 @@ class DenialLog:
 
     def flush(self, *, at_exit: bool = False) -> None:
         """Put what waits into the outbox, as far as it has room; what has none goes on being counted together."""
+        if self._lost:
+            _log.error("refused accesses are lost", extra={"reason": "full", "items": self._lost})
+            self._instruments.outbox_lost("full", self._lost)
+            self._lost = 0
         while self._waiting and (at_exit or self._outbox.has_room):
             key = next(iter(self._waiting))
             counted = self._waiting.pop(key)
