@@ -76,7 +76,7 @@ def spent(developer, spender) -> Iterator[str]:
 
 
 def test_a_spent_budget_is_402_at_every_door_whole_or_streamed(spent, spender, platform):
-    """Each API says it in its own form, with the budget's name, what is left and when it renews; no stream begins."""
+    """I5: each API says it in its own form, with the budget's name, what is left, when it renews; no stream begins."""
     for streams in (False, True):
         with pytest.raises(openai.APIStatusError) as refused:
             ask(spender, stream=streams)

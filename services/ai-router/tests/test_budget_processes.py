@@ -18,7 +18,7 @@ SECONDS = 60.0
 
 @pytest.mark.integration
 def test_three_processes_never_settle_more_than_the_limit(redis_url: str) -> None:
-    """They ask for some six times the budget at once: it is used up, not passed, and nothing stays held."""
+    """I5: they ask for some six times the budget at once: it is used up, not passed, and nothing stays held."""
     command = [sys.executable, "-m", f"{__package__}.budget_hammer"]
     root = Path(__file__).parents[len(str(__package__).split("."))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}

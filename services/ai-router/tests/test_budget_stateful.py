@@ -199,7 +199,7 @@ class Spending(RuleBasedStateMachine):
 
 @pytest.mark.integration
 def test_settled_never_exceeds_a_limit_under_any_interleaving(redis_url: str) -> None:
-    """Over crashes, stalls, late settlements, windows, flushes and restarts from old snapshots."""
+    """I5: over crashes, stalls, late settlements, windows, flushes and restarts from old snapshots."""
     Spending.url = redis_url
     run_state_machine_as_test(
         Spending,

@@ -144,7 +144,7 @@ def test_every_hold_ends_exactly_once(
     left: float | None,
     refusal: str | None,
 ) -> None:
-    """Failures, hedges, retries, deadlines and clients that go away at any moment: nothing leaks, nothing ends twice.
+    """I5: failures, hedges, retries, deadlines, clients that go away at any moment: nothing leaks, nothing ends twice.
 
     And no breaker is left with a probe that nobody makes: each target can be asked again after all rests.
     """
