@@ -6,8 +6,10 @@ python -m tests.load.audit [--parts appends latency proofs verify] [--quick]
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import uvloop
 
@@ -16,8 +18,7 @@ from ..report import Row, publish, versions
 from . import appends, latency, proofs, verifying
 from .stage import Stage, stage
 
-# As go.mod of tests/interop pins it.
-TESSERA_VERSION = "1.0.4"
+GO_MOD = Path(__file__).resolve().parents[2] / "interop" / "go.mod"
 PARTS: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "appends": appends.measure,
     "latency": latency.measure,
@@ -38,6 +39,12 @@ async def measure(parts: list[str], *, quick: bool) -> tuple[list[Row], str]:
     return rows, version
 
 
+def tessera_version() -> str:
+    """As go.mod of tests/interop pins it."""
+    [version] = re.findall(r"transparency-dev/tessera v(\S+)$", GO_MOD.read_text(), re.MULTILINE)
+    return str(version)
+
+
 def main() -> int:
     """Measures the parts one after the other; fails only if something could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.audit", description=__doc__.splitlines()[0])
@@ -45,7 +52,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="to see that it works, not for numbers")
     options = parser.parse_args()
     rows, postgres = uvloop.run(measure(options.parts, quick=options.quick))
-    measured = versions("asyncpg", "cryptography", "uvloop") | {"postgres": postgres, "tessera": TESSERA_VERSION}
+    measured = versions("asyncpg", "cryptography", "uvloop") | {"postgres": postgres, "tessera": tessera_version()}
     publish("audit", measured, rows, "make bench-audit" + (" (quick)" if options.quick else ""))
     return 0
 
