@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -27,10 +25,11 @@ from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import public_interceptor
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import TlsFiles, server_credentials
-from amas_governance.audit_events import misfit_as_sent
 from amas_governance.bundle import Bundle
 
+from tests.audit_events import misfit
 from tests.integration.model_faults.stand_ins import Policy
+from tests.integration.ports import free_ports
 
 from .fakes import make_bundle
 
@@ -41,15 +40,6 @@ READY_SECONDS = 30.0
 BODY = orjson.dumps({"model": "default", "messages": [{"role": "user", "content": "hello"}]})
 
 
-def free_ports(number: int) -> list[int]:
-    """So many ports, each held until all are found, so that none is found twice."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 class AuditStandIn(audit_pb2_grpc.AuditServiceServicer):
     """Keeps events."""
 
@@ -58,7 +48,7 @@ class AuditStandIn(audit_pb2_grpc.AuditServiceServicer):
 
     async def Append(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
         for event in request.events:
-            assert _misfit(event) is None
+            assert misfit(event) is None
         self.events += request.events
         return audit_pb2.AppendResponse()
 
@@ -252,7 +242,3 @@ async def test_a_migration_without_a_database_says_so(platform: Platform, tmp_pa
     assert b"cannot be migrated" in said
     assert b"Traceback" not in said
     assert secret.encode() not in said
-
-
-def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
-    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,7 +18,8 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import internal_interceptor
 from amas_chassis.tls import TlsFiles, server_credentials
-from amas_governance.audit_events import misfit_as_sent
+
+from tests.audit_events import misfit
 
 from .fakes import DIGEST
 from .issuer import TestIssuer
@@ -146,7 +146,7 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
 
     async def Append(self, request: Any, context: Any) -> Any:
         for event in request.events:
-            assert _misfit(event) is None
+            assert misfit(event) is None
         self.events += request.events
         self.appended.set()
         return audit_pb2.AppendResponse()
@@ -238,7 +238,3 @@ async def _issuer(issuer: TestIssuer) -> AsyncIterator[str]:
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield url
     await runner.cleanup()
-
-
-def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
-    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
@@ -11,7 +10,8 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import internal_interceptor
 from amas_chassis.tls import TlsFiles, server_credentials
-from amas_governance.audit_events import misfit_as_sent
+
+from tests.audit_events import misfit
 
 _NAME = "amas.audit.v1.AuditService"
 _CALLERS = {f"/{_NAME}/{method}": frozenset({"policy-sidecar"}) for method in ("Append", "Query", "GetCheckpoint")}
@@ -33,7 +33,7 @@ class AuditService(audit_pb2_grpc.AuditServiceServicer):
         answer = audit_pb2.AppendResponse()
         for event in request.events:
             known = self.events.get((event.tenant, event.id))
-            assert _misfit(event) is None
+            assert misfit(event) is None
             if known is not None and _said(known) != _said(event):
                 raise AmasError(ErrorKind.ALREADY_EXISTS, "EVENT_CONFLICT", "the id is taken")
             answer.events.add(id=event.id, duplicate=known is not None)
@@ -73,7 +73,3 @@ async def serve_audit(service: AuditService, tls: TlsFiles) -> GrpcServer:
     )
     await server.start()
     return server
-
-
-def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
-    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,8 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import public_interceptor
 from amas_chassis.tls import TlsFiles, server_credentials
-from amas_governance.audit_events import misfit_as_sent
+
+from tests.audit_events import misfit
 
 
 class Policy(policy_pb2_grpc.PolicyServiceServicer):
@@ -48,7 +48,7 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
     async def Append(self, request: Any, context: Any) -> Any:  # noqa: N802 - named by the contract
         """Keeps all or none."""
         for event in request.events:
-            assert _misfit(event) is None
+            assert misfit(event) is None
             if self.events.get(event.id, event) != event:
                 raise AmasError(ErrorKind.ALREADY_EXISTS, "EVENT_DIFFERS", "the same id with other content")
         self.events.update({event.id: event for event in request.events})
@@ -87,7 +87,3 @@ def audit_stand_in(files: Any, servicer: Audit) -> StandIn:
 def policy_stand_in(files: Any, servicer: Policy) -> StandIn:
     """The policy-sidecar."""
     return StandIn(files, "amas.policy.v1.PolicyService", policy_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)
-
-
-def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
-    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])

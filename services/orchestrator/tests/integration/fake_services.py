@@ -18,7 +18,8 @@ from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas.router.v1 import router_pb2, router_pb2_grpc
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.actions import action_digest
-from amas_governance.audit_events import misfit_as_sent
+
+from tests.audit_events import misfit
 
 Brain = Callable[[list[dict[str, Any]]], Awaitable[dict[str, Any]] | dict[str, Any]]
 
@@ -89,7 +90,7 @@ class FakeAudit(audit_pb2_grpc.AuditServiceServicer):
         known = {event.id: event for event in self._fakes.events}
         for event in request.events:
             self._fakes.fence(event.run_id, request.fencing_token)
-            assert _misfit(event) is None
+            assert misfit(event) is None
             if event.id in known and known[event.id] != event:
                 raise AmasError(ErrorKind.ALREADY_EXISTS, "EVENT_EXISTS", f"{event.id} has other content")
         response = audit_pb2.AppendResponse()
@@ -246,7 +247,3 @@ class FakeRouter(router_pb2_grpc.RouterServiceServicer):
 async def forever() -> None:
     """Never ends by itself."""
     await asyncio.Event().wait()
-
-
-def _misfit(event: audit_pb2.AuditEvent) -> tuple[str, str] | None:
-    return misfit_as_sent(event.type, json.loads(event.data_json or "{}"), [one.name for one in event.contents])
