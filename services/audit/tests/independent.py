@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from amas_cli.cache_folder import cache_folder
 
 ROOT = Path(__file__).parents[3]
 # Seconds: the first build fetches modules, a check reads a few thousand entries.
@@ -21,9 +22,8 @@ CHECK_TIMEOUT = 60.0
 @cache
 def program() -> str:
     """Path of the verifier, which is built if it is not in the cache. AssertionError with what is missing."""
-    folder = os.environ.get("AMAS_CACHE_DIR") or str(Path.home() / ".cache" / "amas")
     made = subprocess.run(
-        [ROOT / "scripts" / "ensure_interop.sh", folder],
+        [ROOT / "scripts" / "ensure_interop.sh", cache_folder()],
         check=False,
         capture_output=True,
         text=True,

