@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.integration.ports import free_ports
 
 from .fakes import DIGEST
 from .upstreams import Upstreams, upstreams
@@ -33,12 +34,6 @@ class Gateway:
     environment: dict[str, str]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 async def behind(certificates: Any) -> AsyncIterator[Upstreams]:
     async with upstreams(certificates) as all_of:
@@ -50,12 +45,12 @@ async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path
     files, password = certificates.files("gateway"), tmp_path / "redis-password"
     secret, _, server = redis_url.removeprefix("redis://:").partition("@")
     password.write_text(secret)
-    port = free_port()
+    port, grpc_port, internal_http, internal_grpc = free_ports(4)
     settings = {
-        "GRPC_LISTEN": f"127.0.0.1:{free_port()}",
-        "HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+        "GRPC_LISTEN": f"127.0.0.1:{internal_grpc}",
+        "HTTP_LISTEN": f"127.0.0.1:{internal_http}",
         "PUBLIC_HTTP_LISTEN": f"127.0.0.1:{port}",
-        "PUBLIC_GRPC_LISTEN": f"127.0.0.1:{free_port()}",
+        "PUBLIC_GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
         "TLS_CERT_FILE": files.cert,
         "TLS_KEY_FILE": files.key,
         "TLS_CA_FILE": files.ca,
