@@ -17,6 +17,7 @@ from amas_cli.audit_log import WitnessKey
 
 from conftest import free_port
 from tests.tlogs import LogKey, checkpoint, leaf
+from tests.waiting import wait_for
 
 from .proofs import body, prove
 
@@ -51,15 +52,14 @@ def url(tmp_path: Path) -> Iterator[str]:
             stderr=log,
         )
     base = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
-            break
-        except OSError:
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, "the witness does not answer"
-            time.sleep(0.05)
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            pytest.fail((tmp_path / "log").read_text())
+        urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
+        return True
+
+    wait_for("the witness answers", answers, timeout=30)
     yield base
     process.terminate()
     assert process.wait(30) == 0

@@ -30,6 +30,7 @@ from amas_orchestrator.usecases.spread_revocations import SpreadRevocations
 from amas_orchestrator.usecases.start_run import StartRun
 from amas_orchestrator.usecases.write_record import Recorder
 
+from . import resources
 from .fake_revocations import FakeCopies, FakeRevocations
 from .fake_stores import FakeApprovals, FakeBundles, FakeRuns
 from .fakes import (
@@ -157,3 +158,11 @@ class World:
 
     async def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
+
+
+WORKER = resources.role("worker")
+
+
+def world(say: Say, *texts: str) -> World:
+    """A world with one worker and the orchestration `single`."""
+    return World(resources.bundle_of(resources.SHARED, *(texts or (WORKER,)), resources.SINGLE), say)

@@ -12,8 +12,8 @@ from amas_governance.dlp.pseudonyms import RunPseudonyms
 from amas_policy_sidecar.adapters.bundle_store import BundleStore
 from amas_policy_sidecar.usecases.inspect_answers import InspectAnswers
 
-from .fakes import World
 from .manifests import API, bundle, role, tool_server
+from .world import World
 
 # Shaped like real ones, and nobody's.
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"

@@ -12,9 +12,10 @@ from amas_governance.labels import Confidentiality, Label
 from amas_policy_sidecar.domain.model import Effect, Principal
 from amas_policy_sidecar.domain.quota import QuotaClaim, QuotaVerdict
 
-from .fakes import World, escalating
+from .fakes import escalating
 from .manifests import OFFERED
 from .test_approvals import USED, escalated, grant
+from .world import World
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from amas_policy_sidecar.domain.model import ApprovalGrant, Effect, Enforced, Outcome
 
-from .fakes import NOW, World, escalating
+from .fakes import NOW, escalating
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 USED = "dev.amas.approval.used"
 

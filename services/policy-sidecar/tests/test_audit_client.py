@@ -18,7 +18,7 @@ from amas_policy_sidecar.adapters.audit_client import AuditClient
 from amas_policy_sidecar.domain.model import Event
 
 from .audit_service import AuditService, serve_audit
-from .fakes import World
+from .world import World
 
 pytestmark = pytest.mark.integration
 

@@ -12,9 +12,10 @@ from amas_policy_sidecar.domain.errors import ToolFailed
 from amas_policy_sidecar.domain.model import ToolAction
 from amas_policy_sidecar.usecases import count_outcome
 
-from .fakes import ALLOW, DENY, World, escalating
+from .fakes import ALLOW, DENY, escalating
 from .manifests import COMMIT, bundle, role, tool_server
 from .test_approvals import grant
+from .world import World
 
 AUTONOMY = {"objective": "90%", "window": "24h", "volume": 100, "pendingApprovals": 5}
 FULL = {"level": "full", "remaining": 1.0}

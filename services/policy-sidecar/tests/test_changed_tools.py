@@ -19,9 +19,9 @@ from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.model import Effect, Outcome
 from amas_policy_sidecar.usecases.describe_tool_server import DescribeToolServer
 
-from .fakes import World
 from .manifests import bundle, role, tool_server
 from .surroundings import surroundings
+from .world import World
 
 pytestmark = pytest.mark.integration
 SCRIPT = Path(__file__).with_name("hostile_server.py")

@@ -10,8 +10,8 @@ import pytest
 from amas_chassis.errors import AmasError
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolDescription
 
-from .fakes import World
 from .manifests import COMMIT, COMMIT_SCHEMA, OFFERED, PUBLISHER, bundle, role, tool_server
+from .world import World
 
 
 async def refused(world: World, **command: Any) -> str:

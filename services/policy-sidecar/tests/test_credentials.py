@@ -23,9 +23,9 @@ from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.errors import ToolFailed
 from prometheus_client import CollectorRegistry, generate_latest
 
-from .fakes import World
 from .manifests import bundle, role, tool_server
 from .surroundings import surroundings
+from .world import World
 
 pytestmark = pytest.mark.integration
 SCRIPT = Path(__file__).with_name("hostile_server.py")

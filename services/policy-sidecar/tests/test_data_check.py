@@ -11,8 +11,9 @@ from amas_policy_sidecar.domain.data_flow import Hiding
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer, ToolDescription
 from amas_policy_sidecar.domain.results import MAX_RESULT, shape
 
-from .fakes import TRUSTED, World
+from .fakes import TRUSTED
 from .manifests import LOG_SCHEMA, PUBLISHER, bundle, role, tool_server
+from .world import World
 
 # Shaped like a real token, and nobody's.
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"

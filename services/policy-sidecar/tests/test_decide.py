@@ -8,8 +8,9 @@ import pytest
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import Effect, ModelAction, Principal, ToolAction
 
-from .fakes import ALLOW, DENY, World, escalating
+from .fakes import ALLOW, DENY, escalating
 from .manifests import COMMIT, ROUTE, bundle, role, tool_server
+from .world import World
 
 MESSAGE = '{"message":"docs: notes"}'
 

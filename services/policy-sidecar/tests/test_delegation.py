@@ -12,8 +12,9 @@ from amas_policy_sidecar.domain.model import Effect, ModelAction, ToolAction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .fakes import TRUSTED, World
+from .fakes import TRUSTED
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 # From the strictest on.
 UNTRUSTED = ("deny", "escalate", "trustedArguments", "allow")

@@ -9,8 +9,9 @@ from amas_chassis.errors import AmasError
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import AdminAction, Decision, DelegateAction, Effect
 
-from .fakes import ALLOW, DENY, World, escalating
+from .fakes import ALLOW, DENY, escalating
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 TASK = DelegateAction("helper", '{"topic":"a"}')
 SECRET = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"

@@ -7,8 +7,8 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_policy_sidecar.domain.model import DelegateAction, Effect
 from amas_policy_sidecar.usecases import record_fault
 
-from .fakes import World
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 DENIED = "dev.amas.action.denied"
 

@@ -19,9 +19,10 @@ from amas_policy_sidecar.domain.model import Effect, Outcome, ToolDescription
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from .fakes import ALLOW, DENY, World, escalating
+from .fakes import ALLOW, DENY, escalating
 from .fuzzing import SCHEMAS, allows, argument_texts, strictly
 from .manifests import bundle, role, tool_server
+from .world import World
 
 CAREFULLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 LOG = ToolDescription("log", "Shows the log.", {"type": "object"}, {"name": "log", "inputSchema": {"type": "object"}})

@@ -10,8 +10,8 @@ from amas_governance import dlp
 from amas_policy_sidecar.domain.model import Effect
 from amas_policy_sidecar.usecases.inspect_arguments import MAX_REMEMBERED_TEXT
 
-from .fakes import World
 from .manifests import bundle, role, tool_server
+from .world import World
 
 MAIL = "developer@example.com"
 

@@ -10,8 +10,8 @@ import pytest
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
 
-from .fakes import World
 from .manifests import bundle, role, tool_server
+from .world import World
 
 # Shaped like a real token, and nobody's.
 TOKEN = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"

@@ -10,8 +10,9 @@ from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.provenance import TrustedValues
 from amas_policy_sidecar.domain.model import Effect, ToolAnswer
 
-from .fakes import REQUIREMENT, World
+from .fakes import REQUIREMENT
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 TAINTED = Label(Confidentiality.INTERNAL, frozenset(), Integrity.UNTRUSTED)
 KNOWN = TrustedValues.of(["docs: notes", "src/main.py"])

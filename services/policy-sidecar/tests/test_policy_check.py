@@ -8,8 +8,9 @@ import pytest
 from amas_chassis.errors import AmasError
 from amas_policy_sidecar.domain.model import Effect, Outcome
 
-from .fakes import ALLOW, DENY, REQUIREMENT, World, escalating
+from .fakes import ALLOW, DENY, REQUIREMENT, escalating
 from .manifests import bundle, role, tool_server
+from .world import World
 
 ESCALATE = {**ALLOW, "effect": "escalate", "approval": REQUIREMENT}
 

@@ -8,8 +8,9 @@ from amas_policy_sidecar.adapters import mcp_session
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
 from amas_policy_sidecar.domain.quota import Amount, QuotaAnswer, Used
 
-from .fakes import World, escalating
+from .fakes import escalating
 from .manifests import COMMIT, PUBLISHER, bundle, quota, role, tool_server
+from .world import World
 
 ONE_CALL = bundle(role("publisher", [{**COMMIT, "limits": {"calls": 1}}]), tool_server())
 

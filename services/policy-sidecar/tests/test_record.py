@@ -11,7 +11,7 @@ from amas_policy_sidecar.domain.errors import ToolFailed
 from amas_policy_sidecar.domain.model import Effect, Outcome, ToolAnswer
 from amas_policy_sidecar.usecases import record_outcome
 
-from .fakes import World
+from .world import World
 
 INTENT, OUTCOME = "dev.amas.action.intent", "dev.amas.action.outcome"
 READ = {"tool": "git/log", "arguments": "{}"}

@@ -19,8 +19,9 @@ from amas_policy_sidecar.domain.model import (
     ToolAction,
 )
 
-from .fakes import NOW, World, escalating
+from .fakes import NOW, escalating
 from .manifests import COMMIT, PUBLISHER, bundle, role, tool_server
+from .world import World
 
 REVOCABLE = [("role", "publisher"), ("tool", "git/commit"), ("tool", "git"), ("principal", "developer")]
 

@@ -13,8 +13,8 @@ from amas_policy_sidecar.adapters.wasm_engine import WasmEngine
 from amas_policy_sidecar.domain.autonomy import Tally
 from amas_policy_sidecar.domain.model import AdminAction, Decision, DelegateAction, ModelAction
 
-from .fakes import World
 from .manifests import COMMIT, bundle, role, tool_server
+from .world import World
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 TAINTED = Label(Confidentiality.INTERNAL, frozenset(), Integrity.UNTRUSTED)

@@ -17,10 +17,10 @@ from amas_governance.resources import ToolServer, parse_manifest
 from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.model import Outcome
 
-from .fakes import World
 from .manifests import bundle, role, tool_server
 from .processes import eventually
 from .surroundings import running, surroundings
+from .world import World
 
 pytestmark = pytest.mark.integration
 SCRIPT = Path(__file__).with_name("misbehaving_server.py")

@@ -14,7 +14,8 @@ from amas_governance.narrowing import validate_arguments
 
 from .errors import Denied
 
-# Longest arguments of one call, in bytes of JSON: they are part of an audit event, which has a bound of 1 MiB.
+# Longest arguments of one call, in bytes of JSON: with what else policy is asked they fit into one content of an audit
+# event (4 MiB).
 MAX_ARGUMENTS = 256 * 1024
 # Breaches named in one refusal.
 _MAX_BREACHES = 5

@@ -14,8 +14,8 @@ from amas_governance.visible import MARK, cleaned, visible
 from .data_flow import Hiding
 from .model import ToolAnswer
 
-# Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: with escapes and the
-# rest of the event both fit into one audit event (1 MiB).
+# Longest text, and longest structured content, that is answered and recorded, in bytes of UTF-8: what a model is given
+# at once. Both are contents of one audit event, which takes 8 MiB of them.
 MAX_RESULT = 240 * 1024
 # Bytes at most of what is said below an answer: that it was cut, or cleaned.
 _NOTES = 256

@@ -19,7 +19,7 @@ from amas_policy_sidecar.domain.records import replay
 from .attempts import Identity
 from .record_action import RecordAction
 
-# Answers held while audit is away; each is at most one audit event (1 MiB).
+# Answers held while audit is away; each is at most two results (results.MAX_RESULT).
 MAX_HELD = 64
 
 
