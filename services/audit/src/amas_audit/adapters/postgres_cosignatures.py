@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from amas_audit.adapters.postgres_pool import Pool, unavailable_when_away
 
-# Rows from the newest size down that are looked at: many times what a handful of witnesses leaves within a minute.
-MAX_ROWS = 1024
-
 _KEEP = """
 INSERT INTO audit.cosignature (size, witness, key_id, line) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
-_NEWEST = "SELECT size, line FROM audit.cosignature ORDER BY size DESC, witness, key_id LIMIT $1"
+# However far back it is: a bound would let a witness that is away for long hide the last checkpoint that has enough.
+_NEWEST = """
+SELECT size, array_agg(line ORDER BY witness, key_id) AS lines FROM audit.cosignature
+GROUP BY size HAVING count(*) >= $1 ORDER BY size DESC LIMIT 1
+"""
 
 
 class PostgresCosignatures:
@@ -27,11 +28,5 @@ class PostgresCosignatures:
     async def newest(self, quorum: int) -> tuple[int, tuple[str, ...]] | None:
         """The largest size under which at least `quorum` lines are, and these. AmasError LOG_UNAVAILABLE."""
         with unavailable_when_away():
-            rows = await self._pool.fetch(_NEWEST, MAX_ROWS)
-        lines: dict[int, list[str]] = {}
-        for size, line in rows:
-            lines.setdefault(size, []).append(line)
-        for size, under in lines.items():
-            if len(under) >= quorum:
-                return size, tuple(under)
-        return None
+            row = await self._pool.fetchrow(_NEWEST, quorum)
+        return None if row is None else (row["size"], tuple(row["lines"]))
