@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class WitnessClient:
             async with self._session.post(
                 self._url, data=add_checkpoint(old, proof, note), allow_redirects=False
             ) as answer:
-                content = (await answer.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
+                content = (await _beginning(answer.content)).decode("utf-8", "replace")
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise WitnessAwayError(f"it did not answer: {str(error) or type(error).__name__}") from error
         if answer.status == HTTPStatus.OK:
@@ -81,7 +82,7 @@ def read_witnesses(path: Path | None, authority: Path) -> list[WitnessClient]:
         raise NotReadyError(f"the witnesses in {path} cannot be read: {problem}") from error
     found = []
     for number, line in enumerate(lines, start=1):
-        words = line.split("#", 1)[0].split() if line.lstrip().startswith("#") else line.split()
+        words = [] if line.lstrip().startswith("#") else line.split()
         if not words:
             continue
         try:
@@ -93,6 +94,14 @@ def read_witnesses(path: Path | None, authority: Path) -> list[WitnessClient]:
             problem = str(error) if len(words) == 2 else "it is not a URL and a key"
             raise NotReadyError(f"{path}, line {number}: {problem}") from error
     return found
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """An answer up to its bound. One read brings what has arrived, which may be less."""
+    try:
+        return await content.readexactly(MAX_ANSWER_BYTES)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
 
 
 def _detail(content: str) -> str:
