@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 # Separates these hashes from all others of the project.
 DOMAIN = b"amas.audit.content.v1"
-# Bytes of a salt and of a commitment.
+# Bytes of a salt.
 SALT_SIZE = 32
-COMMITMENT_SIZE = 32
-# Bytes of one content, and of all contents of an event.
-MAX_CONTENT_BYTES = 4 << 20
+# Bytes of all contents of an event.
 MAX_EVENT_CONTENT_BYTES = 8 << 20
 
 DEFAULT_RETENTION = "standard"
