@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from amas_cli.audit_trail.keyring import KeyRing, Opened
 from amas_cli.audit_trail.note import NoteRefusedError
+from amas_cli.audit_trail.saving import new_export
 
 
 class LastSeenError(Exception):
@@ -40,13 +39,5 @@ class LastSeen:
     def keep(self, note: str) -> None:
         """Replace what is kept, whole or not at all. OSError as it comes."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=self.file.parent, prefix=".seen.", delete=False) as file:
-            written = Path(file.name)
-            try:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-                written.replace(self.file)
-            except BaseException:
-                written.unlink(missing_ok=True)
-                raise
+        with new_export(self.file) as file:
+            file.write(note.encode())

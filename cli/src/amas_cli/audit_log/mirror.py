@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from amas_cli.audit_trail.keyring import KeyRing
+from amas_cli.audit_trail.saving import new_export
 
 from .layout import CHECKPOINT, WIDTH, bundle_path, rows, tile_path, widths
 from .sources import LogSource, SourceError, read_ahead
@@ -53,13 +52,5 @@ def _parts(size: int) -> Iterator[tuple[str, int]]:
 
 def _write(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=target.parent, prefix=".part.", delete=False) as file:
-        written = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            written.replace(target)
-        except BaseException:
-            written.unlink(missing_ok=True)
-            raise
+    with new_export(target) as file:
+        file.write(content)
