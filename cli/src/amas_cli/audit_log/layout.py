@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amas_cli.audit_trail.merkle import HASH_SIZE
-
 WIDTH = 256
 CHECKPOINT = "checkpoint"
-TILE_BYTES = WIDTH * HASH_SIZE
 
 
 def tile_path(level: int, position: int, width: int) -> str:
