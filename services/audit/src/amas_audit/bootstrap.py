@@ -145,7 +145,10 @@ def _spec(
         verifier_key=verifier_key,
     )
 
-    cosign = CosignCheckpoints(reader, witnesses, PostgresCosignatures(pool), telemetry, clock)
+    cosignatures = PostgresCosignatures(pool, [witness.key for witness in witnesses])
+    cosign = CosignCheckpoints(reader, witnesses, cosignatures, telemetry, clock)
+    quorum = settings.witness_quorum if witnesses else 0
+    publish = PublishCheckpoint(reader, cosignatures, quorum=quorum)
 
     async def log_is_sound() -> None:
         log.check()
@@ -155,7 +158,7 @@ def _spec(
         settings=settings,
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
-        servers=_servers(settings, pool, reader, telemetry, quorum=settings.witness_quorum if witnesses else 0),
+        servers=_servers(settings, pool, reader, publish, telemetry),
         background=[
             KeepSigned(signer.refresh, log.open).run,
             *([cosign.run] if witnesses else []),
@@ -176,7 +179,11 @@ def _spec(
 
 
 def _servers(
-    settings: AuditSettings, pool: Pool, reader: PostgresReader, telemetry: AuditTelemetry, *, quorum: int
+    settings: AuditSettings,
+    pool: Pool,
+    reader: PostgresReader,
+    publish: PublishCheckpoint,
+    telemetry: AuditTelemetry,
 ) -> list[TlogHttp]:
     """The log over HTTPS, where it is asked for."""
     if not settings.tlog_listen:
@@ -186,7 +193,7 @@ def _servers(
             settings.tlog_listen,
             optional_client_context(settings.tls_files()),
             Access(settings.trust_domain, settings.entry_readers()),
-            checkpoint=PublishCheckpoint(reader, PostgresCosignatures(pool), quorum=quorum),
+            checkpoint=publish,
             tile=GetTile(reader),
             entries=GetEntries(PostgresLeaves(pool)),
             count=telemetry.served,

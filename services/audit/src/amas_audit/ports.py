@@ -80,7 +80,7 @@ class Cosignatures(Protocol):
         ...
 
     async def newest(self, quorum: int) -> tuple[int, tuple[str, ...]] | None:
-        """The largest size under which at least `quorum` lines are, and these."""
+        """The largest size under which at least `quorum` of the witnesses have a line, and these lines."""
         ...
 
 

@@ -69,3 +69,9 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         read_master_keys(path)
     with pytest.raises(NotReadyError, match="AMAS_AUDIT_MASTER_KEY_FILE is not set"):
         read_master_keys(None)
+
+
+def test_a_file_that_is_too_long_is_not_cut(tmp_path: Path) -> None:
+    """Its last keys would be gone without a word, and what they wrap with them."""
+    with pytest.raises(NotReadyError, match="more than"):
+        read_master_keys(write(tmp_path / "keys", *(bytes([number]) * 32 for number in range(256)), *[bytes(32)] * 200))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+from pathlib import Path
+from typing import Any
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from amas_audit.adapters.witness_client import WitnessClient
+from amas_audit.adapters.witness_client import WitnessClient, read_witnesses
+from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import SIGNATURE_MARK
 from amas_audit.domain.witnessing import COSIGNATURE_TYPE, WitnessKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -45,3 +49,13 @@ async def test_an_answer_may_come_in_parts() -> None:
             assert await client.cosign(0, (), f"{BODY}\n{SIGNATURE_MARK}log.example AAAA\n") == line
         finally:
             await client.close()
+
+
+def test_a_witness_that_stands_in_the_file_twice_is_refused(tmp_path: Path, certificates: Any) -> None:
+    """I11: it counts once, so that its quorum could never be reached."""
+    key = WitnessKey("witness.example", bytes(32))
+    encoded = base64.b64encode(COSIGNATURE_TYPE + key.public_key).decode()
+    line = f"http://127.0.0.1:1 {key.name}+{key.key_id.hex()}+{encoded}\n"
+    (tmp_path / "witnesses").write_text(line * 2)
+    with pytest.raises(NotReadyError, match="line 2: the witness stands there twice"):
+        read_witnesses(tmp_path / "witnesses", certificates.files("audit").ca)

@@ -15,7 +15,8 @@ MAX_FILE_BYTES = 16 << 10
 def read_private_file(path: Path, what: str) -> bytes:
     """The content. NotReadyError, with a sentence for the operator that calls it `what`, if it may not be used."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without waiting for the other end of what is no file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise NotReadyError(f"the {what} {path} cannot be read: {error.strerror}") from error
     try:
@@ -25,6 +26,9 @@ def read_private_file(path: Path, what: str) -> bytes:
             raise NotReadyError(f"the {what} {path} is not a file")
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise NotReadyError(f"the {what} {path} is open to group or others: chmod 600 it")
-        return os.read(descriptor, MAX_FILE_BYTES)
+        content = os.read(descriptor, MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise NotReadyError(f"the {what} {path} has more than {MAX_FILE_BYTES} bytes")
+        return content
     finally:
         os.close(descriptor)

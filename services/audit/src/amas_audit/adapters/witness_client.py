@@ -80,7 +80,7 @@ def read_witnesses(path: Path | None, authority: Path) -> list[WitnessClient]:
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise NotReadyError(f"the witnesses in {path} cannot be read: {problem}") from error
-    found = []
+    found: list[WitnessClient] = []
     for number, line in enumerate(lines, start=1):
         words = [] if line.lstrip().startswith("#") else line.split()
         if not words:
@@ -89,7 +89,10 @@ def read_witnesses(path: Path | None, authority: Path) -> list[WitnessClient]:
             url, key = words
             if not url.startswith(("https://", "http://")):
                 raise ValueError("the URL does not begin with https:// or http://")
-            found.append(WitnessClient(url, WitnessKey.parse(key), tls))
+            witness = WitnessKey.parse(key)
+            if any(known.key.name == witness.name or known.key.public_key == witness.public_key for known in found):
+                raise ValueError("the witness stands there twice, by its name or its key, and counts once")
+            found.append(WitnessClient(url, witness, tls))
         except ValueError as error:
             problem = str(error) if len(words) == 2 else "it is not a URL and a key"
             raise NotReadyError(f"{path}, line {number}: {problem}") from error

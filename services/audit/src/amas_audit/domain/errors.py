@@ -135,6 +135,12 @@ def tree_too_small() -> AmasError:
     )
 
 
+def checkpoint_not_cosigned(quorum: int) -> AmasError:
+    """The witnesses that it takes have not cosigned any yet."""
+    words = f"no checkpoint has the names of {quorum} witnesses under it yet: ask again in a second"
+    return AmasError(ErrorKind.NOT_FOUND, "CHECKPOINT_NOT_COSIGNED", words)
+
+
 def resource_unknown() -> AmasError:
     """No such tile or bundle, or not yet."""
     return AmasError(ErrorKind.NOT_FOUND, "RESOURCE_UNKNOWN", "the log has no such tile or bundle, or not yet")
