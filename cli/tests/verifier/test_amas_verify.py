@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from amas_cli.app import build
+from amas_cli.audit_trail import KeyRing
+from amas_cli.audit_trail.note import KeyRefusedError
 from amas_cli.audit_trail.replay_bundle import read_replay_bundle, write_replay_bundle
 from amas_cli.verifier import amas_verify
 from hypothesis import given, settings
@@ -308,6 +310,30 @@ def test_a_key_signs_only_while_it_was_in_use(genuine: bytes) -> None:
     assert code(f"# the log's keys\n\n{other} until=3\n{ours} from=4\n") == amas_verify.VERIFIED
     assert code(f"{ours} until=5\n{other} from=6\n") == amas_verify.FAILED
     assert code(other) == amas_verify.FAILED
-    for wrong in ("", "# nothing", f"{ours} since=1", f"{ours} from=x", "a+b+c", ours[:-1]):
+    bounds = ("since=1", "from=x", "until=" + "9" * 5000, "until=1 until=2", "from=2 until=1")
+    other_log = Key(name="log.example").verifier
+    for wrong in (
+        "",
+        "# nothing",
+        *(f"{ours} {bound}" for bound in bounds),
+        "a+b+c",
+        ours[:-1],
+        f"{ours}\n{other_log}",
+    ):
         with pytest.raises(amas_verify.Refused):
             amas_verify.keys_in(wrong)
+        with pytest.raises(KeyRefusedError):
+            KeyRing.parse(wrong)
+
+
+def test_while_keys_change_either_is_enough(tmp_path: Path) -> None:
+    """The log names its newest key; an auditor who holds the one before it verifies what both signed."""
+    old, new = Key(), Key(seed=2)
+    members = lines(approved_run(), new)
+    body = members[0]["checkpoint"].split("\n\n")[0] + "\n"
+    alone = replay_bundle(tmp_path, members).read_bytes()
+    assert verify(alone).code == amas_verify.FAILED
+    members[0]["checkpoint"] += old.sign(body).split("\n\n")[1]
+    assert verify(replay_bundle(tmp_path, members).read_bytes()).code == amas_verify.VERIFIED
+    members[0]["verifierKey"] = Key(seed=3).verifier
+    assert verify(replay_bundle(tmp_path, members).read_bytes()).code == amas_verify.FAILED

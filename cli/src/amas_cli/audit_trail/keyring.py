@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from .note import ID_SIZE, Checkpoint, KeyRefusedError, NoteRefusedError, VerifierKey, parse_checkpoint, read_note
 
+MAX_SIZE_DIGITS = 19
+"""Of a tree size."""
+
 
 @dataclass(frozen=True)
 class KnownKey:
@@ -107,8 +110,9 @@ def _known(words: Sequence[str]) -> KnownKey:
     bounds: dict[str, int] = {}
     for word in words[1:]:
         name, _, size = word.partition("=")
-        if name not in ("from", "until") or name in bounds or not (size.isascii() and size.isdigit()):
-            raise KeyRefusedError(f"{word!r} is neither from=SIZE nor until=SIZE")
+        whole = size.isascii() and size.isdigit() and len(size) <= MAX_SIZE_DIGITS
+        if name not in ("from", "until") or name in bounds or not whole:
+            raise KeyRefusedError(f"{word[:40]!r} is neither from=SIZE nor until=SIZE")
         bounds[name] = int(size)
     known = KnownKey(VerifierKey.parse(words[0]), bounds.get("from", 0), bounds.get("until"))
     if known.last is not None and known.last < known.first:

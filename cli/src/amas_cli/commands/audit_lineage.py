@@ -72,9 +72,9 @@ async def lineage(
     for target in targets:
         with tempfile.TemporaryDirectory(prefix="amas-lineage-") as folder:
             file = named_file(target) or await fetched_run(target, Path(folder), server, principal)
-            recording = record(file)
             if not unverified:
                 must_verify(file, _key(public_key))
+            recording = record(file)
             found.append(question(built(recording, _orchestration(file, recording))))
     _print(found, output)
     return ExitCode.OK

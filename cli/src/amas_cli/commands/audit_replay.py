@@ -70,11 +70,11 @@ async def _replay(file: Path, other: str, until: str, public_key: Path | None, o
     from amas_cli.output.terminal import line, note
     from amas_cli.replay.loading import load
 
-    loaded = load(file)
     if public_key is None:
         note("the record is not verified: name a key with --public-key")
     else:
         must_verify(file, public_key)
+    loaded = load(file)
     if other:
         return await _otherwise(loaded, other, output)
     if until:
