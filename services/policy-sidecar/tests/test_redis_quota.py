@@ -258,6 +258,39 @@ async def test_what_is_settled_while_the_store_is_away_counts_when_it_is_back(
     await quota.close()
 
 
+async def test_a_settlement_that_the_store_made_waits_for_nothing(
+    quota: RedisQuota, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made or too late, it is over: no word of a store that is away, and the next claim sends nothing again."""
+    one = claim("1", bound(bytes_in=5000))
+    assert await take(quota, one) == [GRANTED]
+    for _ in range(2):
+        await quota.settle(one, Used(bytes_in=50))
+    sent: list[QuotaClaim] = []
+
+    async def settled(again: QuotaClaim, _: Used) -> None:
+        sent.append(again)
+
+    monkeypatch.setattr(quota, "_settled", settled)
+    assert await take(quota, claim("2", bound(bytes_in=5000))) == [GRANTED]
+    assert sent == []
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+async def test_a_late_settlement_keeps_what_tells_of_a_dead_caller(quota: RedisQuota) -> None:
+    """The counter never outlives the holds that it counts: what a dead caller held would never be free again."""
+    minute = bound(bytes_in=2000, window=MINUTE)
+    dead, late = claim("dead", minute), claim("late", minute)
+    assert await take(quota, dead, late) == [GRANTED, GRANTED]
+    keys = [f"amas:quota:{{acme}}:{kind}:{minute.id}" for kind in ("holds", "used")]
+    for key in keys:
+        await quota.redis.pexpire(key, 30_000)
+    await quota.settle(late, Used(bytes_in=1))
+    holds, counter = [await quota.redis.pttl(key) for key in keys]
+    assert holds > 30_000
+    assert holds >= counter
+
+
 async def test_large_amounts_are_counted_exactly(quota: RedisQuota) -> None:
     """Up to 2^40 bytes and a year of time, to the byte and the microsecond."""
     most = bound(bytes_out=2**40, bytes_in=2**40, wall_clock=366 * DAY)

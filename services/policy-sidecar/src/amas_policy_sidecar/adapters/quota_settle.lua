@@ -4,11 +4,12 @@
 -- ARGV: id of the claim, attempt, bytes in, microseconds, then for each bound: window in microseconds (0: never renews),
 --       milliseconds to keep its keys.
 -- Held amounts belong to no window, so what was used counts in the one that it is settled in.
+-- Answers {1}, or {0} if it is not the newest or was settled before: a list, as the pipeline takes every answer.
 local RECORD, FIRST_KEY, FIRST_WORD = KEYS[1], 2, 5
 local id, attempt, bytes_in, spent = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local function whole(number) return string.format('%.0f', number) end
 
-if redis.call('GET', RECORD) ~= attempt then return 0 end
+if redis.call('GET', RECORD) ~= attempt then return {0} end
 redis.call('SET', RECORD, 'settled', 'KEEPTTL')
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -30,6 +31,9 @@ for n = 0, (#KEYS - FIRST_KEY + 1) / 2 - 1 do
     't', whole(t + spent), 'hi', whole(hi), 'ht', whole(ht))
   redis.call('HDEL', counter, 'h:' .. id)
   redis.call('ZREM', holds, id)
-  if redis.call('PTTL', counter) < keep then redis.call('PEXPIRE', counter, whole(keep)) end
+  -- Both: the counter has what each hold is, and only its hold tells when a dead caller's is over.
+  for _, key in ipairs({counter, holds}) do
+    if redis.call('PTTL', key) < keep then redis.call('PEXPIRE', key, whole(keep)) end
+  end
 end
-return 1
+return {1}
