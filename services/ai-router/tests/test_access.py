@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
 from amas_ai_router.domain.model import Decision
 from amas_ai_router.usecases import decide_access
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_governance.canonical import canonical_json, digest_bytes
 from amas_governance.labels import Confidentiality, Label
 
 from .fakes import ANY_DATA, DEVELOPER, Router, make_bundle, make_context
@@ -65,6 +67,20 @@ async def test_a_content_of_another_digest_is_refused_and_not_kept(content: byte
         await router.do.load_bundle.run(router.bundle.digest, content)
     assert (caught.value.kind, caught.value.reason) == (ErrorKind.INVALID_ARGUMENT, "BUNDLE_INVALID")
     assert router.bundles.contents == {}
+
+
+async def test_a_bundle_of_an_earlier_version_is_used_under_its_own_digest() -> None:
+    """A release adds optional members to resources; runs from before it go on under the bundle they named."""
+    router = Router()
+    value = json.loads(router.bundle.content)
+    for manifest in value["resources"]:
+        manifest["spec"].pop("response", None)
+    old = canonical_json(value)
+    assert old != router.bundle.content
+    digest = digest_bytes(old)
+    await router.do.load_bundle.run(digest, old)
+    await router.do.complete.run(replace(router.request(), context=make_context(digest)))
+    assert router.bundles.contents == {digest: old}
 
 
 async def test_policy_gets_the_bundle_when_it_lacks_it(router: Router) -> None:

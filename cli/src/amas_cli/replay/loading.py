@@ -63,6 +63,6 @@ def record(file: Path) -> Recording:
 def parse_bundle(content: bytes, file: Path) -> Bundle:
     """The bundle of its document. CliError for one that this version cannot read."""
     try:
-        return Bundle.recorded(content)
+        return Bundle.parse(content)
     except ValueError as error:
         raise CliError(f"The bundle in {file} cannot be read: {error}.") from error

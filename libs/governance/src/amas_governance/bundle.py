@@ -1,7 +1,9 @@
 """The bundle: all resources and policies as one immutable value, named by the digest of its content.
 
 Content is canonical, so the same resources and policies give the same bytes whoever builds them. A bundle is never
-changed; parsing recomputes the digest and refuses content that is not exactly what building would give.
+changed, and it outlives the version that built it: parsing computes the digest of the bytes as they are, and takes a
+member that did not exist then at its default. Hence the rule for resources: a new member is optional, and its default
+means what its absence meant before.
 """
 
 from __future__ import annotations
@@ -73,21 +75,15 @@ class Bundle:
 
     @classmethod
     def parse(cls, content: bytes) -> Bundle:
-        """The bundle of its content; raises ValueError unless building it again gives the very same bytes."""
-        bundle = cls.build(*_parts(content))
-        if bundle.content != content:
-            raise ValueError("not a bundle: its content is not in canonical form")
-        return bundle
+        """The bundle of its content, named by the digest of these very bytes.
 
-    @classmethod
-    def recorded(cls, content: bytes) -> Bundle:
-        """The bundle of a content that is on record, and that an earlier version may have built in another form.
-
-        It is named by the digest of these bytes, whatever building it now would give. Only for looking back: what a
-        platform decides by must be a bundle of `parse`. Raises ValueError for what this version cannot read.
+        Raises ValueError for what this version cannot read, and for content that is not canonical: JSON as RFC 8785
+        writes it, resources in their order, each name once.
         """
-        resources, policies = _parts(content)
+        value, resources, policies = _parts(content)
         bundle = cls.build(resources, policies)
+        if canonical_json(value) != content or list(bundle.resources) != resources:
+            raise ValueError("not a bundle: its content is not in canonical form")
         return replace(bundle, digest=digest_bytes(content), content=content)
 
     def get(self, kind: str, name: str) -> Resource | None:
@@ -128,8 +124,8 @@ def _key(resource: Resource) -> tuple[str, str]:
     return (resource.KIND, resource.metadata.name)
 
 
-def _parts(content: bytes) -> tuple[list[Resource], PolicySet]:
-    """Resources and policies in a bundle's content; raises ValueError for what is none."""
+def _parts(content: bytes) -> tuple[Any, list[Resource], PolicySet]:
+    """A bundle's content as JSON, and the resources and policies in it; raises ValueError for what is none."""
     value = parse_json(content, max_bytes=MAX_CONTENT_BYTES)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ValueError(f"not a bundle of format {FORMAT}")
@@ -142,4 +138,4 @@ def _parts(content: bytes) -> tuple[list[Resource], PolicySet]:
         raise ValueError("not a bundle: a part is missing or of the wrong form") from error
     except ManifestError as error:
         raise ValueError(f"not a bundle: {error}") from error
-    return resources, PolicySet(modules, wasm)
+    return value, resources, PolicySet(modules, wasm)

@@ -92,11 +92,29 @@ class PostgresBundles:
                 "SELECT content FROM orchestrator.bundles WHERE tenant = $1 AND digest = $2", info.tenant, info.digest
             )
         # Parsing a bundle takes milliseconds for each resource, and other runs wait on this loop.
-        bundle = await asyncio.to_thread(Bundle.parse, bytes(content))
+        bundle = await asyncio.to_thread(_read, info.digest, bytes(content))
         self._kept[(info.tenant, info.digest)] = bundle
         while len(self._kept) > KEPT_BUNDLES:
             self._kept.popitem(last=False)
         return info, bundle
+
+
+def _read(digest: str, content: bytes) -> Bundle:
+    """The bundle of a stored content, whichever version wrote it. Raises AmasError for one that cannot be used."""
+    try:
+        bundle = Bundle.parse(content)
+    except ValueError as error:
+        # A newer version wrote it, beside this one or before a roll-back: its runs wait for who can read it.
+        raise AmasError(
+            ErrorKind.UNAVAILABLE,
+            "BUNDLE_UNREADABLE",
+            f"this version cannot read the bundle {digest}, which a newer one made; run that version ({error})",
+        ) from error
+    if bundle.digest != digest:
+        raise AmasError(
+            ErrorKind.INTERNAL, "BUNDLE_DAMAGED", f"what is stored as the bundle {digest} is not its content"
+        )
+    return bundle
 
 
 def _info(row: asyncpg.Record) -> BundleInfo:
