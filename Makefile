@@ -73,6 +73,15 @@ bench-audit: setup ## Measure the audit log beside plain inserts and Tessera (AU
 opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"
 
+.PHONY: helm
+helm: ## Find the pinned Helm and kubeconform, or build them into the cache
+	@scripts/ensure_helm.sh "$(CACHE)"
+
+.PHONY: charts
+charts: setup helm ## Generate what charts take from elsewhere, and build the umbrella into out/charts
+	python scripts/generate_charts.py
+	@scripts/build_charts.sh
+
 .PHONY: interop
 interop: ## Find the log's independent verifiers, or build them into the cache
 	@scripts/ensure_interop.sh "$(CACHE)" >/dev/null

@@ -1,0 +1,24 @@
+{{/* The umbrella's root, with the globals complete. */}}
+{{- define "amas.root" -}}
+{{- $values := merge (dict "global" (index .Values "amas-lib" "global")) (omit .Values "global") -}}
+{{- dict "Values" $values "Release" .Release "Chart" .Chart "Capabilities" .Capabilities | toJson -}}
+{{- end -}}
+
+{{/* What the set-up Job is told (amas_cli.cluster.setup). */}}
+{{- define "amas.setupDocument" -}}
+{{- $global := .Values.global -}}
+{{- $tls := dict -}}
+{{- $services := list "gateway" "orchestrator" "ai-router" "audit" "policy-sidecar" -}}
+{{- range $services }}{{ $_ := set $tls . (include "amas-lib.secretName" (dict "root" $ "name" (printf "%s-tls" .))) }}{{ end -}}
+{{- $postgres := dict -}}
+{{- range list "amas_audit" "amas_audit_owner" "amas_audit_eraser" "amas_orchestrator" "amas_orchestrator_owner" "amas_ai_router" "amas_ai_router_owner" -}}
+{{- $_ := set $postgres . (include "amas-lib.secretName" (dict "root" $ "name" (printf "postgres-%s" (. | trimPrefix "amas_" | replace "_" "-")))) -}}
+{{- end -}}
+{{- $secrets := dict "tls" $tls "postgres" $postgres -}}
+{{- range $member, $name := dict "ca" "ca" "auditSigningKey" "audit-signing-key" "auditMasterKey" "audit-master-key" "pseudonyms" "pseudonyms" "opa" "opa" -}}
+{{- $_ := set $secrets $member (include "amas-lib.secretName" (dict "root" $ "name" $name)) -}}
+{{- end -}}
+{{- $database := dict "enabled" $global.database.setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "adminUser" $global.database.setup.adminUser "adminPasswordFile" "/etc/amas/setup/admin/password" "parameters" $global.database.parameters -}}
+{{- $labels := dict "app.kubernetes.io/part-of" "amas" "app.kubernetes.io/instance" .Release.Name "app.kubernetes.io/managed-by" "amas-setup" -}}
+{{- dict "release" .Release.Name "namespace" .Release.Namespace "trustDomain" $global.trustDomain "certificates" (dict "mode" $global.certificates.mode) "services" $services "database" $database "secrets" $secrets "labels" $labels | toPrettyJson -}}
+{{- end -}}

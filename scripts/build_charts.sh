@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The umbrella with everything in it: out/charts/amas (a folder) and out/charts/amas-<version>.tgz.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=out/charts
+rm -rf "$out/source" "$out/amas"
+mkdir -p "$out/source"
+cp -r charts/. "$out/source"
+for chart in gateway orchestrator ai-router audit amas; do
+  helm dependency update --skip-refresh "$out/source/$chart" >/dev/null
+done
+helm package "$out/source/amas" --destination "$out" >/dev/null
+version=$(sed -n 's/^version: //p' charts/amas/Chart.yaml)
+tar -xzf "$out/amas-$version.tgz" -C "$out"
+rm -rf "$out/source"
+echo "$out/amas"
