@@ -49,9 +49,13 @@ demo-attack: setup ## Let a model obey hostile tickets, and show what stops each
 test: setup opa interop ## Run every test that needs no cluster
 	@scripts/test.sh
 
+.PHONY: test-cluster
+test-cluster: setup ## Prove on a Kubernetes cluster (of $$KUBECONFIG, else of `make cluster-up`) what only a cluster can (PROOFS="-k 1_install")
+	@scripts/test_cluster.sh $(PROOFS)
+
 .PHONY: unit
 unit: setup ## Run the tests that start nothing but the code under test
-	pytest -q -m "not integration and not e2e and not chaos"
+	pytest -q -m "not integration and not e2e and not chaos and not cluster"
 
 .PHONY: bench
 bench: setup ## Measure runs, start-up and memory; prints ratios and writes out/bench/*.json

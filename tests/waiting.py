@@ -11,8 +11,8 @@ Answer = TypeVar("Answer")
 POLL_S = 0.05
 
 
-def wait_for(what: str, look: Callable[[], Answer | None], timeout: float) -> Answer:
-    """Looks until there is an answer; a look that is cut off by a dying service is looked again.
+def wait_for(what: str, look: Callable[[], Answer | None], timeout: float, every: float = POLL_S) -> Answer:
+    """Looks until there is an answer, each `every` seconds; a look that is cut off by a dying service is looked again.
 
     Raises:
         AssertionError: there was none within `timeout` seconds.
@@ -26,5 +26,5 @@ def wait_for(what: str, look: Callable[[], Answer | None], timeout: float) -> An
             answer, last = None, error
         if answer:
             return answer
-        time.sleep(POLL_S)
+        time.sleep(every)
     raise AssertionError(f"not within {timeout:.0f} s: {what}" + (f" (last: {last})" if last else ""))

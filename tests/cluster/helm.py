@@ -1,0 +1,70 @@
+"""The release as `helm` installs, upgrades, tests and removes it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HELM_TIMEOUT_S = 420
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class HelmError(AssertionError):
+    """A command of helm failed; the message is what it printed."""
+
+
+class Release:
+    """One release of the umbrella chart; `values` are files that every install and upgrade is given."""
+
+    def __init__(self, name: str, namespace: str, chart: Path, values: tuple[Path, ...]) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.chart = chart
+        self._values = values
+
+    def upgrade(self, sets: Mapping[str, Any] | None = None, *, chart: Path | None = None, wait: bool = True) -> str:
+        """Installs the release or upgrades it, with some values set above the files.
+
+        A Rollout that analysis may take back must not be waited for (`wait=False`): helm would call that a failure.
+        Hooks (set-up, migrations) are waited for in any case.
+        """
+        files = [part for file in self._values for part in ("--values", str(file))]
+        given = [part for key, value in (sets or {}).items() for part in ("--set-json", f"{key}={json.dumps(value)}")]
+        waits = ["--wait"] if wait else []
+        return self._run(
+            "upgrade", "--install", self.name, str(chart or self.chart), *files, *given, *waits,
+            "--timeout", f"{HELM_TIMEOUT_S}s",
+        )  # fmt: skip
+
+    def test(self) -> str:
+        """Runs the chart's own tests."""
+        return self._run("test", self.name, "--logs", "--timeout", f"{HELM_TIMEOUT_S}s")
+
+    def uninstall(self) -> str:
+        """Removes the release."""
+        return self._run("uninstall", self.name, "--wait", "--timeout", f"{HELM_TIMEOUT_S}s")
+
+    def installed(self) -> bool:
+        """Whether there is such a release, in whatever state."""
+        listed = json.loads(self._run("list", "--all", "--output", "json"))
+        return any(one["name"] == self.name for one in listed)
+
+    def manifest(self) -> str:
+        """What the newest revision consists of."""
+        return self._run("get", "manifest", self.name)
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["helm", *arguments, "--namespace", self.namespace],
+            capture_output=True,
+            text=True,
+            timeout=HELM_TIMEOUT_S + 60,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise HelmError(f"helm {' '.join(arguments[:3])}: {(done.stderr.strip() or done.stdout.strip())[-3000:]}")
+        return done.stdout
