@@ -46,7 +46,7 @@ demo-attack: setup ## Let a model obey hostile tickets, and show what stops each
 	@python -m amas_cli.demo.attack $(DEMO_ATTACK)
 
 .PHONY: test
-test: setup opa interop ## Run every test that needs no cluster
+test: setup opa interop promtool ## Run every test that needs no cluster
 	@scripts/test.sh
 
 .PHONY: test-cluster
@@ -90,6 +90,18 @@ charts: setup helm ## Generate what charts take from elsewhere, and build the um
 interop: ## Find the log's independent verifiers, or build them into the cache
 	@scripts/ensure_interop.sh "$(CACHE)" >/dev/null
 
+.PHONY: sloth
+sloth: ## Find the pinned Sloth, or build it into the cache
+	@scripts/ensure_sloth.sh "$(CACHE)"
+
+.PHONY: promtool
+promtool: ## Find promtool, or take it out of Debian's package into the cache
+	@scripts/ensure_promtool.sh "$(CACHE)"
+
+.PHONY: slo
+slo: setup sloth ## Generate alert rules and the questions that canaries are judged by from dashboards/
+	python scripts/slo.py
+
 .PHONY: policies
 policies: opa ## Format, check and compile the policies
 	opa fmt --write policies services/policy-sidecar/opa
@@ -114,6 +126,12 @@ lint: setup ## ruff, mypy, import contracts, proto, lock
 .PHONY: lint-policies
 lint-policies: opa ## Policies: format, strict check, tests, full coverage, no drift of the compiled module
 	@scripts/check_policies.sh
+
+.PHONY: lint-slo
+lint-slo: setup sloth promtool ## Objectives: what is generated from them is up to date, and the rules fire when they should
+	python scripts/slo.py --check
+	promtool check rules dashboards/rules/*.yaml
+	promtool test rules dashboards/tests/*.yaml
 
 .PHONY: breaking
 breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)

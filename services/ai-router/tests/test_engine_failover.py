@@ -32,6 +32,21 @@ def test_a_refusing_target_costs_no_time() -> None:
     assert engine.loop.seconds == 0.0
 
 
+def test_what_a_failover_cost_is_measured_and_only_where_there_was_one() -> None:
+    """The objective is on the time until the target was asked that answered, not on its own time."""
+    engine = Engine()
+    engine.providers.will("a", (0.75, failure()))
+    engine.providers.will("b", (2.0, None))
+
+    async def both() -> None:
+        await engine.ask(admission("ab"))
+        await engine.ask(admission("b"))
+
+    engine.loop.run(both())
+    assert engine.metric("amas_router_failover_seconds_count") == 1.0
+    assert engine.metric("amas_router_failover_seconds_sum") == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize("error", [failure(), failure(FailureReason.RATE_LIMITED), BUSY], ids=str)
 def test_what_did_nothing_is_asked_again_after_all_others(error: Exception) -> None:
     """A failure before any work may pass: the target is asked again, after a wait and only when no other answered."""

@@ -288,7 +288,7 @@ class FakeMetrics:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    def run_ended(self, state: str, seconds: float) -> None:
+    def run_ended(self, state: str, seconds: float, usage: Mapping[str, Any]) -> None:
         self.told.append(("run_ended", state))
 
     def step_ended(self, state: str) -> None:

@@ -22,6 +22,8 @@ from amas_ai_router.domain.records import TraceIds
 
 # Bucket bounds that the conventions advise for gen_ai.client.operation.duration (seconds) and token usage.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+# The aim is 1 s; below it what refusals and hedges take, above it time-outs.
+_FAILOVER_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
 _TOKENS_PER_SECOND = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _BREAKER_LEVELS = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
@@ -112,6 +114,12 @@ class RouterTelemetry:
     def _of_targets(self, registry: CollectorRegistry) -> None:
         self._failovers = Counter(
             "amas_router_failovers", "Targets that were left for the next", ["target", "reason"], registry=registry
+        )
+        self._failover_seconds = Histogram(
+            "amas_router_failover_seconds",
+            "From a call's begin to the request that was answered, of calls that left a target",
+            buckets=_FAILOVER_SECONDS,
+            registry=registry,
         )
         self._breakers = Gauge(
             "amas_router_breaker_open",
@@ -266,6 +274,10 @@ class RouterTelemetry:
     def failed_over(self, target: str, reason: str) -> None:
         """A target was left."""
         self._failovers.labels(target, reason).inc()
+
+    def failover_took(self, seconds: float) -> None:
+        """A call that left targets was answered; so long after its begin the answering one was asked."""
+        self._failover_seconds.observe(seconds)
 
     def breaker(self, target: str, state: str) -> None:
         """A target's breaker changed to `closed`, `half_open` or `open`."""

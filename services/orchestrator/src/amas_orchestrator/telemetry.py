@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Summary
+
+from .domain.model import RunState
 
 # Seconds: from a run of one turn on a model without latency to one that waited an hour for a human.
 _RUN_SECONDS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
@@ -21,6 +23,16 @@ class OrchestratorTelemetry:
             ("state",),
             registry=registry,
             buckets=_RUN_SECONDS,
+        )
+        # All ends from the start, so that the first of a kind is seen as an increase.
+        for state in RunState:
+            if state.ended:
+                self._runs.labels(state.value)
+        self._cost = Summary(
+            "amas_orchestrator_run_cost",
+            "Cost of a run that ended, of those that models with a price worked on.",
+            ("currency",),
+            registry=registry,
         )
         self._steps = Counter("amas_orchestrator_steps", "Steps that ended.", ("state",), registry=registry)
         self._tools = Counter(
@@ -49,9 +61,11 @@ class OrchestratorTelemetry:
         """See Metrics."""
         self._webhooks.labels(outcome).inc()
 
-    def run_ended(self, state: str, seconds: float) -> None:
+    def run_ended(self, state: str, seconds: float, usage: Mapping[str, Any]) -> None:
         """See Metrics."""
         self._runs.labels(state).observe(seconds)
+        if usage["currency"]:
+            self._cost.labels(usage["currency"]).observe(float(usage["cost"]))
 
     def step_ended(self, state: str) -> None:
         """See Metrics."""

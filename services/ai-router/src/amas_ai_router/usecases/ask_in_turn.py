@@ -63,12 +63,15 @@ class AskInTurn:
         Raises ModelCallError once a provider was asked; before that what the budgets say, or UNAVAILABLE if all
         targets rest and are probed.
         """
+        begun, left_before = self._clock.monotonic(), len(failovers)
         course = self._course(admission, fields, asking, failovers)
         won = await self._first_pass(course)
         if won is None:
             won = await self._again(course)
         if won is None:
             raise course.error(self._clock.monotonic()) from course.last
+        if len(failovers) > left_before:
+            self._telemetry.failover_took(won.begun - begun)
         if admission.route.spec.sticky and admission.context.run_id:
             self._stay(course, won.target)
         return won, course

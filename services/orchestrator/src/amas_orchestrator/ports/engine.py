@@ -82,8 +82,8 @@ class EventWakes(Protocol):
 class Metrics(Protocol):
     """What operators see of runs."""
 
-    def run_ended(self, state: str, seconds: float) -> None:
-        """A run came to an end."""
+    def run_ended(self, state: str, seconds: float, usage: Mapping[str, Any]) -> None:
+        """A run came to an end, seen from the process that ended it; `usage` is the whole run's."""
         ...
 
     def step_ended(self, state: str) -> None:

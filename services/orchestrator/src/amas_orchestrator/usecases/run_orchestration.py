@@ -161,7 +161,7 @@ class RunOrchestration:
         )
         await self._recorder.flush(run, pending, None)
         seconds = (self._clock.now() - run.created_at).total_seconds()
-        self._metrics.run_ended(state.value, seconds)
+        self._metrics.run_ended(state.value, seconds, outcome.usage.to_dict())
         return {"at": self._clock.now().isoformat()}
 
 
