@@ -16,5 +16,7 @@
 {{ include "amas-lib.externalSecrets" $root }}
 {{ include "amas-lib.podMonitor" $root }}
 {{ include "amas-lib.scaledObject" $root }}
+{{- if eq $root.Values.global.workload.kind "Rollout" }}
 {{ include "amas-lib.analysisTemplates" $root }}
+{{- end }}
 {{- end -}}
