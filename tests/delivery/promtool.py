@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,16 @@ Series = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Question:
-    """A query on counters that grow by so much at each scrape; `answer` is the one value, or None for no answer."""
+    """A query on counters that grow by so much at each scrape, and on gauges that stay as they are.
+
+    `answer` is the one value, or None for no answer.
+    """
 
     name: str
     series: Series
     query: str
     answer: float | None
+    gauges: Series = field(default_factory=dict)
 
 
 def wrong_answers(questions: Sequence[Question], folder: Path) -> str:
@@ -41,9 +45,11 @@ def wrong_answers(questions: Sequence[Question], folder: Path) -> str:
 
 def _test(one: Question) -> dict[str, Any]:
     expected = [] if one.answer is None else [{"labels": "{}", "value": one.answer}]
+    counters = [{"series": name, "values": f"0+{step}x{SCRAPES}"} for name, step in one.series.items()]
+    gauges = [{"series": name, "values": f"{value}+0x{SCRAPES}"} for name, value in one.gauges.items()]
     return {
         "name": one.name,
         "interval": f"{SCRAPE}s",
-        "input_series": [{"series": name, "values": f"0+{step}x{SCRAPES}"} for name, step in one.series.items()],
+        "input_series": counters + gauges,
         "promql_expr_test": [{"expr": one.query, "eval_time": f"{SCRAPE * SCRAPES}s", "exp_samples": expected}],
     }

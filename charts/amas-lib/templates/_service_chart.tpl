@@ -9,7 +9,6 @@
 {{ include "amas-lib.certificates" $root }}
 {{ include "amas-lib.podDisruptionBudget" $root }}
 {{ include "amas-lib.networkPolicy" $root }}
-{{ include "amas-lib.horizontalPodAutoscaler" $root }}
 {{ include "amas-lib.migration" $root }}
 {{ include "amas-lib.opaConfig" $root }}
 {{ include "amas-lib.routes" $root }}

@@ -38,8 +38,3 @@ spec:
   {{- end }}
   template: {{- include "amas-lib.podTemplate" . | nindent 4 }}
 {{- end -}}
-
-{{/* Not empty if something else than us decides how many pods there are. */}}
-{{- define "amas-lib.scaled" -}}
-{{- if or .Values.hpa.enabled (dig "autoscaling" "enabled" false .Values) -}}true{{- end -}}
-{{- end -}}

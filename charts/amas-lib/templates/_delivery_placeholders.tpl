@@ -1,1 +1,0 @@
-{{- define "amas-lib.scaledObject" -}}{{- end -}}
