@@ -6,6 +6,8 @@ out=out/charts
 rm -rf "$out/source" "$out/amas"
 mkdir -p "$out/source"
 cp -r charts/. "$out/source"
+# Alert rules stand where people without Helm find them, and a chart reads only what is inside it.
+cp -r dashboards/rules "$out/source/amas/rules"
 for chart in gateway orchestrator ai-router audit amas; do
   helm dependency update --skip-refresh "$out/source/$chart" >/dev/null
 done
