@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,12 @@ def release(kube: Kube) -> Release:
 def platform(kube: Kube, dependencies: Kube) -> ClusterPlatform:
     """The release as its clients reach it."""
     return ClusterPlatform(kube, dependencies, RELEASE)
+
+
+@pytest.fixture(scope="session")
+def good() -> dict[str, Any]:
+    """Values of the newest release that was promoted; a proof that promotes another adds to them."""
+    return {}
 
 
 @pytest.fixture(autouse=True)

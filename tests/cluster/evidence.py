@@ -35,7 +35,7 @@ def _write(path: Path, kube: Kube, *command: str) -> None:
 
 def _logs(folder: Path, kube: Kube) -> None:
     with contextlib.suppress(KubectlError):
-        for pod in kube.list("pods")[:MAX_PODS]:
+        for pod in kube.all("pods")[:MAX_PODS]:
             name = pod["metadata"]["name"]
             spec = pod["spec"]
             for container in [*spec.get("initContainers", []), *spec["containers"]]:

@@ -25,19 +25,24 @@ class Release:
         self.chart = chart
         self._values = values
 
-    def upgrade(self, sets: Mapping[str, Any] | None = None, *, chart: Path | None = None, wait: bool = True) -> str:
+    def upgrade(self, sets: Mapping[str, Any] | None = None, *, chart: Path | None = None) -> str:
         """Installs the release or upgrades it, with some values set above the files.
 
-        A Rollout that analysis may take back must not be waited for (`wait=False`): helm would call that a failure.
-        Hooks (set-up, migrations) are waited for in any case.
+        Helm waits for the hooks alone (set-up, migrations): it does not know when a Rollout is done, and one that
+        analysis takes back would be a failure to it.
         """
         files = [part for file in self._values for part in ("--values", str(file))]
         given = [part for key, value in (sets or {}).items() for part in ("--set-json", f"{key}={json.dumps(value)}")]
-        waits = ["--wait"] if wait else []
         return self._run(
-            "upgrade", "--install", self.name, str(chart or self.chart), *files, *given, *waits,
-            "--timeout", f"{HELM_TIMEOUT_S}s",
-        )  # fmt: skip
+            "upgrade",
+            "--install",
+            self.name,
+            str(chart or self.chart),
+            *files,
+            *given,
+            "--timeout",
+            f"{HELM_TIMEOUT_S}s",
+        )
 
     def test(self) -> str:
         """Runs the chart's own tests."""

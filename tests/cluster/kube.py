@@ -49,7 +49,7 @@ class Kube:
         """One object."""
         return dict(json.loads(self.run("get", kind, name, "--output", "json")))
 
-    def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+    def all(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
         """All objects of a kind that a label selector fits."""
         chosen = ("--selector", selector) if selector else ()
         return list(json.loads(self.run("get", kind, *chosen, "--output", "json"))["items"])
@@ -88,7 +88,7 @@ class Kube:
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """Pods that are not on their way out."""
-        return [pod for pod in self.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in self.all("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
 
 
 def is_ready(pod: dict[str, Any]) -> bool:

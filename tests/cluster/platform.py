@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from .kube import Kube
 from .load.bounds import Rates, Target
 from .load.driver import BackgroundLoad, LoadDriver
 from .load.outcomes import Report
-from .load.verdict import lost_or_repeated
+from .load.verdict import lost_or_repeated, taken_over
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "policies" / "contracts" / "release-notes"
@@ -30,6 +31,16 @@ TOKEN_LIFE_S = 60.0
 RUN_TIMEOUT_S = 120.0
 AUDIT_PAGE = 500
 CONNECT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the log says of some runs."""
+
+    problems: list[str]
+    """Runs lost, ended twice or with an effect twice: a sentence each."""
+    taken_over: int
+    """How often another executor went on with one of them."""
 
 
 class ClusterPlatform:
@@ -104,10 +115,10 @@ class ClusterPlatform:
             token = page.get("nextPageToken") or None
         return entries
 
-    def judge(self, report: Report) -> list[str]:
-        """What was lost or repeated of a load's runs, a sentence each."""
+    def judge(self, report: Report, *, may_fail: bool = False) -> Judged:
+        """What the audit log says of a load's runs."""
         entries = [entry for run in report.runs for entry in self.record(run)]
-        return lost_or_repeated(report.runs, entries)
+        return Judged(lost_or_repeated(report.runs, entries, may_fail=may_fail), taken_over(entries))
 
     def _address(self, kube: Kube, service: str) -> str:
         return str(kube.get("service", service)["spec"]["clusterIP"])

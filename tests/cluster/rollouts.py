@@ -29,8 +29,12 @@ class Seen:
     stable: str
     """Pod template hash."""
     current: str
-    pods: str
-    """Updated, ready and all."""
+    new: int
+    """Pods of the newest revision."""
+    new_ready: int
+    """At least so many: as if all others were ready."""
+    total: int
+    ready: int
     aborted: bool
     analysis: str
     message: str
@@ -52,9 +56,8 @@ class Seen:
         way = "aborted" if self.aborted else f"step {self.step}/{self.steps}"
         ran = f", analysis {self.analysis}" if self.analysis else ""
         why = f" - {self.message}" if self.message else ""
-        return (
-            f"{self.phase:<11} {way}, weight {self.weight} %, pods {self.pods}, {self.stable}→{self.current}{ran}{why}"
-        )
+        pods = f"{self.new} new of {self.total} ({self.ready} ready)"
+        return f"{self.phase:<11} {way}, weight {self.weight} %, {pods}, {self.stable}→{self.current}{ran}{why}"
 
 
 def seen(rollout: dict[str, Any], at: float) -> Seen:
@@ -64,8 +67,7 @@ def seen(rollout: dict[str, Any], at: float) -> Seen:
     step = canary.get("currentStepAnalysisRunStatus") or {}
     steps = rollout["spec"].get("strategy", {}).get("canary", {}).get("steps") or []
     weights = (canary.get("weights") or {}).get("canary") or {}
-    updated = int(status.get("updatedReplicas", 0))
-    total = int(status.get("replicas", 0))
+    updated, total, ready = (int(status.get(one, 0)) for one in ("updatedReplicas", "replicas", "readyReplicas"))
     index = int(status.get("currentStepIndex") or 0)
     return Seen(
         at=round(at, 1),
@@ -75,7 +77,10 @@ def seen(rollout: dict[str, Any], at: float) -> Seen:
         weight=int(weights.get("weight", _weight(steps[: index + 1]))),
         stable=str(status.get("stableRS", ""))[:10],
         current=str(status.get("currentPodHash", ""))[:10],
-        pods=f"{updated} new of {total}, {int(status.get('readyReplicas', 0))} ready",
+        new=updated,
+        new_ready=max(0, ready - (total - updated)),
+        total=total,
+        ready=ready,
         aborted=bool(status.get("abort")),
         analysis=f"{step.get('name', '')} {step.get('status', '')}".strip(),
         message=str(status.get("message", ""))[:200],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .kube import Kube, is_ready
+from .rollouts import seen
 
 SERVICES = ("gateway", "orchestrator", "ai-router", "audit")
+ROLLOUTS = "rollouts.argoproj.io"
 
 
 def selector(service: str) -> str:
@@ -23,9 +23,10 @@ def not_ready(kube: Kube) -> list[str]:
     return found
 
 
-def rollout(kube: Kube, release: str, service: str) -> dict[str, Any]:
-    """The Rollout of a service."""
-    return kube.get("rollouts.argoproj.io", f"{release}-{service}")
+def unsettled(kube: Kube, release: str) -> list[str]:
+    """Rollouts that are not healthy in their newest revision, and why."""
+    states = [(service, seen(kube.get(ROLLOUTS, f"{release}-{service}"), 0)) for service in SERVICES]
+    return [f"{service}: {state.told()}" for service, state in states if not state.promoted]
 
 
 def images(kube: Kube, service: str) -> set[str]:

@@ -54,4 +54,6 @@ def test_what_is_lost_or_repeated_is_told(types, said):
 def test_a_gap_and_a_failure_are_told():
     """A missing event shows by its number, and a run that failed is not lost but not right either."""
     assert "numbered [1, 3, 4]" in lost_or_repeated([RUN], [record(*TYPES)[index] for index in (0, 2, 3)])[0]
+    assert lost_or_repeated([RUN], record(*TYPES, state="failed"), may_fail=True) == []
+    assert lost_or_repeated([RUN], record(*TYPES[:3], *TYPES[2:], state="failed"), may_fail=True)
     assert "ended as failed" in lost_or_repeated([RUN], record(*TYPES, state="failed"))[0]

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-import httpx
+import httpx2
 import openai
 from amas.common.v1 import run_pb2
 from amas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
@@ -111,7 +111,7 @@ class LoadDriver:
                 api_key=await asyncio.to_thread(self._token),
                 max_retries=0,
                 timeout=REQUEST_TIMEOUT_S,
-                http_client=httpx.AsyncClient(trust_env=False),
+                http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
             ) as client:
                 if stream:
                     pieces = [
@@ -127,7 +127,7 @@ class LoadDriver:
                     answer = whole.choices[0].message.content or ""
             if said not in answer:
                 error = f"another answer: {answer[:100]!r}"
-        except (openai.OpenAIError, httpx.HTTPError) as failure:
+        except (openai.OpenAIError, httpx2.HTTPError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         self._record(kind, began, error=error)
 

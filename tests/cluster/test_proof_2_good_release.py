@@ -1,0 +1,57 @@
+"""Proof 2: a good release of each service is promoted step by step by analysis, and no client notices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .helm import Release
+from .kube import Kube
+from .load.bounds import Rates
+from .platform import ClusterPlatform
+from .rollouts import Watch
+from .services import SERVICES, images, unsettled
+from .summary import Summary
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+RATES = Rates(runs=2.0, chats=2.0, streams=0.5)
+SETTLE_TIMEOUT_S = 240.0
+PROMOTION_TIMEOUT_S = 400.0
+WARM_RUNS = 5
+TAG = "next"
+
+
+def test_a_good_release_is_promoted(
+    summary: Summary, kube: Kube, release: Release, platform: ClusterPlatform, out: Path, good: dict[str, Any]
+):
+    """Each service in turn, from right to left of the arrows; 0 failed requests, 0 lost runs."""
+    with summary.proof("2 good release", "promoted by analysis under load; 0 failed requests, 0 lost runs") as proof:
+        kube.until("every rollout is settled", lambda: not unsettled(kube, release.name), SETTLE_TIMEOUT_S)
+        with platform.load(RATES) as load:
+            kube.until("some runs", lambda: len(load.so_far.runs) >= WARM_RUNS, SETTLE_TIMEOUT_S)
+            for service in reversed(SERVICES):
+                with Watch(kube, f"{release.name}-{service}") as watch:
+                    watch.until("its state", lambda one: one.promoted, SETTLE_TIMEOUT_S)
+                    good[f"{service}.image.tag"] = TAG
+                    begun = watch.elapsed
+                    release.upgrade(good)
+                    done = watch.until(
+                        "promoted or not",
+                        lambda one: one.promoted or one.aborted,
+                        PROMOTION_TIMEOUT_S,
+                        after=begun + 0.1,
+                    )
+                    assert done.promoted, done
+                    steps = {one.step for one in watch.states if one.at > begun}
+                    assert len(steps) == done.steps + 1, f"steps that were seen: {sorted(steps)} of {done.steps}"
+                    assert all(image.endswith(f":{TAG}") for image in images(kube, service))
+                    proof.note(**{f"{service}_s": round(done.at - begun, 1)})
+            report = load.finish()
+        report.write(out / "good-release.jsonl")
+        judged = platform.judge(report)
+        proof.note(load=report.numbers(), failed=len(report.failed), runs=len(report.runs), lost=len(judged.problems))
+        proof.note(taken_over=judged.taken_over)
+        assert not report.failed, report.errors()
+        assert not judged.problems, judged.problems[:10]
