@@ -125,7 +125,7 @@ class ClusterPlatform:
 
     def _issuer(self) -> NamedConnection:
         address = os.environ.get("AMAS_CLUSTER_ISSUER", f"{self._address(self.dependencies, 'issuer')}:8443")
-        trust = ssl.create_default_context(cadata=self.dependencies.secret("issuer-tls", "ca.crt"))
+        trust = ssl.create_default_context(cadata=self.dependencies.secret("issuer-ca", "ca.crt"))
         return NamedConnection(address, f"issuer.{self.dependencies.namespace}.svc", trust)
 
     def _new_token(self, principal: str) -> str:

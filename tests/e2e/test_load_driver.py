@@ -8,7 +8,7 @@ import pytest
 
 from ..cluster.load.bounds import Rates, Target
 from ..cluster.load.driver import BackgroundLoad, LoadDriver
-from ..cluster.load.outcomes import CHAT, RUN, STREAM
+from ..cluster.load.outcomes import CHAT, READ, RUN, STREAM
 from ..cluster.load.verdict import INTENT, OUTCOME, lost_or_repeated
 from ..cluster.platform import CONTRACTS, RESOURCES, load_input
 from ..gateway_client import GatewayClient
@@ -18,9 +18,9 @@ from ..waiting import wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 LOAD_TIMEOUT_S = 90.0
 # So slow that a busy machine keeps up: what is tested is the driver, not the platform's speed.
-RATES = Rates(runs=0.2, chats=0.5, streams=0.2)
+RATES = Rates(runs=0.2, chats=0.5, streams=0.2, reads=0.5)
 WRITE, KEY = '"effect":"write"', '"idempotencyKey":"'
-ENOUGH = {RUN: 2, CHAT: 3, STREAM: 2}
+ENOUGH = {RUN: 2, CHAT: 3, STREAM: 2, READ: 2}
 
 
 @pytest.fixture
@@ -74,7 +74,11 @@ def twice(entries):
 def test_a_failure_is_seen():
     """A load on a port where nobody listens fails with each of its requests."""
     nowhere = LoadDriver(
-        Target("127.0.0.1:9", "127.0.0.1:9"), lambda: "token", Rates(1, 4, 1), orchestration="load", input_of=load_input
+        Target("127.0.0.1:9", "127.0.0.1:9"),
+        lambda: "token",
+        Rates(1, 4, 1, 1),
+        orchestration="load",
+        input_of=load_input,
     )
     with BackgroundLoad(nowhere) as load:
         wait_for("some requests", lambda: len(load.so_far.outcomes) >= 4, LOAD_TIMEOUT_S)

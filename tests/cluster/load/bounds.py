@@ -23,6 +23,8 @@ class Rates:
     runs: float = 0.5
     chats: float = 2.0
     streams: float = 0.5
+    reads: float = 2.0
+    """Lists of runs by REST."""
 
     def __post_init__(self) -> None:
         """Refuses what is beyond the bounds.

@@ -1,4 +1,4 @@
-"""Starts model calls (the official OpenAI SDK) and runs (gRPC) at a steady rate and records how each of them ended.
+"""Starts model calls (the official OpenAI SDK), runs (gRPC) and reads (REST) at a steady rate, and records how each ended.
 
 Nothing is tried again, so that a request that a rollout cuts off is seen. Only the stream of a run's events is taken up
 again, as its contract says. Each request has a connection of its own: an old one would keep to the pod that it knows.
@@ -22,7 +22,7 @@ from amas.common.v1 import run_pb2
 from amas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 
 from .bounds import MAX_IN_FLIGHT, MAX_REQUESTS, MAX_SECONDS, Rates, Target
-from .outcomes import CHAT, RUN, STREAM, Outcome, Report
+from .outcomes import CHAT, READ, RUN, STREAM, Outcome, Report
 
 REQUEST_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 180.0
@@ -59,6 +59,7 @@ class LoadDriver:
             kinds.create_task(self._steady(self._rates.runs, self._run, requests, stop))
             kinds.create_task(self._steady(self._rates.chats, self._chat, requests, stop))
             kinds.create_task(self._steady(self._rates.streams, self._stream, requests, stop))
+            kinds.create_task(self._steady(self._rates.reads, self._read, requests, stop))
         self.so_far.seconds = time.monotonic() - self._begun
         return self.so_far
 
@@ -130,6 +131,19 @@ class LoadDriver:
         except (openai.OpenAIError, httpx2.HTTPError) as failure:
             error = f"{type(failure).__name__}: {failure}"
         self._record(kind, began, error=error)
+
+    async def _read(self, number: int) -> None:
+        began, error = time.monotonic(), ""
+        url = f"http://{self._target.http}/v1/runs?pageSize={1 + number % 10}"
+        bearer = {"Authorization": f"Bearer {await asyncio.to_thread(self._token)}"}
+        try:
+            async with httpx2.AsyncClient(trust_env=False, timeout=REQUEST_TIMEOUT_S) as client:
+                answer = await client.get(url, headers=bearer)
+            if answer.status_code != 200 or "runs" not in answer.json():
+                error = f"{answer.status_code}: {answer.text[:200]}"
+        except (httpx2.HTTPError, ValueError) as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        self._record(READ, began, error=error)
 
     async def _run(self, number: int) -> None:
         began = time.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RUN, CHAT, STREAM = "run", "chat", "stream"
+RUN, CHAT, STREAM, READ = "run", "chat", "stream", "read"
 SUCCEEDED = "RUN_STATE_SUCCEEDED"
 
 
@@ -57,7 +57,7 @@ class Report:
     def numbers(self) -> dict[str, Any]:
         """Counts, and latencies in seconds."""
         found: dict[str, Any] = {"requests": len(self.outcomes), "failed": len(self.failed), "skipped": self.skipped}
-        for kind in (RUN, CHAT, STREAM):
+        for kind in (RUN, CHAT, STREAM, READ):
             seconds = [one.seconds for one in self.of(kind) if not one.error]
             found[kind] = {"count": len(self.of(kind)), "p50": share(seconds, 0.5), "p95": share(seconds, 0.95)}
         ran = [one.run_seconds for one in self.of(RUN) if one.state == SUCCEEDED]
