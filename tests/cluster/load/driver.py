@@ -1,4 +1,4 @@
-"""Starts model calls (official OpenAI SDK), runs (gRPC) and reads (REST) at a steady rate; records how each of them ended.
+"""Makes model calls (OpenAI SDK), runs (gRPC) and reads (REST) at a steady rate; records how each of them ended.
 
 Nothing is tried again, so that a request that a rollout cuts off is seen. Only the stream of a run's events is taken up
 again, as its contract says. Each request has a connection of its own: an old one would keep to the pod that it knows.
