@@ -33,6 +33,10 @@ proto: setup ## Generate the stubs under proto/gen from proto/
 	buf format -w proto
 	python scripts/generate_stubs.py
 
+.PHONY: crds
+crds: setup ## Generate the custom resource definitions of charts/amas-crds from the pydantic models
+	python scripts/generate_crds.py
+
 .PHONY: lock
 lock: setup ## Resolve uv.lock and export requirements/*.txt from it
 	python scripts/lock.py
@@ -121,6 +125,7 @@ lint: setup ## ruff, mypy, import contracts, proto, lock
 	lint-imports
 	buf lint proto
 	python scripts/generate_stubs.py --check
+	python scripts/generate_crds.py --check
 	python scripts/lock.py --check
 
 .PHONY: lint-policies

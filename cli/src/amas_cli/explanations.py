@@ -1,12 +1,12 @@
 """Explains the fields of a resource from the pydantic models: types, defaults and what their authors wrote."""
 
-import ast
 import inspect
 import textwrap
 import types
 import typing
 from typing import Any
 
+from amas_governance.attribute_docstrings import attribute_docstrings
 from amas_governance.resources import KINDS
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -69,23 +69,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _description(model: type[BaseModel], name: str, field: FieldInfo) -> str:
-    return field.description or _attribute_docstrings(model).get(name, "")
-
-
-def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Texts that stand under the fields in the source."""
-    try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
-    except (OSError, TypeError, SyntaxError):
-        return {}
-    found: dict[str, str] = {}
-    previous = ""
-    for node in getattr(body, "body", []):
-        text = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else None
-        if previous and isinstance(text, str):
-            found[previous] = inspect.cleandoc(text)
-        previous = node.target.id if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else ""
-    return found
+    return field.description or attribute_docstrings(model).get(name, "")
 
 
 def _docstring(model: type[BaseModel]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_UNITS = {"": 1, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
@@ -108,13 +108,47 @@ def format_amount(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+def written(pattern: str, longest: int, **more: Any) -> WithJsonSchema:
+    """The JSON Schema of a text form, in place of that of the value that the code counts with."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": longest, **more})
+
+
+DURATION_TEXT = "[0-9]{1,9}(ms|s|m|h|d)"
+NO_TIME = "^0+[a-z]+$"
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    written(f"^{DURATION_TEXT}$", 11, **{"not": {"pattern": NO_TIME}}),
+]
 """Seconds, written as `30s`."""
-Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(format_size, return_type=str),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "pattern": "^[0-9]{1,15}(Ki|Mi|Gi)?$", "maxLength": 17, "minimum": 0}
+    ),
+]
 """Bytes, written as `64Ki`."""
-RateLimit = Annotated[Rate, BeforeValidator(parse_rate), PlainSerializer(str, return_type=str)]
+RateLimit = Annotated[
+    Rate,
+    BeforeValidator(parse_rate),
+    PlainSerializer(str, return_type=str),
+    written("^[1-9][0-9]{0,8}/(s|m|h)$", 11),
+]
 """Calls in a span of time, written as `60/m`."""
-Percent = Annotated[float, BeforeValidator(parse_percent), PlainSerializer(format_percent, return_type=str)]
+Percent = Annotated[
+    float,
+    BeforeValidator(parse_percent),
+    PlainSerializer(format_percent, return_type=str),
+    written("^(100|0?[0-9]{1,2})%$", 4),
+]
 """A ratio from 0 to 1, written as `10%`."""
-Amount = Annotated[Decimal, BeforeValidator(parse_amount), PlainSerializer(format_amount, return_type=str)]
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(parse_amount),
+    PlainSerializer(format_amount, return_type=str),
+    written(r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?$", 25),
+]
 """Money without its currency, written as a decimal string."""

@@ -7,9 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from amas_governance import schema_keywords
+from amas_governance.admission import OPEN_OBJECT, Rule, each_once, milliseconds, pattern
 from amas_governance.extraction import FROM_TRUSTED, NotConstrained, check_constrained, uses_keyword
 from amas_governance.labels import Confidentiality
 from amas_governance.problems import FieldPath
@@ -75,10 +76,20 @@ def _known_keywords(schema: dict[str, object]) -> dict[str, object]:
     return schema
 
 
-ToolName = Annotated[str, AfterValidator(_tool_name)]
+ToolName = Annotated[str, AfterValidator(_tool_name), pattern(_TOOL_NAME.pattern, longest=192)]
 """`server/tool`."""
 GrantSchema = Annotated[
-    dict[str, Any], AfterValidator(_self_contained), AfterValidator(checked_schema), AfterValidator(_known_keywords)
+    dict[str, Any],
+    AfterValidator(_self_contained),
+    AfterValidator(checked_schema),
+    AfterValidator(_known_keywords),
+    WithJsonSchema(
+        {
+            **OPEN_OBJECT,
+            "properties": {"type": {"type": "string", "enum": ["object"]}},
+            "not": {"anyOf": [{"required": [keyword]} for keyword in _NOT_SELF_CONTAINED]},
+        }
+    ),
 ]
 Group = Annotated[str, Field(min_length=1, max_length=255)]
 UntrustedStance = Literal["deny", "escalate", "trustedArguments", "allow"]
@@ -103,6 +114,26 @@ class EscalationRule(Model):
 
 class ApprovalRequirement(Model):
     """Who must agree before the action is done. Times are seconds since the asking; no answer in time is a denial."""
+
+    ADMISSION = (
+        Rule(
+            f"!has(self.remindAfter) || {milliseconds('self.remindAfter')} < {milliseconds('self.expiresIn', '1h')}",
+            "remindAfter must come before expiresIn",
+            ".remindAfter",
+        ),
+        Rule(
+            f"!has(self.escalate) || (self.escalate.map(e, {milliseconds('e.after')}).isSorted() && "
+            f"{each_once('self.escalate', 'a.after == b.after')})",
+            "escalate must be in order, each rule after a longer time",
+            ".escalate",
+        ),
+        Rule(
+            f"!has(self.escalate) || "
+            f"self.escalate.all(e, {milliseconds('e.after')} < {milliseconds('self.expiresIn', '1h')})",
+            "escalate must come before expiresIn: nobody could answer any more",
+            ".escalate",
+        ),
+    )
 
     from_: Annotated[tuple[Group, ...], Field(alias="from", min_length=1, max_length=32)]
     quorum: Annotated[int, Field(ge=1, le=32)] = 1
@@ -194,6 +225,14 @@ class DataAccess(Model):
 class Deprecation(Model):
     """The role should not be used any more. Runs in flight go on, since they are pinned to their bundle."""
 
+    ADMISSION = (
+        Rule(
+            "!has(self.removal) || self.removal >= self.since",
+            "the removal is before the day of the deprecation",
+            ".removal",
+        ),
+    )
+
     since: date
     removal: date | None = None
     """From this day on (UTC) no new run may use the role; absent: it may be used until further notice."""
@@ -215,6 +254,11 @@ class Deprecation(Model):
 
 class AgentRoleSpec(Model):
     """The contract itself."""
+
+    ADMISSION = (
+        Rule(f"!has(self.tools) || {each_once('self.tools', 'a.name == b.name')}", "a tool appears twice", ".tools"),
+        Rule(f"!has(self.delegates) || {each_once('self.delegates')}", "a role appears twice", ".delegates"),
+    )
 
     version: Semver
     purpose: Sentence

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, at_least_one
+
 from .manifest_fields import Model
 
 Limit = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=False)]
@@ -19,6 +21,15 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
 
 class AmountBound(Model):
     """Bounds of one argument; its sign does not count, since money that flows back is money too."""
+
+    ADMISSION = (
+        Rule(at_least_one("escalateAbove", "denyAbove"), "a bound states escalateAbove, denyAbove, or both"),
+        Rule(
+            "!(has(self.escalateAbove) && has(self.denyAbove)) || self.escalateAbove <= self.denyAbove",
+            "escalateAbove is higher than denyAbove",
+            ".escalateAbove",
+        ),
+    )
 
     argument: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=255)]
     """Name of the argument; within an object, names joined by dots."""

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, milliseconds
 from amas_governance.quantities import Duration, Percent
 
 from .manifest_fields import Model
@@ -15,6 +16,15 @@ LONGEST_WINDOW = 30 * 24 * 3600.0
 
 class Autonomy(Model):
     """The error budget of a role. As it burns, policy lets less happen without a human; as it recovers, more again."""
+
+    ADMISSION = (
+        Rule(
+            f"!has(self.window) || ({milliseconds('self.window')} >= 24000 && "
+            f"{milliseconds('self.window')} <= 2592000000)",
+            "the window of autonomy is from 24 seconds to 30 days",
+            ".window",
+        ),
+    )
 
     objective: Percent
     """Share of the role's actions that end well. What is missing to the whole is its error budget."""

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, at_least_one
 from amas_governance.quantities import Percent
 
 from .manifest_fields import Manifest, Model, Money, Name
@@ -21,6 +22,13 @@ class BudgetSubject(Model):
 
     `client_id` is the token's (RFC 9068): what an application's own API key is elsewhere.
     """
+
+    ADMISSION = (
+        Rule(
+            at_least_one("tenant", "role", "principal", "clientId"),
+            "expected at least one of tenant, role, principal and clientId",
+        ),
+    )
 
     tenant: Name | None = None
     role: Name | None = None
@@ -40,6 +48,15 @@ class BudgetSpec(Model):
     `per` gives each run, role, principal or client of the subject such a budget of its own; a window of `run` does so
     for each run. Windows begin on the UTC hour, day, Monday and first of the month.
     """
+
+    ADMISSION = (
+        Rule(at_least_one("cost", "tokens"), "expected at least one of cost and tokens"),
+        Rule(
+            f"!has(self.cost) || double(self.cost.amount) <= {MAX_COST}.0",
+            f"expected a cost of at most {MAX_COST}",
+            ".cost",
+        ),
+    )
 
     subject: BudgetSubject
     per: Literal["run", "role", "principal", "clientId"] | None = None

@@ -6,9 +6,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, rules
 from amas_governance.dlp.actions import CATEGORY_OF, Action
 
 from .manifest_fields import Model
+
+_KNOWN = Rule(
+    "self.all(name, name in {" + ", ".join(f"'{name}': 1" for name in sorted(CATEGORY_OF)) + "})",
+    "there is no such detector; docs/data-protection.md names all",
+)
 
 
 class DlpRules(Model):
@@ -18,7 +24,7 @@ class DlpRules(Model):
     pci: Action | None = None
     phi: Action | None = None
     pii: Action | None = None
-    detectors: Annotated[dict[str, Action], Field(max_length=256)] = Field(default_factory=dict)
+    detectors: Annotated[dict[str, Action], Field(max_length=256), rules(_KNOWN)] = Field(default_factory=dict)
     """By the detector's name (docs/data-protection.md); goes before the action of its category."""
 
     @model_validator(mode="after")

@@ -11,13 +11,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     model_serializer,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
+from amas_governance.admission import OPEN_OBJECT, RULES, AlsoInSchema, Rule, pattern
+from amas_governance.attribute_docstrings import attribute_docstrings
 from amas_governance.json_schemas import SchemaRefused, check_schema
 from amas_governance.labels import Confidentiality, Integrity
 from amas_governance.problems import FieldPath
@@ -47,6 +52,21 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, strict=True, hide_input_in_errors=True
     )
+    ADMISSION: ClassVar[tuple[Rule, ...]] = ()
+    """What this model's validators check, as far as CEL can say it."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Adds the rules, and to each field what its author wrote under it."""
+        found = handler(core)
+        schema = handler.resolve_ref_schema(found)
+        if cls.ADMISSION:
+            schema[RULES] = [rule.to_schema() for rule in cls.ADMISSION]
+        for name, text in attribute_docstrings(cls).items():
+            field = cls.model_fields.get(name)
+            if field is not None:
+                schema["properties"][field.alias or name].setdefault("description", text)
+        return found
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -102,7 +122,8 @@ def _object_schema(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confidentiality(value: Any) -> Any:
-    return Confidentiality.parse(value) if isinstance(value, str) else value
+    """A level by its name alone: JSON would also take the number that the code counts with."""
+    return value if isinstance(value, Confidentiality) else Confidentiality.parse(value)
 
 
 def _integrity(value: Any) -> Any:
@@ -115,18 +136,28 @@ def _sorted_unique(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(value))
 
 
-Name = Annotated[str, AfterValidator(_dns_label)]
-Semver = Annotated[str, AfterValidator(_semver)]
+Name = Annotated[str, AfterValidator(_dns_label), pattern(_DNS_LABEL.pattern, longest=63)]
+Semver = Annotated[str, AfterValidator(_semver), pattern(_SEMVER.pattern.replace(r"\d", "[0-9]"), longest=160)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels), Field(max_length=64)]
-ObjectSchema = Annotated[dict[str, Any], AfterValidator(_object_schema), AfterValidator(checked_schema)]
+ObjectSchema = Annotated[
+    dict[str, Any],
+    AfterValidator(_object_schema),
+    AfterValidator(checked_schema),
+    WithJsonSchema(
+        {**OPEN_OBJECT, "required": ["type"], "properties": {"type": {"type": "string", "enum": ["object"]}}}
+    ),
+]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 Category = Literal["pii", "phi", "pci", "secret"]
-Categories = Annotated[tuple[Category, ...], AfterValidator(_sorted_unique), Field(max_length=4)]
+AS_SET = AlsoInSchema({"x-kubernetes-list-type": "set"})
+"""Of a list whose order means nothing: no entry twice, and appliers of different fields may add theirs."""
+Categories = Annotated[tuple[Category, ...], AfterValidator(_sorted_unique), Field(max_length=4), AS_SET]
 ConfidentialityLevel = Annotated[
     Confidentiality,
     BeforeValidator(_confidentiality),
     PlainSerializer(lambda level: level.label, return_type=str),
+    WithJsonSchema({"type": "string", "enum": [level.label for level in Confidentiality]}),
 ]
 IntegrityLevel = Annotated[
     Integrity,

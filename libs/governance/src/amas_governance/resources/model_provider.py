@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, each_once
 from amas_governance.quantities import Amount, Duration
 
 from .manifest_fields import MAX_ITEMS, Currency, FileName, Manifest, Model
 from .tool_server import HttpUrl
 
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$", max_length=128)]
 
 
 class KeyFile(Model):
@@ -37,6 +38,15 @@ class ProviderModel(Model):
     `max_output_tokens` is the most that one answer can have: what a budget reserves when a request names no bound.
     """
 
+    ADMISSION = (
+        Rule(
+            "!has(self.prices) || (self.prices.map(p, p.from).isSorted() && "
+            f"{each_once('self.prices', 'a.from == b.from')})",
+            "expected prices in the order of their `from` days, one for each day",
+            ".prices",
+        ),
+    )
+
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] = 16_384
     prices: Annotated[tuple[Price, ...], Field(max_length=64)] = ()
 
@@ -55,6 +65,8 @@ class ProviderModel(Model):
 
 class ModelProviderSpec(Model):
     """The provider's API and models."""
+
+    ADMISSION = (Rule("self.api != 'bedrock' || has(self.region)", "bedrock needs a region", ".region"),)
 
     api: Literal["openai", "azureOpenai", "anthropic", "bedrock"]
     base_url: HttpUrl

@@ -8,8 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import re2  # type: ignore[import-untyped]  # ships no types
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
+from amas_governance.admission import Rule, each_once, milliseconds, rules
 from amas_governance.labels import Confidentiality
-from amas_governance.quantities import Duration, Percent, format_duration, parse_duration
+from amas_governance.quantities import (
+    DURATION_TEXT,
+    NO_TIME,
+    Duration,
+    Percent,
+    format_duration,
+    parse_duration,
+    written,
+)
 
 from .manifest_fields import Categories, ConfidentialityLevel, Manifest, Model, Name
 from .model_provider import ModelName
@@ -27,12 +36,20 @@ HedgeAfter = Annotated[
     float | str,
     BeforeValidator(_hedge_after),
     PlainSerializer(lambda after: after if isinstance(after, str) else format_duration(after), return_type=str),
+    written(f"^(p[1-9][0-9]?|{DURATION_TEXT})$", 11, **{"not": {"pattern": NO_TIME}}),
 ]
 """A percentile of the target's own latency (`p95`), or seconds."""
 
 
 class TargetTimeout(Model):
     """Seconds to the first token and to the last."""
+
+    ADMISSION = (
+        Rule(
+            f"{milliseconds('self.firstToken', '10s')} <= {milliseconds('self.total', '60s')}",
+            "firstToken is longer than total",
+        ),
+    )
 
     first_token: Duration = 10.0
     total: Duration = 60.0
@@ -148,15 +165,26 @@ def _findable(categories: tuple[str, ...]) -> tuple[str, ...]:
     return categories
 
 
+_NO_PHI = Rule("!('phi' in self)", "no detector finds phi, so it cannot be redacted")
+
+
 class ResponseRules(Model):
     """What of an answer is blanked, and what ends it. Both hold across the chunks of a stream."""
 
-    redact: Annotated[Categories, AfterValidator(_findable)] = ()
+    redact: Annotated[Categories, AfterValidator(_findable), rules(_NO_PHI)] = ()
     stop: Annotated[tuple[StopPattern, ...], Field(max_length=16)] = ()
 
 
 class ModelRouteSpec(Model):
     """The route itself."""
+
+    ADMISSION = (
+        Rule(
+            each_once("self.targets", "a.provider == b.provider && a.model == b.model"),
+            "a target appears twice",
+            ".targets",
+        ),
+    )
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)]
     strategy: Literal["priority", "weighted", "leastLatency"] = "priority"

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance.admission import Rule, at_least_one, each_once, rules
 from amas_governance.dlp.actions import Action
 from amas_governance.labels import Integrity, Label
 from amas_governance.quantities import Duration
@@ -26,11 +27,18 @@ from .manifest_fields import (
 )
 
 # Expressions name a step as `steps.<name>`, so its name is an identifier.
-StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$")]
+StepName = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,62}$", max_length=63)]
 
 
 class LowerLabel(Model):
     """The label that a value is to have; what is absent stays as it is, and nothing is raised."""
+
+    ADMISSION = (
+        Rule(
+            at_least_one("confidentiality", "categories", "integrity"),
+            "expected at least one of confidentiality, categories and integrity",
+        ),
+    )
 
     confidentiality: ConfidentialityLevel | None = None
     categories: Categories | None = None
@@ -88,14 +96,23 @@ def _asks_nobody(rules: DlpRules) -> DlpRules:
     return rules
 
 
+_NOT_HELD = Rule(
+    " && ".join(f"!(has(self.{name}) && self.{name} == 'hold')" for name in ("secret", "pci", "phi", "pii"))
+    + " && (!has(self.detectors) || self.detectors.all(name, self.detectors[name] != 'hold'))",
+    "an answer is not held: let people see a step's output first, by `declassify` of that step",
+)
+
+
 class OrchestrationSpec(Model):
     """The graph itself."""
+
+    ADMISSION = (Rule(each_once("self.steps", "a.name == b.name"), "two steps have the same name", ".steps"),)
 
     version: Semver
     input: Schema
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=MAX_ITEMS)]
     output: Any = None
-    answers: Annotated[DlpRules, AfterValidator(_asks_nobody)] = Field(default_factory=DlpRules)
+    answers: Annotated[DlpRules, AfterValidator(_asks_nobody), rules(_NOT_HELD)] = Field(default_factory=DlpRules)
     """What is done about sensitive data in what callers see: the output, and the events on the way to it."""
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amas_governance.admission import Rule, at_least_one, milliseconds, size_in_bytes
 from amas_governance.problems import FieldPath
 from amas_governance.quantities import Duration, RateLimit, Size
 
@@ -20,8 +21,25 @@ MIN_BYTES_IN = 4096
 """An answer is cut to what is left; less than this is not worth a call."""
 
 
+def _within(field: str, least: int) -> str:
+    """CEL: a size is in the range that is counted exactly."""
+    size = size_in_bytes(f"self.{field}")
+    return f"!has(self.{field}) || ({size} >= {least} && {size} <= {MAX_BYTES})"
+
+
 class QuotaSubject(Model):
     """Whose calls count: all that is stated must hold. Tenants are counted apart whether or not one is stated."""
+
+    ADMISSION = (
+        Rule(
+            at_least_one("tenant", "role", "server", "tool"), "expected at least one of tenant, role, server and tool"
+        ),
+        Rule(
+            "!(has(self.server) && has(self.tool))",
+            "expected one of server and tool: a tool names its server",
+            ".server",
+        ),
+    )
 
     tenant: Name | None = None
     role: Name | None = None
@@ -44,6 +62,30 @@ class QuotaSpec(Model):
     `per` gives each run, role or tool of the subject such a quota of its own; a window of `run` does so for each run.
     Windows begin on the UTC minute, hour and day.
     """
+
+    ADMISSION = (
+        Rule(
+            at_least_one("calls", "bytesIn", "bytesOut", "wallClock", "rate", "concurrency"),
+            "expected at least one of calls, bytesIn, bytesOut, wallClock, rate and concurrency",
+        ),
+        Rule(
+            f"has(self.window) || !({at_least_one('calls', 'bytesIn', 'bytesOut', 'wallClock')})",
+            "expected a window (run, minute, hour or day), in which the amounts are counted",
+            ".window",
+        ),
+        Rule(
+            f"!has(self.window) || {at_least_one('calls', 'bytesIn', 'bytesOut', 'wallClock')}",
+            "nothing is counted in it: rate and concurrency hold at any moment",
+            ".window",
+        ),
+        Rule(_within("bytesIn", MIN_BYTES_IN), "expected 4Ki to 1024Gi", ".bytesIn"),
+        Rule(_within("bytesOut", 1), "expected 1 to 1024Gi", ".bytesOut"),
+        Rule(
+            f"!has(self.wallClock) || {milliseconds('self.wallClock')} <= {int(MAX_SECONDS) * 1000}",
+            "expected at most 366d",
+            ".wallClock",
+        ),
+    )
 
     subject: QuotaSubject
     per: Literal["run", "role", "tool"] | None = None

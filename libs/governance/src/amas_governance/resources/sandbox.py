@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from amas_governance.admission import Rule, pattern, rules, size_in_bytes
 from amas_governance.quantities import Duration, Size
 
-from .manifest_fields import Model
+from .manifest_fields import AS_SET, Model
 
 MAX_FOLDERS = 16
 _MAX_FOLDER = 512
@@ -34,8 +35,15 @@ def _apart(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(value))
 
 
-Folder = Annotated[str, Field(min_length=1, max_length=_MAX_FOLDER), AfterValidator(_inner_folder)]
-Folders = Annotated[tuple[Folder, ...], AfterValidator(_apart), Field(max_length=MAX_FOLDERS)]
+# A part is neither empty nor `.` nor `..`.
+_PART = r"([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)"
+Folder = Annotated[
+    str,
+    Field(min_length=1, max_length=_MAX_FOLDER),
+    AfterValidator(_inner_folder),
+    pattern(rf"\.|{_PART}(/{_PART})*", longest=_MAX_FOLDER),
+]
+Folders = Annotated[tuple[Folder, ...], AfterValidator(_apart), Field(max_length=MAX_FOLDERS), AS_SET]
 
 
 def _memory(value: int) -> int:
@@ -44,13 +52,16 @@ def _memory(value: int) -> int:
     return value
 
 
+_ENOUGH = Rule(f"{size_in_bytes('self')} >= {_LEAST_MEMORY}", "expected at least 16Mi")
+
+
 class Sandbox(Model):
     """Network, folders, and bounds. Memory, CPU time, open files and file size are bounds of each process."""
 
     network: Literal["none", "host"] = "none"
     readable: Folders = ()
     writable: Folders = ()
-    memory: Annotated[Size, AfterValidator(_memory)] = 512 * 1024 * 1024
+    memory: Annotated[Size, AfterValidator(_memory), rules(_ENOUGH)] = 512 * 1024 * 1024
     processes: Annotated[int, Field(ge=1, le=4096)] = 64
     cpu: Duration = 600.0
     open_files: Annotated[int, Field(ge=16, le=65_536)] = 256

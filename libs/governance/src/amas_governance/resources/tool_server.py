@@ -8,12 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from amas_governance.admission import Rule, each_once, rules
 from amas_governance.canonical import digest
 from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_governance.pins import tool_list_pin
 from amas_governance.quantities import Duration, RateLimit, Size
 
 from .manifest_fields import (
+    AS_SET,
     MAX_ITEMS,
     Categories,
     ConfidentialityLevel,
@@ -59,6 +61,13 @@ def _is_network(text: str) -> str:
     return text
 
 
+_NETWORKS = Rule(
+    "self.all(n, isIP(n) || (isCIDR(n) && cidr(n) == cidr(n).masked()))",
+    "expected networks without host bits, such as 127.0.0.0/8 or fd00::/8",
+)
+_ONCE = Rule(each_once("self"), "an entry appears twice")
+
+
 class Egress(Model):
     """Where a server over HTTP may be, besides public addresses: loopback, private and link-local ones by network.
 
@@ -69,6 +78,7 @@ class Egress(Model):
         tuple[Annotated[str, Field(max_length=64), AfterValidator(_is_network)], ...],
         AfterValidator(_each_once),
         Field(max_length=16),
+        rules(_NETWORKS, _ONCE),
     ] = ()
     """In CIDR notation (RFC 4632, RFC 4291), such as `127.0.0.0/8` or `fd00::/8`."""
 
@@ -84,6 +94,8 @@ class HttpTransport(Model):
 class Transport(Model):
     """Exactly one way to the server."""
 
+    ADMISSION = (Rule("has(self.stdio) != has(self.http)", "expected exactly one of stdio and http"),)
+
     stdio: StdioTransport | None = None
     http: HttpTransport | None = None
 
@@ -96,6 +108,8 @@ class Transport(Model):
 
 class Credential(Model):
     """A secret in a file, and where the server expects it: a variable of its environment, or an HTTP header."""
+
+    ADMISSION = (Rule("!(has(self.env) && has(self.header))", "expected at most one of env and header", ".env"),)
 
     file: FileName
     env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")] | None = None
@@ -135,7 +149,9 @@ class ToolPolicy(Model):
     results: ResultLabel | None = None
     clearance: ToolClearance | None = None
     """Absent: the server's."""
-    sensitive: Annotated[tuple[ArgumentPath, ...], AfterValidator(_each_once), Field(max_length=64)] | None = None
+    sensitive: Annotated[tuple[ArgumentPath, ...], AfterValidator(_each_once), Field(max_length=64), AS_SET] | None = (
+        None
+    )
     """Arguments that say where an effect goes (a recipient, a URL, an account, a path, a command), as `to` or
     `items[].account`; all below counts too. Absent: every argument is one. Empty: none is."""
 
@@ -160,6 +176,14 @@ class ServerLimits(Model):
 
 class ToolServerSpec(Model):
     """The server and its tools. A tool that is not listed here cannot be granted."""
+
+    ADMISSION = (
+        Rule(
+            "!has(self.accepted) || has(self.pin)",
+            "`accepted` is not what `pin` is the digest of: `amas tools accept` writes both",
+            ".pin",
+        ),
+    )
 
     transport: Transport
     credentials: Annotated[tuple[Credential, ...], Field(max_length=32)] = ()
