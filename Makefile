@@ -82,7 +82,7 @@ opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"
 
 .PHONY: helm
-helm: ## Find the pinned Helm and kubeconform, or build them into the cache
+helm: ## Find the pinned Helm and helm-unittest, or build them into the cache
 	@scripts/ensure_helm.sh "$(CACHE)"
 
 .PHONY: charts
@@ -137,6 +137,12 @@ lint-slo: setup sloth promtool ## Objectives: what is generated from them is up 
 	python scripts/slo.py --check
 	promtool check rules dashboards/rules/*.yaml
 	promtool test rules dashboards/tests/*.yaml
+
+.PHONY: lint-charts
+lint-charts: setup opa helm ## Charts: no drift, all values files rendered, schemas of three Kubernetes versions, policies, unit tests
+	python scripts/generate_charts.py --check
+	@scripts/build_charts.sh >/dev/null
+	python scripts/check_charts.py
 
 .PHONY: breaking
 breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)

@@ -18,7 +18,9 @@
 {{- range $member, $name := dict "ca" "ca" "auditSigningKey" "audit-signing-key" "auditMasterKey" "audit-master-key" "pseudonyms" "pseudonyms" "opa" "opa" -}}
 {{- $_ := set $secrets $member (include "amas-lib.secretName" (dict "root" $ "name" $name)) -}}
 {{- end -}}
-{{- $database := dict "enabled" $global.database.setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "adminUser" $global.database.setup.adminUser "adminPasswordFile" "/etc/amas/setup/admin/password" "parameters" $global.database.parameters -}}
+{{- $setup := $global.database.setup -}}
+{{- $database := dict "enabled" $setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "adminUser" $setup.adminUser -}}
+{{- if and $setup.enabled $setup.adminSecret.name }}{{ $_ := set $database "adminPasswordFile" "/etc/amas/setup/admin/password" }}{{ end -}}
 {{- $labels := dict "app.kubernetes.io/part-of" "amas" "app.kubernetes.io/instance" .Release.Name "app.kubernetes.io/managed-by" "amas-setup" -}}
 {{- dict "release" .Release.Name "namespace" .Release.Namespace "trustDomain" $global.trustDomain "certificates" (dict "mode" $global.certificates.mode) "services" $services "database" $database "secrets" $secrets "labels" $labels | toPrettyJson -}}
 {{- end -}}

@@ -7,6 +7,8 @@ from pathlib import Path
 from amas_governance.bundle import PolicySet
 
 WASM = Path("build") / "policy.wasm"
+APART = "deploy"
+"""Folder with policies over deployment manifests: they decide nothing at run time, and no bundle changes with them."""
 MAX_BYTES = 8 * 1024 * 1024
 """Bytes of all policies together: half of what a bundle may have."""
 
@@ -20,7 +22,7 @@ def read_policies(folder: Path) -> PolicySet:
     wasm_file = folder / WASM
     if not wasm_file.is_file():
         raise PolicyFilesError(f"{folder} holds no compiled policy: {WASM} is missing")
-    files = sorted(path for path in folder.rglob("*.rego") if not path.name.endswith("_test.rego"))
+    files = sorted(path for path in folder.rglob("*.rego") if _goes_in(path, folder))
     if not files:
         raise PolicyFilesError(f"{folder} holds no Rego modules")
     try:
@@ -31,3 +33,7 @@ def read_policies(folder: Path) -> PolicySet:
     if len(wasm) + sum(len(text.encode()) for text in modules.values()) > MAX_BYTES:
         raise PolicyFilesError(f"the policies in {folder} have more than {MAX_BYTES} bytes")
     return PolicySet(modules, wasm)
+
+
+def _goes_in(path: Path, folder: Path) -> bool:
+    return not path.name.endswith("_test.rego") and path.relative_to(folder).parts[0] != APART
