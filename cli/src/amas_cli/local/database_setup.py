@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,21 +61,44 @@ async def ensure_databases(
     database: str = "amas",
     services: Sequence[str] = tuple(SCHEMAS),
 ) -> dict[str, DatabaseAccess]:
-    """Creates what is missing, sets the roles' passwords to those of the files; answers the access of each service.
+    """`prepare_database` with passwords of files, made where they are missing; answers the access of each service."""
+    passwords = {role: secrets_dir / f"postgres-{role}" for service in services for role in roles_of(service)}
+    await prepare_database(
+        admin_dsn, {role: ensure_password(path) for role, path in passwords.items()}, database=database
+    )
+    parts = urlsplit(admin_dsn)
+    place = f"{parts.hostname or '127.0.0.1'}:{parts.port or 5432}/{database}"
+    return {
+        service: DatabaseAccess(
+            service_url=f"postgresql://{role_of(service)}@{place}",
+            service_password_file=passwords[role_of(service)],
+            owner_url=f"postgresql://{role_of(service)}_owner@{place}",
+            owner_password_file=passwords[f"{role_of(service)}_owner"],
+        )
+        for service in services
+    }
 
-    `admin_dsn` names a superuser on any database of the server. Idempotent.
+
+async def prepare_database(admin_dsn: str, passwords: Mapping[str, str], *, database: str = "amas") -> None:
+    """Creates what is missing of the database, and of the roles and schemas of the services whose roles have passwords.
+
+    `admin_dsn` names a superuser on any database of the server, or a role that may create roles and databases, as
+    managed services have it. Sets the passwords. Idempotent. Raises what asyncpg and the network raise.
     """
-    access: dict[str, DatabaseAccess] = {}
+    services = [service for service in SCHEMAS if role_of(service) in passwords]
     admin = await asyncpg.connect(admin_dsn)
     try:
-        host, port = _address(admin_dsn)
         for service in services:
-            access[service] = await _ensure_roles(admin, service, secrets_dir, f"{host}:{port}/{database}")
+            for role in roles_of(service):
+                await _ensure_role(admin, role, passwords[role])
+            # Who is no superuser gives a schema only to a role that it is a member of.
+            if not await admin.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
+                await admin.execute(f"GRANT {role_of(service)}_owner TO CURRENT_USER")
         if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
             await admin.execute(f'CREATE DATABASE "{database}"')
         await admin.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
         for service in services:
-            await admin.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {", ".join(_roles(service))}')
+            await admin.execute(f'GRANT CONNECT ON DATABASE "{database}" TO {", ".join(roles_of(service))}')
     finally:
         await admin.close()
     inside = await asyncpg.connect(admin_dsn, database=database)
@@ -85,36 +108,27 @@ async def ensure_databases(
             role = role_of(service)
             for schema in SCHEMAS[service]:
                 await inside.execute(f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role}_owner")
-                await inside.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+                await _allow_schema(inside, schema, role)
     finally:
         await inside.close()
-    return access
 
 
-async def _ensure_roles(admin: asyncpg.Connection, service: str, secrets_dir: Path, place: str) -> DatabaseAccess:
-    role = role_of(service)
-    files = {name: secrets_dir / f"postgres-{name}" for name in _roles(service)}
-    for name, path in files.items():
-        password = ensure_password(path)
-        if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
-            await admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
-        # ALTER ROLE takes no parameters; quote_literal makes the literal on the server.
-        literal = await admin.fetchval("SELECT quote_literal($1::text)", password)
-        await admin.execute(f"ALTER ROLE {name} PASSWORD {literal}")
-    return DatabaseAccess(
-        service_url=f"postgresql://{role}@{place}",
-        service_password_file=files[role],
-        owner_url=f"postgresql://{role}_owner@{place}",
-        owner_password_file=files[f"{role}_owner"],
-    )
-
-
-def _roles(service: str) -> list[str]:
+def roles_of(service: str) -> list[str]:
     """All database roles of a service, its runtime role first."""
     role = role_of(service)
     return [role, f"{role}_owner", *(f"{role}_{purpose}" for purpose in FURTHER_ROLES.get(service, ()))]
 
 
-def _address(dsn: str) -> tuple[str, int]:
-    parts = urlsplit(dsn)
-    return parts.hostname or "127.0.0.1", parts.port or 5432
+async def _ensure_role(admin: asyncpg.Connection, name: str, password: str) -> None:
+    if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+        await admin.execute(f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
+    # ALTER ROLE takes no parameters; quote_literal makes the literal on the server.
+    literal = await admin.fetchval("SELECT quote_literal($1::text)", password)
+    await admin.execute(f"ALTER ROLE {name} PASSWORD {literal}")
+
+
+async def _allow_schema(inside: asyncpg.Connection, schema: str, role: str) -> None:
+    async with inside.transaction():
+        # As the schema's owner: the administrator of a managed server may not grant what is another's.
+        await inside.execute(f"SET LOCAL ROLE {role}_owner")
+        await inside.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
