@@ -1,4 +1,4 @@
-"""Makes the certificates of mutual TLS: an authority, and a workload's certificate with its SPIFFE name. In memory alone.
+"""Makes certificates for mutual TLS, in memory: an authority, and a workload's certificate with its SPIFFE name.
 
 Whoever calls decides where they are kept: files on a laptop, Secrets in a cluster. Where cert-manager is, it takes this
 place. Source: SPIFFE X.509-SVID specification (a URI SAN names the workload); RFC 5280.
@@ -64,12 +64,12 @@ def new_certificate(
 ) -> Pair:
     """A workload's certificate, for both ends of a connection; it ends with its authority at the latest.
 
-    ValueError if the authority is no pair of an elliptic-curve key and its certificate.
+    ValueError if the authority's key is no elliptic-curve key; that it is its certificate's own is for callers to know.
     """
     root = x509.load_pem_x509_certificate(authority.cert)
     root_key = serialization.load_pem_private_key(authority.key, password=None)
-    if not isinstance(root_key, ec.EllipticCurvePrivateKey) or root_key.public_key() != root.public_key():
-        raise ValueError("the authority's key is not the elliptic-curve key of its certificate")
+    if not isinstance(root_key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the authority's key is no elliptic-curve key")
     key = ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
     names: list[x509.GeneralName] = [
@@ -114,6 +114,14 @@ def is_issued_by(cert: bytes, root: bytes) -> bool:
     except Exception:  # the library raises several kinds; each means no
         return False
     return True
+
+
+def fits(pair: Pair) -> bool:
+    """Whether the key is the certificate's own. ValueError for what is no PEM."""
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    named = x509.load_pem_x509_certificates(pair.cert)[0].public_key()
+    held = serialization.load_pem_private_key(pair.key, password=None).public_key()
+    return named.public_bytes(*form) == held.public_bytes(*form)
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:

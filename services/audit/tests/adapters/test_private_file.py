@@ -56,5 +56,5 @@ def test_a_file_that_is_open_to_others_is_refused_with_what_to_do(tmp_path: Path
     secret.chmod(0o600)
     assert read_private_file(tmp_path / "key", "signing key") == b"secret"
     secret.chmod(0o644)
-    with pytest.raises(NotReadyError, match="signing key .*/key is open to group or others: chmod 600"):
+    with pytest.raises(NotReadyError, match=r"signing key .*/key is open to group or others: chmod 600"):
         read_private_file(tmp_path / "key", "signing key")
