@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amas_audit.domain.contents import commit
 from amas_cli.audit_trail.replay_bundle import read_replay_bundle, write_replay_bundle
 from amas_cli.output.replay import replayed
 from amas_cli.replay.loading import load
@@ -147,6 +148,9 @@ def changed(file: Path, folder: Path, kind: str, change: Change) -> Path:
                 bare, said = split(kind, event["data"])
                 apart = {one.name: base64.b64encode(one.data).decode() for one in said}
                 line["contents"] = [{**one, "data": apart[one["name"]]} for one in line["contents"]]
+                for one in line["contents"]:
+                    stated = event["contents"][one["name"]]
+                    stated |= committed(stated["mediatype"], one)
                 line["leaf"], done = canonical_json({**event, "data": bare}).decode(), True
     assert done
     export = folder / "export.jsonl"
@@ -155,6 +159,13 @@ def changed(file: Path, folder: Path, kind: str, change: Change) -> Path:
     held = {digest: parts.bundle(digest) or b"" for digest in parts.bundles}
     write_replay_bundle(export, held, folder / "changed.amas")
     return folder / "changed.amas"
+
+
+def committed(media_type: str, content: Mapping[str, str]) -> dict[str, Any]:
+    """What the leaf says of a content that was given with its salt: as whoever makes a record up would write it."""
+    salt, data = base64.b64decode(content["salt"]), base64.b64decode(content["data"])
+    made = commit(salt, media_type, data)
+    return {"commitment": base64.b64encode(made).decode(), "size": len(data)}
 
 
 def other_reason(event: dict[str, Any]) -> None:
@@ -173,6 +184,10 @@ def later(event: dict[str, Any]) -> None:
     event["time"] = "2020-01-01T00:00:00Z"
 
 
+def other_output(event: dict[str, Any]) -> None:
+    event["data"]["output"] = {"commits": []}
+
+
 def another_action(event: dict[str, Any]) -> None:
     event["data"]["action_digest"] = "sha256:" + "0" * 64
 
@@ -184,6 +199,8 @@ def another_action(event: dict[str, Any]) -> None:
         ("dev.amas.action.escalated", other_input, "question"),
         ("dev.amas.action.outcome", other_answer, "request"),
         ("dev.amas.step.ended", later, "event"),
+        ("dev.amas.step.ended", other_output, "event"),
+        ("dev.amas.run.ended", other_output, "event"),
         ("dev.amas.approval.requested", another_action, "event"),
     ],
 )

@@ -14,6 +14,7 @@ from amas_governance.resources import Orchestration
 TICKET = "customer 4711 asks for a refund"
 MAIL = "Refund for customer 4711 was granted"
 ARGUMENTS = {"to": "anna@customer.test", "body": MAIL}
+KIND = {"kind": "refund"}
 READ = {"ticket": "ticket-0000-4711"}
 LABEL = {"confidentiality": "internal", "integrity": "untrusted", "categories": ["pii"]}
 KEY = "a" * 32
@@ -49,8 +50,8 @@ def events() -> list[tuple[str, str, dict[str, Any]]]:
         ("model.called", "triage", model("m1", [{"role": "user", "content": json.dumps(READ)}], tool_call(READ))),
         ("action.intent", "triage", decided(read, READ)),
         ("action.outcome", "triage", {"action": read, "outcome": "succeeded", "text": TICKET, "label": LABEL}),
-        ("model.called", "triage", model("m2", [{"role": "tool", "content": TICKET}], {"content": "a refund"})),
-        ("step.ended", "triage", {"state": "succeeded", "label": LABEL}),
+        ("model.called", "triage", model("m2", [{"role": "tool", "content": TICKET}], {"content": json.dumps(KIND)})),
+        ("step.ended", "triage", {"state": "succeeded", "label": LABEL, "output": KIND, "output_bytes": 17}),
         ("step.started", "reply", {}),
         ("model.called", "reply", model("m3", [{"role": "user", "content": "write"}], tool_call(ARGUMENTS))),
         ("action.escalated", "reply", decided(send, ARGUMENTS)),
@@ -72,8 +73,8 @@ def events() -> list[tuple[str, str, dict[str, Any]]]:
         ),
         ("action.intent", "reply", decided(done, ARGUMENTS)),
         ("action.outcome", "reply", {"action": done, "outcome": "succeeded", "text": "sent", "label": LABEL}),
-        ("step.ended", "reply", {"state": "succeeded", "label": LABEL}),
-        ("run.ended", "", {"state": "succeeded", "label": LABEL}),
+        ("step.ended", "reply", {"state": "succeeded", "label": LABEL, "output": {"text": "sent"}, "output_bytes": 15}),
+        ("run.ended", "", {"state": "succeeded", "label": LABEL, "output": "sent", "output_bytes": 6}),
     ]
 
 

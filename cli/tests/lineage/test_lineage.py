@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
+from typing import Any
 
 import pytest
 from amas_cli.audit_trail import GivenContent
+from amas_cli.lineage.answers import answered
 from amas_cli.lineage.building import lineage
 from amas_cli.lineage.drawing import dot, mermaid
 from amas_cli.lineage.graph import Graph, State, Strength
@@ -13,7 +16,7 @@ from amas_cli.lineage.searching import into, of_digest, of_key, of_principal, of
 from amas_cli.lineage.values import MIN_LENGTH, found_again, texts
 from amas_governance.canonical import digest
 
-from .records import ARGUMENTS, KEY, TICKET, events, orchestration, recording
+from .records import ARGUMENTS, KEY, LABEL, READ, TICKET, events, orchestration, recording
 
 SENT = "action:reply/0/0/approved-apr-1"
 
@@ -34,6 +37,7 @@ def test_what_the_record_proves_is_observed() -> None:
         ("model:m3", "proposal:reply/0/0"),
         ("proposal:reply/0/0", "approval:apr-1"),
         ("approval:apr-1", SENT),
+        ("model:m2", "answer:triage"),
         (SENT, f"result:{SENT.partition(':')[2]}"),
     ):
         assert strength(graph, source, target) is Strength.OBSERVED, (source, target)
@@ -45,7 +49,6 @@ def test_what_only_order_allows_is_possible() -> None:
     for source, target in (
         ("answer:triage", "step:reply"),
         ("step:reply", "model:m3"),
-        ("model:m2", "answer:triage"),
         ("answer:reply", "output"),
     ):
         assert strength(graph, source, target) is Strength.POSSIBLE, (source, target)
@@ -195,6 +198,96 @@ def test_whatever_may_be_handed_on_stays_possible() -> None:
         graph = lineage(recording(), orchestration(None, TRIAGE, step))
         assert strength(graph, "answer:triage", "step:reply") is Strength.POSSIBLE, step
         assert strength(graph, "answer:triage", "output") is Strength.POSSIBLE
+
+
+REPLY = {"name": "reply", "role": "writer", "with": {"text": "hello"}}
+LONG = {"text": "a refund of 12 euro was granted"}
+
+
+def ending(kind: str, step: str, output: Any) -> tuple[str, str, dict[str, Any]]:
+    """The end of a step or of the run, with what it gave."""
+    size = len(json.dumps(output, separators=(",", ":")))
+    return kind, step, {"state": "succeeded", "label": LABEL, "output": output, "output_bytes": size}
+
+
+def with_ends(*ends: tuple[str, str, dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The record with other ends."""
+    changed = {(kind, step): (kind, step, data) for kind, step, data in ends}
+    return [changed.get((kind, step), (kind, step, data)) for kind, step, data in events()]
+
+
+def test_the_value_that_the_contract_names_is_the_output() -> None:
+    """By the very field, however short it is; and where it is another value, the edge stays possible."""
+    named = orchestration("${steps.reply.output.text}", TRIAGE, REPLY)
+    graph = lineage(recording(), named)
+    (edge,) = graph.into("output")
+    assert (edge.source, edge.strength, edge.fields) == (
+        "answer:reply",
+        Strength.OBSERVED,
+        (("/output/text", "/output"),),
+    )
+    other = recording(with_ends(ending("run.ended", "", "lost")))
+    assert strength(lineage(other, named), "answer:reply", "output") is Strength.POSSIBLE
+
+
+def test_the_input_can_come_out_as_it_went_in() -> None:
+    """A field of the input that the contract names is the output without any step."""
+    said = recording(with_ends(ending("run.ended", "", READ["ticket"])))
+    graph = lineage(said, orchestration("${input.ticket}", TRIAGE, REPLY))
+    assert strength(graph, "input", "output") is Strength.OBSERVED
+
+
+def test_without_a_contract_a_long_value_tells() -> None:
+    """An export has no contract: the same value counts, and a text in it, unless it is short."""
+    whole = with_ends(ending("step.ended", "reply", LONG), ending("run.ended", "", LONG))
+    part = with_ends(ending("step.ended", "reply", LONG), ending("run.ended", "", [LONG["text"]]))
+    for said in (whole, part):
+        assert strength(lineage(recording(said)), "answer:reply", "output") is Strength.OBSERVED
+    assert strength(lineage(recording()), "answer:reply", "output") is Strength.POSSIBLE
+
+
+def test_an_output_is_looked_into() -> None:
+    """Where a value went: also into an answer of which the model's own words are not on record."""
+    said = with_ends(ending("step.ended", "reply", LONG), ending("run.ended", "", LONG))
+    graph = lineage(recording(said))
+    assert of_text(graph, "12 euro").starts == {"answer:reply": ("/output/text",), "output": ("/output/text",)}
+    assert set(of_digest(graph, digest(LONG)).starts) == {"answer:reply", "output"}
+
+
+@pytest.mark.parametrize(
+    ("more", "state"),
+    [
+        ({"output": None, "output_bytes": 4}, State.NONE),
+        ({"output": None, "output_bytes": 600_000}, State.MISSING),
+        ({"state": "failed"}, State.GIVEN),
+    ],
+)
+def test_an_end_says_what_it_has(more: dict[str, Any], state: State) -> None:
+    """Nothing given, too large to be on record, or given."""
+    kind, step, said = ending("run.ended", "", "sent")
+    data = {name: value for name, value in {**said, **more}.items() if value is not None}
+    assert lineage(recording(with_ends((kind, step, data)))).nodes["output"].state is state
+
+
+def test_an_end_that_gave_nothing_has_no_content() -> None:
+    """A step that failed has no output that could be missing."""
+    failed = with_ends(("step.ended", "reply", {"state": "failed"}), ("run.ended", "", {"state": "failed"}))
+    graph = lineage(recording(failed))
+    assert {graph.nodes[name].state for name in ("answer:reply", "output")} == {State.NONE}
+
+
+def test_an_erased_output_leaves_its_edges_possible() -> None:
+    """It is never said that nothing came out."""
+    graph = lineage(recording(absent={"run.ended": GivenContent("output", erased_by="event-9")}))
+    assert graph.nodes["output"].state is State.ERASED
+    assert strength(graph, "answer:reply", "output") is Strength.POSSIBLE
+
+
+def test_a_fenced_answer_is_the_output() -> None:
+    """Models put their JSON between fences; the loop takes it from there."""
+    assert answered(json.dumps({"choices": [{"message": {"content": '```json\n{"a": 1.0}\n```'}}]}), {"a": 1})
+    for odd in ("", "{", '{"choices": [{"message": {"content": "no"}}]}', '{"choices": 1}'):
+        assert not answered(odd, {"a": 1})
 
 
 def test_what_was_refused_was_told_to_the_model() -> None:

@@ -185,6 +185,8 @@ async def test_the_service_serves_survives_and_drains(platform: Platform) -> Non
         types = [event.type.rpartition(".")[2] for event in platform.audit.events]
         assert types == ["called", "stream_started", "called"]
         assert all(len(event.trace_id) == 32 for event in platform.audit.events)
+        # In a run the label is always said; elsewhere silence does not mean `public`.
+        assert [event.HasField("label") for event in platform.audit.events] == [True, False, False]
         process.kill()
         await process.wait()
         process = await platform.start()

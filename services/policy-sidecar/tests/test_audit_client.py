@@ -13,9 +13,11 @@ from amas_chassis import telemetry
 from amas_chassis.channels import ClientChannels
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.tls import TlsFiles
+from amas_governance.labels import Confidentiality, Integrity, Label
 from amas_policy_sidecar.adapters import audit_client
 from amas_policy_sidecar.adapters.audit_client import AuditClient
 from amas_policy_sidecar.domain.model import Event
+from amas_policy_sidecar.entrypoints.wire import read_label
 
 from .audit_service import AuditService, serve_audit
 from .world import World
@@ -92,6 +94,16 @@ async def test_what_is_acknowledged_is_found_within_the_tenant(log: Log) -> None
     assert (answer.recorded, answer.duplicate) == (True, False)
     assert await log.client.find("acme", ["intent:1", "intent:2"]) == {"intent:1": said(1)}
     assert await log.client.find("globex", ["intent:1"]) == {}
+
+
+async def test_an_event_carries_the_label_of_its_context_or_of_its_result(log: Log) -> None:
+    """I6: what stood in a decision's context is found by its label; what a tool answered has its own."""
+    decided = event()
+    untrusted = Label(Confidentiality.CONFIDENTIAL, frozenset({"pii"}), Integrity.UNTRUSTED)
+    ended = Event(**{**vars(decided), "id": "outcome:1", "data": {**said(1), "label": untrusted.to_dict()}})
+    await log.client.append([decided, ended])
+    labels = {name: read_label(sent.label) for (_, name), sent in log.service.events.items()}
+    assert labels == {"intent:1": decided.context.label, "outcome:1": untrusted}
 
 
 async def test_a_lost_answer_is_asked_again(log: Log) -> None:

@@ -5,11 +5,10 @@ Edges go forward in the run's sequence alone, so the graph has no cycle.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from amas_governance.canonical import digest, digest_bytes
+from amas_governance.canonical import digest_bytes
 from amas_governance.resources import Orchestration
 
 from amas_cli.replay.recording import (
@@ -27,6 +26,7 @@ from amas_cli.replay.recording import (
     Recording,
 )
 
+from .answers import answered, asked_for, named, same, telling
 from .graph import Edge, Graph, Node, State, Strength
 from .handing import INPUT, Fields, Handing
 from .values import Texts, found_again, texts
@@ -36,9 +36,11 @@ LOWERED = "dev.amas.label.lowered"
 ESCALATED = "dev.amas.action.escalated"
 # Where the data of an event has a content under another name.
 _MEMBERS = {"structured": "structuredJson"}
-# Contents that something was given; the others are what it gave.
-_HEARD = ("request", "arguments")
 OUTPUT = "output"
+# Contents that something was given; the others are what it gave. An output is both.
+_HEARD = ("request", "arguments", OUTPUT)
+# Length of an output that is null, which is no content.
+NULL_BYTES = 4
 
 
 def lineage(recording: Recording, orchestration: Orchestration | None = None) -> Graph:
@@ -88,16 +90,16 @@ class _Builder:
 
     def _run_ended(self, event: Event) -> None:
         node = self._node(event, OUTPUT, "output", "run output")
-        node.detail = str(event.data.get("state", ""))
+        self._ends(node, event)
         for answer in self._ended:
-            self._hand(answer, OUTPUT, self._output_fields(_path(answer)))
+            self._came_out(answer, node)
         if self._handing is not None:
-            self._hand(INPUT, OUTPUT, self._output_fields(INPUT))
+            self._came_out(INPUT, node)
 
     def observe(self) -> None:
         """Hold what people, tools and models said against what models and tools were given later."""
         nodes = list(self.graph.nodes.values())
-        said = [(node, _of(node, lambda name: name not in _HEARD)) for node in nodes]
+        said = [(node, _of(node, lambda name: name == OUTPUT or name not in _HEARD)) for node in nodes]
         for node in nodes:
             later = _of(node, lambda name: name in _HEARD)
             for source, earlier in said if later else ():
@@ -156,7 +158,7 @@ class _Builder:
         model = self.graph.nodes.get(self._model.get(event.step, ""))
         if model is None:
             self._possible(f"step:{event.step}", node.id, "the step that it is part of")
-        elif str(event.action.get("argumentsDigest", "")) in set(_asked_for(model.values.get("response"))):
+        elif str(event.action.get("argumentsDigest", "")) in set(asked_for(model.values.get("response"))):
             self._observed(model.id, node.id, "the digest of the arguments that it asked for")
         else:
             self._possible(model.id, node.id, "the model call before it")
@@ -211,7 +213,10 @@ class _Builder:
 
     def _step_ended(self, event: Event) -> None:
         node = self._node(event, f"answer:{event.step}", "answer", event.step)
-        node.detail = str(event.data.get("state", ""))
+        self._ends(node, event)
+        model = self.graph.nodes.get(self._model.get(event.step, ""))
+        if model is not None and OUTPUT in node.values and answered(model.values.get("response"), node.values[OUTPUT]):
+            self._observed(model.id, node.id, "the very value that it answered last")
         for source in self._before(event.step) or [f"step:{event.step}"]:
             self._possible(source, node.id, "the last that its step had before it")
         parent = event.step.rpartition("/")[0]
@@ -219,6 +224,29 @@ class _Builder:
             self._context.setdefault(parent, []).append(node.id)
         else:
             self._ended.append(node.id)
+
+    def _ends(self, node: Node, event: Event) -> None:
+        """State and output of a step or of the run; one that did not succeed has none."""
+        node.detail = str(event.data.get("state", ""))
+        succeeded = node.detail == "succeeded" and event.data.get("output_bytes") != NULL_BYTES
+        if succeeded or OUTPUT in event.contents or OUTPUT in event.data:
+            self._contents(node, event, OUTPUT)
+        if OUTPUT in node.values:
+            node.digests |= named(node.values[OUTPUT])
+
+    def _came_out(self, source: str, output: Node) -> None:
+        """What was there, or the part of it that the contract names, is the run's output or a part of it."""
+        fields = self._output_fields(_path(source))
+        self._hand(source, OUTPUT, fields)
+        before = self.graph.nodes.get(source)
+        if before is None:
+            return
+        if fields and (pairs := same(before.values, output.values, fields)):
+            edge = Edge(source, OUTPUT, Strength.OBSERVED, "the value that the orchestration names", pairs)
+            self.graph.connect(edge)
+        value = output.values.get(OUTPUT)
+        if telling(value) and value in before.values.values():
+            self._observed(source, OUTPUT, "the same value")
 
     def _hand(self, source: str, target: str, fields: Fields | None) -> None:
         """What the contract names; where it is not on record, whatever had ended before."""
@@ -301,14 +329,3 @@ def _key(event: Event) -> str:
 def said(label: Any) -> str:
     parts = [label.get("confidentiality"), label.get("integrity"), *(label.get("categories") or ())]
     return " ".join(str(part) for part in parts if part) or "no label"
-
-
-def _asked_for(response: Any) -> Iterator[str]:
-    """Digests of the arguments of each tool call that a model's answer asks for."""
-    try:
-        body = json.loads(response) if isinstance(response, str) else {}
-        for choice in body.get("choices") or ():
-            for call in (choice.get("message") or {}).get("tool_calls") or ():
-                yield digest(json.loads(call["function"]["arguments"]))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from amas.audit.v1 import audit_pb2
 from amas.common.v1 import run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
 
@@ -32,6 +33,9 @@ async def test_a_sequence_runs_to_its_end(amas: Platform) -> None:
     assert run.usage.cost.amount == "0.003"
     assert [step.path for step in run.steps] == ["first", "second", "third"]
     assert amas.fakes.trace_ids == {run.trace_id}
+    recorded = [event for event in amas.fakes.events if event.run_id == run_id]
+    assert recorded[-1].contents[0] == audit_pb2.Content(name="output", media_type="application/json", data=b'"a!!!"')
+    assert {event.type for event in recorded if not event.HasField("label")} == {"dev.amas.run.started"}
 
 
 async def test_events_have_no_gap_and_can_be_resumed(amas: Platform) -> None:

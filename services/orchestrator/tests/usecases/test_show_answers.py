@@ -60,6 +60,10 @@ async def test_a_denied_output_is_not_given() -> None:
     (ended,) = [record for record in made.audit.records if record.type == "dev.amas.run.ended"]
     assert (ended.data["state"], ended.data["reason"]["code"]) == ("failed", "SENSITIVE_ANSWER")
     assert "hidden" not in seen(made, run)
+    # The run gave nothing; what its step gave is on record as what it was denied for.
+    assert "output" not in ended.data
+    (step,) = [record for record in made.audit.records if record.type == "dev.amas.step.ended"]
+    assert step.data["output"] == {"text": "a forbidden, hidden thing"}
 
 
 async def test_an_inspection_that_is_away_is_waited_for() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from amas_orchestrator.domain.events import MAX_RECORDED
 from amas_orchestrator.domain.model import Json, RunState, StepState
 from amas_orchestrator.ports import Actor
 
@@ -125,6 +127,41 @@ async def test_a_step_that_fails_stops_what_runs_beside_it() -> None:
 async def test_an_output_expression_that_fails_fails_the_run() -> None:
     """The end of the run says what is wrong with its output."""
     graph = resources.orchestration("odd", '    - {name: only, role: worker, with: {topic: "a"}}', '"${1 / 0}"')
+    run = await world(graph).run("odd")
+    assert (run.state, run.reason and run.reason.code) == (RunState.FAILED, "OUTPUT_EXPRESSION_FAILED")
+
+
+async def test_the_record_holds_what_steps_and_runs_gave() -> None:
+    """I10: the end of an answer's way is on the record, without secrets, and of a large one its size alone."""
+    key = "-".join(("AKIA" + "IOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))
+    said = iter([f"key {key}", "x" * 200_000, "y" * 200_000])
+    made = World(
+        resources.bundle_of(
+            resources.SHARED,
+            resources.role("worker", bounds="{bytesOut: 250000}"),
+            resources.orchestration(
+                "wide",
+                """
+    - {name: first, role: worker, with: {topic: "a"}}
+    - {name: second, role: worker, with: {topic: "b"}, needs: [first]}
+    - {name: third, role: worker, with: {topic: "c"}, needs: [second]}
+""",
+                '["${steps.second.output}", "${steps.second.output}", "${steps.third.output}"]',
+            ),
+        ),
+        lambda actor, messages: says({"text": next(said)}),
+    )
+    assert (await made.run("wide")).state is RunState.SUCCEEDED
+    ends = {record.step: record.data for record in made.audit.records if record.type.endswith(".ended")}
+    assert ends["first"]["output"]["text"].startswith("key ")
+    assert key not in json.dumps(ends["first"])
+    assert ends["second"]["output"] == {"text": "x" * 200_000}
+    assert (ends[""]["output"], ends[""]["output_bytes"] > MAX_RECORDED) == (None, True)
+
+
+async def test_an_output_that_json_cannot_carry_fails_the_run() -> None:
+    """Infinity is no JSON: nobody could read the record of it."""
+    graph = resources.orchestration("odd", '    - {name: only, role: worker, with: {topic: "a"}}', '"${1.0 / 0.0}"')
     run = await world(graph).run("odd")
     assert (run.state, run.reason and run.reason.code) == (RunState.FAILED, "OUTPUT_EXPRESSION_FAILED")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -153,7 +154,7 @@ def _environment() -> cel.Env:
 
 def _json_value(value: Any, source: str) -> Any:
     """The value if JSON can carry it; CEL also has bytes, times and types, which have no place in a run."""
-    if value is None or isinstance(value, bool | str | float):
+    if value is None or isinstance(value, bool | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, int) and abs(value) <= MAX_SAFE_INTEGER:
         return value

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import grpc
 import orjson
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
+from amas.common.v1 import label_pb2
 from amas_chassis.batching import Batcher
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_governance.audit_events import event_types, split
+from amas_governance.labels import Integrity, Label
 
 from amas_ai_router.domain.errors import FENCED, fenced, unavailable
 from amas_ai_router.domain.records import AuditEvent
@@ -106,4 +108,15 @@ def _message(event: AuditEvent) -> audit_pb2.AuditEvent:
         contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
     )
     message.time.FromDatetime(event.time)
+    if label := data.get("label"):
+        message.label.CopyFrom(_label(Label.from_dict(label)))
     return message
+
+
+def _label(label: Label) -> label_pb2.Label:
+    trusted = label.integrity is Integrity.TRUSTED
+    return label_pb2.Label(
+        confidentiality=label_pb2.Confidentiality.ValueType(label.confidentiality.value),
+        categories=sorted(label.categories),
+        integrity=label_pb2.INTEGRITY_TRUSTED if trusted else label_pb2.INTEGRITY_UNTRUSTED,
+    )

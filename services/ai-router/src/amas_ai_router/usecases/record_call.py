@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
+from amas_governance.labels import Label
 
 from amas_ai_router.domain.errors import FENCED, ModelCallError, after_provider, key_reused
 from amas_ai_router.domain.model import CallContext
@@ -207,10 +208,14 @@ class RecordCall:
         return await asyncio.shield(self._background.run(recording))
 
     def _event(self, event_id: str, event_type: str, admission: Admission, data: dict[str, Any]) -> AuditEvent:
+        context = admission.context
+        # Outside of a run nobody need say a label, and silence does not mean `public`.
+        if context.run_id or context.label != Label.LOWEST:
+            data["label"] = context.label.to_dict()
         return make_event(
             event_id,
             event_type,
-            admission.context,
+            context,
             admission.role_version,
             self._clock.now(),
             self._telemetry.trace_ids(),

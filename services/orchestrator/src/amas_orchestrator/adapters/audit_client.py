@@ -12,11 +12,13 @@ from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.audit_events import event_types, split
 from amas_governance.canonical import canonical_json
+from amas_governance.labels import Label
 
 from amas_orchestrator.domain.events import AuditRecord
 from amas_orchestrator.domain.model import Principal, Run
 
 from .bundle_push import called
+from .wire import label_message
 
 if TYPE_CHECKING:
     from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
@@ -88,4 +90,6 @@ def _event(record: AuditRecord, principal: Principal, bundle: str, run: Run | No
         contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
     )
     message.time.FromDatetime(record.time)
+    if label := record.data.get("label"):
+        message.label.CopyFrom(label_message(Label.from_dict(label)))
     return message

@@ -6,14 +6,19 @@ recognised and stays as it was. A payload holds plain JSON with the field names 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from amas_governance.dlp import without_secrets
 
 from .model import Json, Reason, Run, RunState, StepState, Usage
 
 MAX_PREVIEW = 2_000
 """Characters of a tool's answer that an event shows; the model sees more."""
+MAX_RECORDED = 512 * 1024
+"""Bytes of a run's input, and of an output, that an audit record holds; of a larger one only the size stands there."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ def step_record(
         role_version=role[1],
         data=data,
     )
+
+
+def recorded_output(value: Any) -> Json:
+    """What the record of an end says of the output: the value without secrets, unless it is too large."""
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return {"output": without_secrets(value) if size <= MAX_RECORDED else None, "output_bytes": size}
 
 
 def preview(text: str) -> str:

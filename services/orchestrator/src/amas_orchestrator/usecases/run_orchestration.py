@@ -19,7 +19,7 @@ from amas_governance.resources import Orchestration
 from amas_governance.revocations import REVOKED
 
 from amas_orchestrator.domain.errors import OwnershipLost
-from amas_orchestrator.domain.events import AuditRecord, run_state_changed
+from amas_orchestrator.domain.events import MAX_RECORDED, AuditRecord, recorded_output, run_state_changed
 from amas_orchestrator.domain.model import Json, Reason, Run, RunState, StepResult, StepState, Usage
 from amas_orchestrator.ports import ApprovalStore, BundleStore, Cancellations, Durable, Metrics, RunStore
 
@@ -31,9 +31,6 @@ from .walk_graph import Walk, spawned_job
 from .write_record import Recorder
 
 _log = logging.getLogger(__name__)
-
-MAX_RECORDED_INPUT = 512 * 1024
-"""Bytes of a run's input that its first event holds; of a larger one only the size stands there: no replay."""
 
 
 class RunOrchestration:
@@ -154,6 +151,7 @@ class RunOrchestration:
             "orchestration": run.orchestration,
             "label": outcome.label,
             "told": told,
+            **(recorded_output(json.loads(output)) if output else {}),
         }
         pending.records.append(AuditRecord(f"run-ended:{run.id}", "dev.amas.run.ended", outcome.at, data=data))
         pending.events.append(
@@ -221,6 +219,6 @@ def _run_started(run: Run) -> AuditRecord:
         # What a replay begins with (invariant I10).
         "principal": run.principal.to_dict(),
         "created_at": run.created_at.isoformat(),
-        "input": parse_json(run.input_json) if size <= MAX_RECORDED_INPUT else None,
+        "input": parse_json(run.input_json) if size <= MAX_RECORDED else None,
     }
     return AuditRecord(f"run-started:{run.id}", "dev.amas.run.started", _started(run), data=data)

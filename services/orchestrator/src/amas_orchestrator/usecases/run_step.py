@@ -21,7 +21,7 @@ from amas_governance.revocations import REVOKED
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.bounds import Spent
 from amas_orchestrator.domain.conversation import Call, RefusedCall
-from amas_orchestrator.domain.events import step_record, step_state_changed
+from amas_orchestrator.domain.events import recorded_output, step_record, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.domain.origins import marked
 from amas_orchestrator.domain.refusals import refusal
@@ -81,7 +81,11 @@ class StepRunner:
         messages = conversation.opening(job.role, job.input)
         progress = StepProgress(job, job.started_at, label, trusted, messages, pending, parent)
         name = job.role.metadata.name
-        started = {"orchestration": job.run.orchestration, "input_bytes": len(progress.messages[1]["content"])}
+        started = {
+            "orchestration": job.run.orchestration,
+            "input_bytes": len(progress.messages[1]["content"]),
+            "label": label.to_dict(),
+        }
         pending.take_in(
             step_record(job.run, "started", job.path, job.started_at, job.role_names, started),
             step_state_changed(job.path, "running", job.started_at, StepState.RUNNING, name),
@@ -325,6 +329,7 @@ class StepRunner:
             "turns": progress.turn + 1,
             "label": result.label,
             "checkpoints": progress.checkpoints,
+            **(recorded_output(output) if succeeded else {}),
         }
         shown = json.dumps(output, ensure_ascii=False) if succeeded else ""
         progress.pending.take_in(

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
+from amas.common.v1 import label_pb2
 from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_governance.audit_events import event_types, joined, split
+from amas_governance.labels import Integrity, Label
 from opentelemetry import trace
 
 from amas_policy_sidecar.domain.errors import unavailable
@@ -107,7 +109,7 @@ async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
 def _to_wire(event: Event) -> audit_pb2.AuditEvent:
     context = event.context
     trace_id, span_id = _trace(event)
-    data, said = split(event.type, event.data)
+    data, contents = split(event.type, event.data)
     wire = audit_pb2.AuditEvent(
         id=event.id,
         type=event.type,
@@ -120,11 +122,23 @@ def _to_wire(event: Event) -> audit_pb2.AuditEvent:
         role=context.role,
         role_version=event.role_version,
         bundle=context.bundle,
-        contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in said],
+        contents=[audit_pb2.Content(name=one.name, media_type=one.media_type, data=one.data) for one in contents],
         data_json=json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")),
     )
     wire.time.FromDatetime(event.time)
+    said = event.data.get("label")
+    if said or context.run_id:
+        wire.label.CopyFrom(_label(Label.from_dict(said) if said else context.label))
     return wire
+
+
+def _label(label: Label) -> label_pb2.Label:
+    trusted = label.integrity is Integrity.TRUSTED
+    return label_pb2.Label(
+        confidentiality=label_pb2.Confidentiality.ValueType(label.confidentiality.value),
+        categories=sorted(label.categories),
+        integrity=label_pb2.INTEGRITY_TRUSTED if trusted else label_pb2.INTEGRITY_UNTRUSTED,
+    )
 
 
 def _trace(event: Event) -> tuple[str, str]:
