@@ -142,7 +142,8 @@ lint-slo: setup sloth promtool ## Objectives: what is generated from them is up 
 lint-charts: setup opa helm ## Charts: no drift, all values files rendered, schemas of three Kubernetes versions, policies, unit tests
 	python scripts/generate_charts.py --check
 	@scripts/build_charts.sh >/dev/null
-	python scripts/check_charts.py
+	python -m scripts.check_charts
+	helm-unittest --strict out/charts/amas
 
 .PHONY: breaking
 breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)

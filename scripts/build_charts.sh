@@ -13,6 +13,8 @@ for chart in gateway orchestrator ai-router audit amas; do
 done
 helm package "$out/source/amas" --destination "$out" >/dev/null
 version=$(sed -n 's/^version: //p' charts/amas/Chart.yaml)
-tar -xzf "$out/amas-$version.tgz" -C "$out"
+tar -xmzf "$out/amas-$version.tgz" -C "$out"
 rm -rf "$out/source"
+# Unit tests are run on what is shipped, and are not shipped.
+cp -r charts/amas/tests "$out/amas/tests"
 echo "$out/amas"

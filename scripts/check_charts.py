@@ -1,4 +1,4 @@
-"""Checks the charts: every values file is linted, rendered, and held against schemas and policies.
+"""Checks the charts: every values file is linted, rendered, and held against schemas, policies and settings.
 
 Kubernetes' schemas come with the package kubernetes-validate, those of other resources from charts/schemas. The pods of
 Rollouts are checked as those of Deployments, whose shape is the same.
@@ -21,6 +21,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from ruamel.yaml import YAML
 
+from scripts import chart_settings
+
 ROOT = Path(__file__).resolve().parent.parent
 CHARTS = ROOT / "charts"
 BUILT = ROOT / "out" / "charts" / "amas"
@@ -40,10 +42,14 @@ def run(*command: str, stdin: str = "") -> str:
 
 
 def values_files() -> Iterator[tuple[Path, Path]]:
-    """Each built chart with each of its values files."""
-    for chart in sorted(path for path in CHARTS.iterdir() if (path / "ci").is_dir()):
-        built = BUILT if chart.name == "amas" else BUILT / "charts" / chart.name
-        for values in sorted([*chart.glob("ci/*.yaml"), *chart.glob("values-*.yaml")]):
+    """Each chart, as it is built, with each of its values files; one without files of its own with its defaults."""
+    for chart in sorted(path.parent for path in CHARTS.glob("*/Chart.yaml")):
+        if "type: library" in (chart / "Chart.yaml").read_text():
+            continue
+        built = next(
+            path for path in (BUILT / "charts" / chart.name, BUILT.parent / chart.name, chart) if path.is_dir()
+        )
+        for values in sorted([*chart.glob("ci/*.yaml"), *chart.glob("values-*.yaml")]) or [chart / "values.yaml"]:
             yield built, values
 
 
@@ -110,6 +116,10 @@ def judge(documents: list[dict[str, Any]]) -> list[str]:
     return found
 
 
+def _all_complaints(documents: list[dict[str, Any]]) -> list[str]:
+    return [*validate(documents), *judge(documents), *chart_settings.complaints(documents)]
+
+
 def main() -> int:
     """Exit code 1 with all complaints of schemas and policies; any other failure ends at once with its own."""
     complaints: list[str] = []
@@ -118,7 +128,7 @@ def main() -> int:
         run("helm", "lint", "--strict", "--quiet", str(chart), "--values", str(values))
         documents = render(chart, values)
         name = values.relative_to(ROOT)
-        complaints += [f"{name}: {complaint}" for complaint in [*validate(documents), *judge(documents)]]
+        complaints += [f"{name}: {complaint}" for complaint in _all_complaints(documents)]
         count += 1
         print(f"{name}: {len(documents)} documents")
     for complaint in complaints:

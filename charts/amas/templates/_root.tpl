@@ -1,7 +1,12 @@
-{{/* The umbrella's root, with the globals complete. */}}
-{{- define "amas.root" -}}
-{{- $values := merge (dict "global" (index .Values "amas-lib" "global")) (omit .Values "global") -}}
-{{- dict "Values" $values "Release" .Release "Chart" .Chart "Capabilities" .Capabilities | toJson -}}
+{{/*
+Makes a root with complete globals of a dictionary that holds Helm's own root under "top". It is filled in place, since a
+template answers with text alone, and Helm's objects do not come back from JSON as they were.
+*/}}
+{{- define "amas.fillRoot" -}}
+{{- $_ := set . "Values" (merge (dict "global" (index .top.Values "amas-lib" "global")) (omit .top.Values "global")) -}}
+{{- range list "Release" "Chart" "Capabilities" -}}
+{{- $_ := set $ . (index $.top .) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the set-up Job is told (amas_cli.cluster.setup). */}}
