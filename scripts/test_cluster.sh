@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The proofs, in order, on the cluster of $KUBECONFIG or else on one that this starts and stops. Arguments go to pytest.
+# The proofs, in order, on the cluster of $KUBECONFIG, or else on one that this starts and stops. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${KUBECONFIG:-}" ]; then
     trap 'make cluster-down' EXIT
+    make images
     make cluster-up
-    KUBECONFIG=$(make -s cluster-kubeconfig)
-    export KUBECONFIG
+    export KUBECONFIG="${AMAS_CLUSTER_DIR:-/var/lib/amas-cluster}/admin.kubeconfig"
 fi
 make charts
 pytest -q -s -m cluster -p no:cacheprovider tests/cluster "$@"

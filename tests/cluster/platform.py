@@ -92,11 +92,14 @@ class ClusterPlatform:
         """The orchestrations of the load, the shipped roles that they use, and the cluster's model and tool server."""
         return self.apply(CONTRACTS / "analyst.yaml", CONTRACTS / "writer.yaml", *sorted(RESOURCES.glob("*.yaml")))
 
-    def run_to_end(self, orchestration: str = "load", number: int = 0) -> dict[str, Any]:
-        """Starts a run and answers it as it ended."""
-        client = self.client()
-        run = client.start(orchestration, load_input(number))
-        return wait_for(f"the end of {run}", lambda: client.ended(run), RUN_TIMEOUT_S, every=0.5)
+    def start(self, orchestration: str, number: int) -> str:
+        """Starts a run and answers its id."""
+        return self.client().start(orchestration, load_input(number))
+
+    def run_to_end(self, number: int = 0) -> dict[str, Any]:
+        """Starts a run of the load and answers it as it ended."""
+        run = self.start("load", number)
+        return wait_for(f"the end of {run}", lambda: self.client().ended(run), RUN_TIMEOUT_S, every=0.5)
 
     def load(self, rates: Rates, *, orchestration: str = "load") -> BackgroundLoad:
         """A load that is not begun yet."""

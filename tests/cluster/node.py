@@ -1,0 +1,62 @@
+"""Faults of the node, on the test cluster of deploy/cluster alone: a container killed, a part restarted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from .kube import Kube, restarts
+
+STATE = Path(os.environ.get("AMAS_CLUSTER_DIR", "/var/lib/amas-cluster"))
+COMMAND_TIMEOUT_S = 120.0
+RESTART_TIMEOUT_S = 120.0
+
+
+def is_ours() -> bool:
+    """Whether $KUBECONFIG is that of the test cluster."""
+    return Path(os.environ.get("KUBECONFIG", "/")).resolve() == (STATE / "admin.kubeconfig").resolve()
+
+
+def restart(part: str) -> None:
+    """Restarts a program of the test cluster, such as kubelet."""
+    _run(sys.executable, "-m", "amas_test_cluster", "restart", part)
+
+
+def kill_container(kube: Kube, pod: str, container: str) -> None:
+    """Kills a container's first process (SIGKILL) and waits until the kubelet has started it again."""
+    before = kube.get("pod", pod)
+    identity = _container_id(before, container)
+    count = restarts(before, container)
+    _run(
+        "ctr",
+        "--address",
+        str(STATE / "containerd.sock"),
+        "--namespace",
+        "k8s.io",
+        "tasks",
+        "kill",
+        "--signal",
+        "SIGKILL",
+        identity,
+    )
+    kube.until(
+        f"{container} of {pod} is started again",
+        lambda: restarts(kube.get("pod", pod), container) > count,
+        RESTART_TIMEOUT_S,
+    )
+
+
+def _container_id(pod: dict[str, Any], container: str) -> str:
+    status = pod["status"]
+    found = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+    return next(str(one["containerID"]).removeprefix("containerd://") for one in found if one["name"] == container)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}"
