@@ -14,7 +14,7 @@ from typing import Any
 
 from amas_ai_router.settings import RouterSettings
 from amas_audit.settings import AuditSettings
-from amas_chassis.settings import DatabaseSettings, RedisSettings, ServiceSettings
+from amas_chassis.settings import ServiceSettings
 from amas_gateway.settings import GatewaySettings
 from amas_orchestrator.settings import OrchestratorSettings
 from amas_policy_sidecar.settings import Settings as SidecarSettings
@@ -35,16 +35,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A place in the pod or on the network is the chart's to say, since ports, mounts and policies hang on it.
 PLACES = ("_listen", "_file", "_dir", "_target", "_url", "_socket", "_workdir", "_key_id", "_first_user")
 CHARTED = {"public_plaintext", "oidc_issuer", "oidc_audience", "sandbox", "tool_programs", "dbos_schema"}
-SHARED = {*ServiceSettings.model_fields, *DatabaseSettings.model_fields, *RedisSettings.model_fields} - {"log_level"}
+# What all services share is said once, under `global`, or follows from the pod's own values.
+SHARED = {"trust_domain", "otlp_endpoint", "drain_timeout"}
 
 
 def offered(settings: type[ServiceSettings]) -> list[str]:
     """Fields of a settings class that a user of the chart sets under `settings`."""
-    return [
-        name
-        for name in settings.model_fields
-        if name not in SHARED and name not in CHARTED and not name.endswith(PLACES)
-    ]
+    return [name for name in settings.model_fields if name not in SHARED | CHARTED and not name.endswith(PLACES)]
 
 
 def settings_schema(settings: type[ServiceSettings]) -> dict[str, Any]:

@@ -98,8 +98,9 @@ OTLP_ENDPOINT: {{ . | quote }}
 {{/* Arguments: root, variable (prefix of the pair), role, mount (folder below /etc/amas/postgres). */}}
 {{- define "amas-lib.databaseSettings" -}}
 {{- $database := .root.Values.global.database -}}
-{{- $parameters := ternary "" (printf "?%s" $database.parameters) (empty $database.parameters) -}}
-{{ .variable }}_URL: {{ printf "postgresql://%s@%s:%v/%s%s" .role $database.host $database.port $database.name $parameters | quote }}
+{{- $parameters := printf "sslmode=%s" $database.sslMode -}}
+{{- if $database.caSecret.name }}{{ $parameters = printf "%s&sslrootcert=/etc/amas/database-ca/ca.crt" $parameters }}{{ end -}}
+{{ .variable }}_URL: {{ printf "postgresql://%s@%s:%v/%s?%s" .role $database.host $database.port $database.name $parameters | quote }}
 {{ .variable }}_PASSWORD_FILE: {{ printf "/etc/amas/postgres/%s/password" .mount | quote }}
 {{- end -}}
 

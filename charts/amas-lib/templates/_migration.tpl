@@ -66,10 +66,12 @@ spec:
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
             - {name: postgres-owner, mountPath: /etc/amas/postgres/owner, readOnly: true}
+            {{- include "amas-lib.databaseCaMount" . | indent 12 }}
       volumes:
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
         {{- include "amas-lib.roleVolume" (dict "root" $ "role" $role "mount" "owner") | nindent 8 }}
+        {{- include "amas-lib.databaseCaVolume" . | indent 8 }}
 {{- end }}
 {{- end -}}
 

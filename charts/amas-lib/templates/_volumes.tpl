@@ -27,6 +27,7 @@ follow their Secret without a restart. */}}
 {{- range .further }}
 {{ include "amas-lib.roleVolume" (dict "root" $ "role" .role "mount" .mount) }}
 {{- end }}
+{{- include "amas-lib.databaseCaVolume" $ }}
 {{- end }}
 {{- if or .Values.wires.redis .Values.policySidecar.enabled }}
 {{- with .Values.global.redis.passwordSecret }}
@@ -58,6 +59,7 @@ follow their Secret without a restart. */}}
 {{- range .further }}
 - {name: postgres-{{ .mount }}, mountPath: /etc/amas/postgres/{{ .mount }}, readOnly: true}
 {{- end }}
+{{- include "amas-lib.databaseCaMount" $ }}
 {{- end }}
 {{- if and .Values.wires.redis .Values.global.redis.passwordSecret.name }}
 - {name: redis, mountPath: /etc/amas/redis, readOnly: true}
@@ -71,6 +73,21 @@ follow their Secret without a restart. */}}
 {{- if .Values.policySidecar.enabled }}
 - {name: policy-socket, mountPath: /run/amas/policy}
 - {name: compiled, mountPath: /var/cache/amas}
+{{- end }}
+{{- end -}}
+
+{{/* The authority of the database's certificate, where one is named: a volume, and its mount. */}}
+{{- define "amas-lib.databaseCaVolume" -}}
+{{- with .Values.global.database.caSecret }}
+{{- if .name }}
+{{ include "amas-lib.secretVolume" (dict "name" "database-ca" "secret" .name "items" (list (dict "key" .key "path" "ca.crt"))) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "amas-lib.databaseCaMount" -}}
+{{- if .Values.global.database.caSecret.name }}
+- {name: database-ca, mountPath: /etc/amas/database-ca, readOnly: true}
 {{- end }}
 {{- end -}}
 

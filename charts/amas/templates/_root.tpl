@@ -24,8 +24,13 @@ template answers with text alone, and Helm's objects do not come back from JSON 
 {{- $_ := set $secrets $member (include "amas-lib.secretName" (dict "root" $ "name" $name)) -}}
 {{- end -}}
 {{- $setup := $global.database.setup -}}
-{{- $database := dict "enabled" $setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "adminUser" $setup.adminUser -}}
-{{- if and $setup.enabled $setup.adminSecret.name }}{{ $_ := set $database "adminPasswordFile" "/etc/amas/setup/admin/password" }}{{ end -}}
+{{- $database := dict "enabled" $setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "sslMode" $global.database.sslMode -}}
+{{- if $global.database.caSecret.name }}{{ $_ := set $database "sslRootCertFile" "/etc/amas/database-ca/ca.crt" }}{{ end -}}
+{{- if $setup.enabled }}
+{{- $_ := required "global.database.setup.adminSecret.name: the Secret with the password of a role that may make roles; or set global.database.setup.enabled to false" $setup.adminSecret.name -}}
+{{- $_ := set $database "adminUser" $setup.adminUser -}}
+{{- $_ := set $database "adminPasswordFile" "/etc/amas/setup/admin/password" -}}
+{{- end -}}
 {{- $labels := dict "app.kubernetes.io/part-of" "amas" "app.kubernetes.io/instance" .Release.Name "app.kubernetes.io/managed-by" "amas-setup" -}}
 {{- dict "release" .Release.Name "namespace" .Release.Namespace "trustDomain" $global.trustDomain "certificates" (dict "mode" $global.certificates.mode) "services" $services "database" $database "secrets" $secrets "labels" $labels | toPrettyJson -}}
 {{- end -}}

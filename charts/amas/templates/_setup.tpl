@@ -25,7 +25,7 @@ metadata: {{- toYaml $first | nindent 2 }}
 rules:
   - apiGroups: [""]
     resources: [secrets]
-    verbs: [get, create, patch]
+    verbs: [get, create, update, patch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -89,6 +89,7 @@ spec:
       volumeMounts:
         - {name: setup, mountPath: /etc/amas/setup, readOnly: true}
         - {name: tmp, mountPath: /tmp}
+        {{- include "amas-lib.databaseCaMount" $root | indent 8 }}
   volumes:
     # One volume: what is told, and the administrator's password below it.
     - name: setup
@@ -96,11 +97,12 @@ spec:
         defaultMode: 0440
         sources:
           - configMap: {name: {{ .name }}}
-          {{- if and $global.database.setup.enabled $admin.name }}
+          {{- if $global.database.setup.enabled }}
           - secret:
               name: {{ $admin.name }}
               items: [{key: {{ $admin.key }}, path: admin/password}]
           {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
+    {{- include "amas-lib.databaseCaVolume" $root | indent 4 }}
 {{- end -}}
