@@ -15,6 +15,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 
 REPO ?= $(CURDIR)
 AGAINST ?= HEAD~1
+TAG ?= dev
 export DEMO_APPROVE
 
 .PHONY: help
@@ -111,6 +112,10 @@ policies: opa ## Format, check and compile the policies
 	opa fmt --write policies services/policy-sidecar/opa
 	opa check --strict $$(find policies -name '*.rego')
 	scripts/build_policies.sh
+
+.PHONY: images
+images: setup ## Build the images with buildah into out/images (IMAGES="gateway audit" TAG=dev IMAGES_OPTIONS=--twice)
+	@python -m deploy.images $(IMAGES) --tag "$(TAG)" $(IMAGES_OPTIONS)
 
 .PHONY: format
 format: setup ## Format and fix what ruff can fix

