@@ -44,6 +44,12 @@ class Release:
             f"{HELM_TIMEOUT_S}s",
         )
 
+    def render(self, *templates: str) -> str:
+        """What the chart makes of the values, of some of its templates alone; nothing is installed."""
+        files = [part for file in self._values for part in ("--values", str(file))]
+        shown = [part for template in templates for part in ("--show-only", template)]
+        return self._run("template", self.name, str(self.chart), *files, *shown)
+
     def test(self) -> str:
         """Runs the chart's own tests."""
         return self._run("test", self.name, "--logs", "--timeout", f"{HELM_TIMEOUT_S}s")

@@ -45,8 +45,8 @@ spec:
     - name: stable-hash
   metrics:
     - name: {{ .name }}
-      # Until the window holds nothing that was before this step: the window itself and two scrapes.
-      initialDelay: {{ add $seconds (mul 2 (int $analysis.scrapeSeconds)) }}s
+      # Until callers have found the new pods, and the window holds nothing that was before: it, and two scrapes.
+      initialDelay: {{ add $seconds (mul 2 (int $analysis.scrapeSeconds)) (int $root.Values.global.connectionAgeSeconds) }}s
       interval: {{ $analysis.intervalSeconds }}s
       count: {{ $analysis.count }}
       failureLimit: {{ $analysis.failureLimit }}

@@ -90,6 +90,7 @@ TLS_KEY_FILE: /etc/amas/tls/tls.key
 TLS_CA_FILE: /etc/amas/tls/ca.crt
 TRUST_DOMAIN: {{ .Values.global.trustDomain | quote }}
 LOG_LEVEL: {{ .Values.global.logLevel }}
+CONNECTION_AGE: {{ .Values.global.connectionAgeSeconds }}
 {{- with .Values.global.otlpEndpoint }}
 OTLP_ENDPOINT: {{ . | quote }}
 {{- end }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -13,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from .conftest import Loopback
-from .echo import NAME, EchoRequest, EchoStub, echo_service
+from .echo import NAME, EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .test_access import refusal
 
 
@@ -112,3 +113,20 @@ async def test_an_oversized_message_is_refused(loopback: Loopback) -> None:
     client = loopback.client(await loopback.serve(echo_service()))
     error = await refusal(client.stub.Echo(EchoRequest(text="x" * (21 * 1024 * 1024))))
     assert error.kind is ErrorKind.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("kind", ["client", "mux_client"])
+async def test_a_peer_connects_anew_now_and_then_and_no_call_fails(loopback: Loopback, kind: str) -> None:
+    """Names are looked up only then: a replica that was added would idle for as long as the others live."""
+    peers: set[str] = set()
+
+    async def echo(request: Any, context: Any) -> Any:
+        peers.add(context.peer())
+        return EchoResponse(text=request.text)
+
+    server = await loopback.serve(echo_service(EchoServicer(echo)), connection_age=0.2)
+    client = getattr(loopback.channels(), kind)(EchoStub, server.address, "server")
+    async with asyncio.timeout(30):
+        while len(peers) < 3:
+            answer = await client.stub.Echo(EchoRequest(text="hello"))
+            assert answer.text == "hello"

@@ -32,8 +32,9 @@ _log = logging.getLogger(__name__)
 # Calls served at once; more are refused with RESOURCE_EXHAUSTED rather than queued without bound.
 # A watcher holds one for as long as it watches.
 MAX_CONCURRENT_CALLS = 5_000
-# How long a connection lives before its calls are asked to end and the peer to connect anew (seconds).
-MAX_CONNECTION_AGE_SECONDS = 1_800
+# How long a connection lives before its calls are asked to end and the peer to connect anew (seconds, give or take a
+# tenth). Clients look a name up only then: so long a new replica may go without calls. A handshake costs about 2 ms.
+CONNECTION_AGE_SECONDS = 60.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -61,8 +62,10 @@ class GrpcServer:
         interceptors: Sequence[grpc.aio.ServerInterceptor[Any, Any]],
         credentials: grpc.ServerCredentials | None,
         ready: Callable[[], Awaitable[bool]] | None = None,
+        connection_age: float = CONNECTION_AGE_SECONDS,
     ) -> None:
         self._listen = listen
+        self._connection_age = connection_age
         self._services = tuple(services)
         self._interceptors = tuple(interceptors)
         self._credentials = credentials
@@ -76,7 +79,7 @@ class GrpcServer:
         _refuse_socket_in_use(self._listen)
         server = grpc.aio.server(
             interceptors=self._interceptors,
-            options=_server_options(),
+            options=_server_options(self._connection_age),
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
         )
         for service in self._services:
@@ -110,7 +113,7 @@ class GrpcServer:
         """The same services on multiplexed streams, where an interceptor says who may open one."""
         for interceptor in self._interceptors:
             if isinstance(interceptor, CallInterceptor) and interceptor.carries_streams:
-                mux = MuxServer(interceptor.guarded)
+                mux = MuxServer(interceptor.guarded, self._connection_age)
                 for service in self._services:
                     # The generated function calls nothing but the two methods that take handlers.
                     service.add(service.servicer, mux)  # type: ignore[arg-type]
@@ -139,6 +142,7 @@ def public_server(
     layers: Sequence[Layer] = (),
     interceptors: Iterable[grpc.aio.ServerInterceptor[Any, Any]] = (),
     checks: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    connection_age: float = CONNECTION_AGE_SECONDS,
 ) -> GrpcServer:
     """A server for outsiders: server-only TLS (None: plaintext), no caller list, the same errors and validation.
 
@@ -149,7 +153,8 @@ def public_server(
     readiness = Readiness(checks or {})
     readiness.accept(True)
     credentials = None if tls is None else server_credentials(tls, require_client_certificate=False)
-    return GrpcServer(listen, services, [*interceptors, public_interceptor(*layers)], credentials, readiness.ready)
+    guards = [*interceptors, public_interceptor(*layers)]
+    return GrpcServer(listen, services, guards, credentials, readiness.ready, connection_age)
 
 
 class _Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]  # the package has no types
@@ -180,7 +185,7 @@ class _Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]  #
         return await super().Check(request, context)
 
 
-def _server_options() -> list[tuple[str, Any]]:
+def _server_options(connection_age: float) -> list[tuple[str, Any]]:
     return [
         # grpc's default lets two processes share a port and split its calls between them.
         ("grpc.so_reuseport", 0),
@@ -189,7 +194,7 @@ def _server_options() -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         # Peers shake hands again now and then: an expired certificate ends, and new replicas get their share.
-        ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE_SECONDS * 1_000),
+        ("grpc.max_connection_age_ms", round(connection_age * 1_000)),
         # What our clients send must not be taken for abuse.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

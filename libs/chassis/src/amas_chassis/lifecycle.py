@@ -80,6 +80,7 @@ class Lifecycle:
             [internal_interceptor(settings.trust_domain, spec.callers)],
             server_credentials(settings.tls_files()),
             self._readiness.ready,
+            settings.connection_age,
         )
         self._servers: list[Server] = []
         self._background: list[asyncio.Task[None]] = []

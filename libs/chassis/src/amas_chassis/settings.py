@@ -55,6 +55,9 @@ class ServiceSettings(BaseSettings):
     trust_domain: str = Field(default="amas.internal", min_length=1, description="SPIFFE trust domain of all peers")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="lowest level logged")
     otlp_endpoint: str = Field(default="", description="OTLP/gRPC endpoint of a collector; empty: no export")
+    connection_age: float = Field(
+        default=60.0, ge=1, le=86_400, description="seconds after which a peer connects anew, and finds new replicas"
+    )
     drain_timeout: float = Field(default=20.0, gt=0, le=3600, description="seconds that a drain may take")
 
     def __init__(self, **values: Any) -> None:

@@ -195,5 +195,10 @@ def _servers(
     files = TlsFiles(pair[0], pair[1], settings.tls_ca_file) if pair else None
     return (
         HttpServer(edge, settings.public_http_listen, draining, settings.drain_timeout, pair),
-        public_server(settings.public_grpc_listen, grpc_api.services(verbs, access, clock), tls=files),
+        public_server(
+            settings.public_grpc_listen,
+            grpc_api.services(verbs, access, clock),
+            tls=files,
+            connection_age=settings.connection_age,
+        ),
     )

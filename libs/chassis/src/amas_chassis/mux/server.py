@@ -21,18 +21,19 @@ from .server_stream import Method, ServerStream
 
 __all__ = ["MuxServer"]
 
-# How long a stream lives before its client is asked to open another (seconds, less up to a tenth by chance): an
-# expired certificate ends, new replicas get their share, and not all clients come anew at once.
-MAX_AGE_SECONDS = 1_800.0
-
 _chance = random.SystemRandom()
 
 
 class MuxServer:
-    """Serves `Carry`. `guard` puts the server's layers around a handler: (method, handler) -> served."""
+    """Serves `Carry`. `guard` puts the server's layers around a handler: (method, handler) -> served.
 
-    def __init__(self, guard: Callable[[str, Any], Callable[[Any, Any], Any]]) -> None:
+    A stream lives `age` seconds, less up to a tenth by chance, before its client is asked to open another: an expired
+    certificate ends, new replicas get their share, and not all clients come anew at once.
+    """
+
+    def __init__(self, guard: Callable[[str, Any], Callable[[Any, Any], Any]], age: float) -> None:
         self._guard = guard
+        self._age = age
         self._handlers: list[grpc.GenericRpcHandler[Any, Any]] = []
         # Only methods that are served, so the cache is bounded by the contracts.
         self._methods: dict[str, Method] = {}
@@ -60,7 +61,7 @@ class MuxServer:
     async def _carry(self, messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> None:
         stream = ServerStream(context, self._method)
         self._streams.add(stream)
-        aged = asyncio.get_running_loop().call_later(MAX_AGE_SECONDS * _chance.uniform(0.9, 1.0), stream.drain)
+        aged = asyncio.get_running_loop().call_later(self._age * _chance.uniform(0.9, 1.0), stream.drain)
         try:
             if self._draining:
                 stream.drain()
