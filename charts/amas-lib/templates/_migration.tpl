@@ -1,6 +1,6 @@
 {{/*
 Migrations before the new version's pods: a hook Job of the service's own image, as the owner of its tables. The version
-that still runs keeps working, since a migration only adds (docs/adr/0035). It has no token and its own policy.
+that still runs works on meanwhile, so a migration must only add. It has no token and its own policy.
 */}}
 {{- define "amas-lib.migration" -}}
 {{- if .Values.migration.enabled }}
@@ -44,6 +44,8 @@ metadata:
 spec:
   backoffLimit: 3
   activeDeadlineSeconds: 600
+  # One that failed is kept for who looks, and not for ever.
+  ttlSecondsAfterFinished: 3600
   template:
     metadata:
       labels: {{- include "amas-lib.componentLabels" (dict "root" . "component" "migration") | nindent 8 }}
