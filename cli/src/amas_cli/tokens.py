@@ -57,7 +57,7 @@ async def issue_token(principal: str) -> str:
             exit_code=ExitCode.NOT_ALLOWED,
         )
     issuer = f"http://{LOOPBACK}:{state.public_ports['issuer']}"
-    answer = await _ask(issuer, principal, _secret(secret_file))
+    answer = await client_credentials_token(issuer, principal, _secret(secret_file), next_step="look at `amas status`")
     token = str(answer["access_token"])
     keep_token(principal, token, time.time() + float(answer.get("expires_in", 0)))
     return token
@@ -72,27 +72,32 @@ def _secret(path: Path) -> str:
         ) from error
 
 
-async def _ask(issuer: str, principal: str, secret: str) -> dict[str, Any]:
-    """RFC 6749 section 4.4; the token endpoint is found by the issuer's metadata (RFC 8414)."""
+async def client_credentials_token(
+    issuer: str, client: str, secret: str, *, audience: str = "amas", scope: str = "", next_step: str = ""
+) -> dict[str, Any]:
+    """The issuer's answer with an `access_token`: RFC 6749 section 4.4; the endpoint is found by RFC 8414.
+
+    CliError if it cannot be reached, or refuses.
+    """
     import aiohttp
 
-    form = {"grant_type": "client_credentials", "audience": "amas"}
+    form = {"grant_type": "client_credentials", "audience": audience, **({"scope": scope} if scope else {})}
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             async with session.get(f"{issuer}/.well-known/openid-configuration") as metadata:
                 endpoint = (await metadata.json())["token_endpoint"]
-            auth = aiohttp.BasicAuth(principal, secret)
+            auth = aiohttp.BasicAuth(client, secret)
             async with session.post(endpoint, data=form, auth=auth) as answer:
                 status, content = answer.status, await answer.json()
     except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, OSError) as error:
         raise CliError(
-            f"The issuer {issuer} cannot be reached.",
-            next_step="look at `amas status`",
+            f"The issuer {issuer} cannot be reached: {type(error).__name__}.",
+            next_step=next_step or "look at its address, its certificate's authority (SSL_CERT_FILE), and the network",
             exit_code=ExitCode.UNAVAILABLE,
         ) from error
     if status != 200 or "access_token" not in content:
         raise CliError(
-            f"The issuer refused {principal!r}: {content.get('error', status)}.", exit_code=ExitCode.NOT_ALLOWED
+            f"The issuer refused {client!r}: {content.get('error', status)}.", exit_code=ExitCode.NOT_ALLOWED
         )
     return dict(content)
 

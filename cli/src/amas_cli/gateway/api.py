@@ -172,6 +172,10 @@ class GatewayApi:
     def audit_export(self, run_id: str) -> AsyncIterator[bytes]:
         return self._client.download(f"/v1/audit/runs/{_path(run_id)}/export")
 
+    async def audit_checkpoint(self) -> dict[str, Any]:
+        """The newest checkpoint of the log, and the verifier key that it names itself by."""
+        return dict(normal(await self._client.request("GET", "/v1/audit/checkpoint")))
+
     async def audit_bundle(self, digest: str) -> bytes:
         """The resources and policies that a bundle's digest is taken of, byte for byte; NOT_FOUND if there are none."""
         return b"".join([piece async for piece in self._client.download(f"/v1/audit/bundles/{_path(digest)}")])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amas_cli.local.scripted_model.conversation import Answer, Conversation
 
-from . import analyst, commanded, generic, historian, publisher, writer
+from . import analyst, commanded, generic, historian, installation, publisher, writer
 from .support_desk import billing, clerk, librarian, privacy_officer, resolver, ticket_reader
 
 
@@ -20,6 +20,7 @@ class Rule:
 
 REGISTRY: tuple[Rule, ...] = (
     Rule("commanded", commanded.matches, commanded.answer),
+    Rule("installation-test", installation.matches, installation.answer),
     Rule("clerk", clerk.matches, clerk.answer),
     Rule("ticket-reader", ticket_reader.matches, ticket_reader.answer),
     Rule("resolver", resolver.matches, resolver.answer),
