@@ -1,0 +1,139 @@
+"""The set-up program on a real API server: as the service account and under the Role that the chart gives it."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .api_server import ApiServer
+
+pytestmark = pytest.mark.integration
+ACCOUNT = "amas-setup"
+TIMEOUT_S = 120
+_numbers = itertools.count(1)
+
+
+class Namespace:
+    """A namespace with the program's account in it, and runs of the program."""
+
+    def __init__(self, server: ApiServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+        self.name = f"set-up-{next(_numbers)}"
+        self._make("create", "namespace", self.name)
+        self._make("create", "serviceaccount", ACCOUNT, "-n", self.name)
+        # As charts/amas/templates/setup.yaml has it, without what it may do besides.
+        self._make("create", "role", ACCOUNT, "-n", self.name, "--verb=get,create,patch", "--resource=secrets")
+        subject = f"--serviceaccount={self.name}:{ACCOUNT}"
+        self._make("create", "rolebinding", ACCOUNT, "-n", self.name, f"--role={ACCOUNT}", subject)
+        self.token = self._make("create", "token", ACCOUNT, "-n", self.name).strip()
+
+    def start(self, *arguments: str, token: str = "", url: str = "", **changes: Any) -> subprocess.Popen[str]:
+        """The program, under way."""
+        document = {"release": "amas", "namespace": self.name, "labels": {"app.kubernetes.io/part-of": "amas"}}
+        file, config = self._folder / "setup.json", self._folder / "kubeconfig"
+        file.write_text(json.dumps(document | changes))
+        config.write_text(
+            self._server.kubeconfig()
+            .read_text()
+            .replace(self._server.tokens["admin"], token or self.token)
+            .replace(self._server.url, url or self._server.url)
+        )
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "amas_cli.cluster.setup", "--file", str(file), *arguments],
+            env={"PATH": os.environ["PATH"], "HOME": str(self._folder), "KUBECONFIG": str(config)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, code: int = 0, **changes: Any) -> list[dict[str, Any]]:
+        """The program's lines, once it ended with that code."""
+        return ended(self.start(*arguments, **changes), code)
+
+    def secrets(self) -> dict[str, dict[str, Any]]:
+        """All Secrets by name, as the administrator sees them."""
+        found = json.loads(self._make("get", "secrets", "-n", self.name, "-o", "json"))["items"]
+        return {one["metadata"]["name"]: one for one in found}
+
+    def _make(self, *arguments: str) -> str:
+        done = self._server.kubectl(*arguments)
+        assert done.code == 0, done.err
+        return done.out
+
+
+def ended(process: subprocess.Popen[str], code: int = 0) -> list[dict[str, Any]]:
+    """Its lines. No value of any Secret may be in them: whoever calls looks."""
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert (process.returncode, out) == (code, ""), err
+    return [json.loads(line) for line in err.splitlines()]
+
+
+@pytest.fixture
+def namespace(api_server: ApiServer, tmp_path: Path) -> Namespace:
+    return Namespace(api_server, tmp_path)
+
+
+def versions(secrets: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: str(secret["metadata"]["resourceVersion"]) for name, secret in secrets.items()}
+
+
+def test_setting_up_twice_makes_all_once(namespace: Namespace) -> None:
+    """With get, create and patch of Secrets alone; the second time not one of them is written; no value is logged."""
+    lines = namespace.run()
+    made = namespace.secrets()
+    assert len(made) == 18
+    assert {secret["metadata"]["labels"]["app.kubernetes.io/part-of"] for secret in made.values()} == {"amas"}
+    assert made["amas-gateway-tls"]["type"] == "kubernetes.io/tls"
+    assert set(made["amas-gateway-tls"]["data"]) == {"tls.crt", "tls.key", "ca.crt"}
+    told = json.dumps(lines + namespace.run())
+    assert versions(namespace.secrets()) == versions(made)
+    for secret in made.values():
+        for value in secret["data"].values():
+            assert base64.b64decode(value).decode().strip() not in told
+
+
+def test_rotation_writes_the_certificates_and_nothing_else(namespace: Namespace) -> None:
+    """All that it is asked for is renewed; the authority, passwords and keys stay."""
+    namespace.run()
+    before = versions(namespace.secrets())
+    assert namespace.run("--rotate", "certificates", "--within", "10")[-1]["renewed"] == 0
+    assert versions(namespace.secrets()) == before
+    assert namespace.run("--rotate", "certificates")[-1]["renewed"] == 6
+    after = versions(namespace.secrets())
+    assert {name for name in before if after[name] != before[name]} == {
+        name for name in before if name.endswith("-tls")
+    }
+
+
+def test_two_that_set_up_at_once_make_one_installation(namespace: Namespace) -> None:
+    """A Job that is started twice: both end well, and certificates are of the one authority."""
+    both = [namespace.start(), namespace.start()]
+    for process in both:
+        ended(process)
+    made = namespace.secrets()
+    assert {made[name]["data"]["ca.crt"] for name in made if name.endswith("-tls")} == {
+        made["amas-ca"]["data"]["ca.crt"]
+    }
+    namespace.run()
+    assert versions(namespace.secrets()) == versions(made)
+
+
+def test_what_the_cluster_refuses_is_a_sentence(namespace: Namespace, api_server: ApiServer) -> None:
+    """Each has its exit code, and nothing is made: no right, no namespace, no answer."""
+    denied = namespace.run(token=api_server.tokens["nobody"], code=4)[-1]
+    assert "403" in denied["message"]
+    assert "Role" in denied["next"]
+    missing = namespace.run(token=api_server.tokens["admin"], namespace="none-of-that-name", code=3)[-1]
+    assert "none-of-that-name" in missing["message"]
+    away = namespace.run(url="https://127.0.0.1:1", code=5)[-1]
+    assert "cannot be reached" in away["message"]
+    assert namespace.secrets() == {}
