@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -114,3 +114,33 @@ class Certificates:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A certificate authority for the session."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+class MountedSecret:
+    """A folder as a kubelet mounts a Secret in it: files are links into a folder that one rename replaces whole."""
+
+    def __init__(self, folder: Path, data: Mapping[str, bytes]) -> None:
+        self.folder = folder
+        self._version = itertools.count(1)
+        folder.mkdir(parents=True)
+        self.update(data)
+        for name in data:
+            (folder / name).symlink_to(Path("..data") / name)
+
+    def update(self, data: Mapping[str, bytes]) -> None:
+        """All files are others from one moment to the next, and the old ones are gone."""
+        before = (self.folder / "..data").resolve()
+        fresh = self.folder / f"..2026_{next(self._version)}"
+        fresh.mkdir()
+        for name, content in data.items():
+            (fresh / name).write_bytes(content)
+        (self.folder / "..data_tmp").symlink_to(fresh.name)
+        (self.folder / "..data_tmp").rename(self.folder / "..data")
+        if before != self.folder / "..data":
+            shutil.rmtree(before)
+
+
+@pytest.fixture
+def mounted_secret(tmp_path: Path) -> Callable[[Mapping[str, bytes]], MountedSecret]:
+    """Makes a Secret's volume of a test."""
+    return lambda data: MountedSecret(tmp_path / f"mounted-{next(_numbers)}", data)

@@ -30,6 +30,9 @@ MAX_MESSAGE_BYTES = 20 * 1024 * 1024
 RELOAD_CHECK_SECONDS = 1.0
 # How long a replaced channel may live on for the calls that it carries (seconds): the longest stream.
 RETIRE_SECONDS = 3_600.0
+# Streams over which a multiplexed client spreads its calls where a name may have several peers: gRPC opens them on one
+# peer after the other, so that none goes without calls. With more peers than this they take turns as streams age.
+SPREAD_STREAMS = 6
 # A streaming call without a time-out of its own ends after this (seconds); watchers resume.
 STREAM_TIMEOUT_SECONDS = 3_600.0
 
@@ -59,6 +62,7 @@ class ClientChannels:
     def __init__(
         self, tls: TlsFiles, caller: str, *, name_suffix: str = "amas.internal", clock: Clock | None = None
     ) -> None:
+        """`name_suffix` is the trust domain: servers are checked to be `<service>.<name_suffix>`."""
         self._watch = FileWatch(tls)
         self._material = self._watch.material
         self._caller = caller
@@ -108,7 +112,8 @@ class ClientChannels:
         if current is None or current.generation != self._generation:
             if current is not None:
                 self._retire(current)
-            current = _Connection(self._channel(target, server_name), self._generation)
+            spread = SPREAD_STREAMS if _may_have_several_peers(target) else 1
+            current = _Connection(self._channel(target, server_name), self._generation, spread)
             self._open[key] = current
         return current
 
@@ -144,18 +149,19 @@ class ClientChannels:
 class _Connection:
     """One channel, the certificate generation that it was made with, and the calls that it carries."""
 
-    __slots__ = ("_mux", "calls", "channel", "generation")
+    __slots__ = ("_mux", "_spread", "calls", "channel", "generation")
 
-    def __init__(self, channel: grpc.aio.Channel, generation: int) -> None:
+    def __init__(self, channel: grpc.aio.Channel, generation: int, spread: int) -> None:
         self.channel = channel
         self.generation = generation
         self.calls = CountedCalls()
         self._mux: MuxChannel | None = None
+        self._spread = spread
 
     def mux(self) -> MuxChannel:
         """The streams that carry many calls each; opened with the first call."""
         if self._mux is None:
-            self._mux = MuxChannel(self.channel)
+            self._mux = MuxChannel(self.channel, self._spread)
         return self._mux
 
     async def close(self) -> None:
@@ -197,6 +203,11 @@ class Client(Generic[StubT]):
             self._stub = self._stub_class(channel)
             self._connection = connection
         return self._stub
+
+
+def _may_have_several_peers(target: str) -> bool:
+    """A name that DNS answers with all pods, or a list of addresses."""
+    return target.startswith("dns:") or "," in target
 
 
 def channel_options(caller: str) -> list[tuple[str, Any]]:

@@ -146,7 +146,7 @@ async def build() -> ServiceSpec:
     settings = load(RouterSettings)
     clock, telemetry = SystemClock(), RouterTelemetry()
     pool = await postgres_pool.make_pool(settings.service_dsn(), connections=settings.database_connections)
-    channels = ClientChannels(settings.tls_files(), NAME)
+    channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
     policy = channels.client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
     audit = AuditClient(
         channels.client(audit_client.make_stub, settings.audit_target, "audit"), timeout=settings.audit_timeout

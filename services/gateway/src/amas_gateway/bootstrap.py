@@ -93,7 +93,7 @@ async def build() -> ServiceSpec:
     settings = load(GatewaySettings)
     clock, instruments, draining = SystemClock(), Instruments(), asyncio.Event()
     AioHttpClientInstrumentor().instrument()
-    channels = ClientChannels(settings.tls_files(), "gateway")
+    channels = ClientChannels(settings.tls_files(), "gateway", name_suffix=settings.trust_domain)
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
     redis = RedisPipeline(connect(settings.redis_dsn()), clock)
     adapters = _adapters(settings, clock, instruments, channels, session, redis)

@@ -82,7 +82,7 @@ async def build() -> ServiceSpec:
 def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceSpec:
     """The service, wired from settings; nothing connects before it is asked."""
     clock, instruments = SystemClock(), Instruments(registry)
-    channels = ClientChannels(settings.tls_files(), NAME)
+    channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
     audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
     outbox: Outbox[Event] = Outbox("audit events", delivery(audit), instruments)
     quota = RedisQuota.connect(settings.redis_dsn(), clock)

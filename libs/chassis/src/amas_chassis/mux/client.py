@@ -46,11 +46,14 @@ _jitter = random.SystemRandom()
 class MuxChannel:
     """The four methods of a channel that generated stubs use, over `channel`; use it from one event loop.
 
-    Methods that stream requests go over `channel` as plain calls: frames have no flow control for them.
+    Methods that stream requests go over `channel` as plain calls: frames have no flow control for them. Calls go over
+    `spread` streams also when one could carry them all, since each stream has one peer.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, spread: int = 1) -> None:
         self._channel = channel
+        self._spread = min(spread, MAX_STREAMS)
+        self._turn = 0
         carry: Any = channel.stream_stream
         self._carry = carry(CARRY)
         self._streams: list[ClientStream] = []
@@ -137,13 +140,15 @@ class MuxChannel:
             self._wait(call)
         else:
             stream.begin(call)
-            if stream.calls >= BUSY_CALLS:
+            if stream.calls >= BUSY_CALLS or len(self._streams) < self._spread:
                 self._open_more()
 
     def _pick(self) -> ClientStream | None:
-        """The stream with the fewest calls of those that take some."""
+        """The stream with the fewest calls of those that take some; of several such, each in its turn."""
         best: ClientStream | None = None
-        for stream in self._streams:
+        self._turn += 1
+        for place in range(len(self._streams)):
+            stream = self._streams[(self._turn + place) % len(self._streams)]
             if stream.open_to_calls and (best is None or stream.calls < best.calls):
                 best = stream
         return best

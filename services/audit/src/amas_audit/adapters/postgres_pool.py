@@ -7,6 +7,7 @@ so that a stopped sequencer cannot hold the others up.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,6 +32,8 @@ START_PAUSE = 0.25
 # resources (also disk), stopped by an operator, I/O, lock not to be had, read-only (a replica), serialisation.
 _CONDITION_CLASSES = ("08", "53", "57", "58")
 _CONDITION_CODES = ("55P03", "25006", "25P03", "25P04", "40001", "40P01")
+
+_LOG = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -72,6 +75,7 @@ class _Connection(asyncpg.Connection):
 async def open_pool(dsn: str, *, connections: int, start_timeout: float) -> Pool:
     """A pool on a database that answers, for which it waits `start_timeout` seconds. NotReadyError after that."""
     deadline = asyncio.get_running_loop().time() + start_timeout
+    told = False
     while True:
         try:
             return await asyncpg.create_pool(
@@ -98,4 +102,8 @@ async def open_pool(dsn: str, *, connections: int, start_timeout: float) -> Pool
                 raise NotReadyError("the database refused the audit service's role or password") from error
             if asyncio.get_running_loop().time() >= deadline:
                 raise NotReadyError(f"the database did not answer within {start_timeout:g} s") from error
+            if not told:
+                # Its type alone: an error's text may hold what it was asked.
+                _LOG.warning("waiting for the database", extra={"why": type(error).__name__, "seconds": start_timeout})
+            told = True
         await asyncio.sleep(START_PAUSE)

@@ -6,6 +6,7 @@ No error text of the database leaves this module: it may hold values.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ _AWAY = (
     TimeoutError,
 )
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+_log = logging.getLogger(__name__)
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -119,17 +122,22 @@ async def wait_for_database(dsn: str, revision: str, seconds: float) -> Database
     """The database, once it is there with the schema that this code needs; raises what is wrong after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
+    told = False
     while True:
         database: Database | None = None
         try:
             database = await Database.open(dsn)
             await database.check(revision)
             return database
-        except (AmasError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        except (AmasError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
             if database is not None:
                 await database.close()
             if loop.time() >= deadline:
                 raise
+            if not told:
+                why = str(error) if isinstance(error, AmasError) else "its tables are missing: run `migrate`"
+                _log.warning("waiting for the database", extra={"why": why, "seconds": seconds})
+            told = True
         await asyncio.sleep(START_PAUSE_SECONDS)
 
 
