@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CACHE ?= $(or $(AMAS_CACHE_DIR),$(HOME)/.cache/amas)
-MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) witness cli
+MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) witness cli deploy/cluster
 export PATH := $(CURDIR)/$(BIN):$(CACHE)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 
@@ -106,6 +106,26 @@ promtool: ## Find promtool, or take it out of Debian's package into the cache
 .PHONY: slo
 slo: setup sloth ## Generate alert rules and the questions that canaries are judged by from dashboards/
 	python scripts/slo.py
+
+.PHONY: cluster-build
+cluster-build: setup ## Build the test cluster's programs into the cache (once, about half an hour on two cores)
+	@python -m amas_test_cluster build
+
+.PHONY: cluster-up
+cluster-up: setup ## Start a real Kubernetes on this machine, as root (or use the one that KUBECONFIG names)
+	@python -m amas_test_cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## Stop the test cluster; nothing of it stays but the cache
+	@python -m amas_test_cluster down
+
+.PHONY: cluster-status
+cluster-status: setup ## What of the test cluster runs, and how it is reached
+	@python -m amas_test_cluster status
+
+.PHONY: cluster-load
+cluster-load: setup ## Give the test cluster the images that `make images` built
+	@python -m amas_test_cluster load
 
 .PHONY: policies
 policies: opa ## Format, check and compile the policies

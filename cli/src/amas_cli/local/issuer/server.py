@@ -1,10 +1,12 @@
-"""Runs the issuer on loopback until it is told to stop."""
+"""Runs the issuer until it is told to stop: on loopback, or on any address with TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import signal
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -29,6 +31,14 @@ class IssuerError(Exception):
         self.exit_code = exit_code
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of the server's certificate (with its chain) and key."""
+
+    certificate: Path
+    key: Path
+
+
 def endpoints(state: Path, issuer: str, audience: str) -> Endpoints:
     """The endpoints over the state folder; keys and secrets that are absent are made."""
     ensure_folder(state)
@@ -42,14 +52,26 @@ def endpoints(state: Path, issuer: str, audience: str) -> Endpoints:
     )
 
 
-def run(listen: str, state: Path, issuer: str, audience: str) -> None:
+def run(listen: str, state: Path, issuer: str, audience: str, tls: TlsFiles | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises IssuerError."""
-    host, port = _loopback(listen)
-    issuer = issuer or f"http://{listen}"
-    asyncio.run(_serve(endpoints(state, issuer.rstrip("/"), audience), host, port))
+    host, port = _address(listen, loopback_alone=tls is None)
+    context = _context(tls) if tls else None
+    issuer = issuer or f"{'https' if tls else 'http'}://{listen}"
+    asyncio.run(_serve(endpoints(state, issuer.rstrip("/"), audience), host, port, context))
 
 
-async def _serve(served: Endpoints, host: str, port: int) -> None:
+def _context(tls: TlsFiles) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        problem = f"{tls.certificate} and {tls.key} are not a certificate and its key in PEM ({error})"
+        raise IssuerError(problem, EXIT_USAGE) from error
+    return context
+
+
+async def _serve(served: Endpoints, host: str, port: int, context: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,7 +81,7 @@ async def _serve(served: Endpoints, host: str, port: int) -> None:
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, reuse_port=False).start()
+        await web.TCPSite(runner, host, port, ssl_context=context, reuse_port=False).start()
     except OSError as error:
         await runner.cleanup()
         raise IssuerError(f"{host}:{port} cannot be listened on: {error.strerror}", EXIT_LISTEN) from error
@@ -67,13 +89,20 @@ async def _serve(served: Endpoints, host: str, port: int) -> None:
     await runner.cleanup()
 
 
-def _loopback(listen: str) -> tuple[str, int]:
+def _address(listen: str, *, loopback_alone: bool) -> tuple[str, int]:
+    """Host and port. Tokens and secrets pass in the clear without TLS, so that only this machine may hear them."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         address = None
-    if address is None or not address.is_loopback or not port.isdigit() or int(port) > 65535:
-        raise IssuerError(f"{listen} is refused: a development issuer listens on 127.0.0.1:PORT alone", EXIT_USAGE)
+    if address is None or not port.isdigit() or int(port) > 65535:
+        raise IssuerError(
+            f"{listen} is refused: expected an address and a port, without TLS 127.0.0.1:PORT alone", EXIT_USAGE
+        )
+    if loopback_alone and not address.is_loopback:
+        raise IssuerError(
+            f"{listen} is refused: without --tls-certificate an issuer listens on 127.0.0.1:PORT alone", EXIT_USAGE
+        )
     return host, int(port)

@@ -1,0 +1,124 @@
+"""Takes the cluster down and leaves nothing: processes by process id, pods, mounts, network, cgroups, files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from . import network
+from .addresses import POD_BRIDGE
+from .commands import attempt
+from .errors import ClusterError
+from .layout import Layout
+from .node import ctr
+from .processes import Processes
+from .progress import say
+from .waiting import becomes
+
+# Controllers first, so that nothing brings back what is taken away; containerd last, it ends the pods.
+BEFORE_PODS = (
+    "follow-monitors",
+    "prometheus",
+    "keda-operator",
+    "keda-adapter",
+    "rollouts-controller",
+    "kube-scheduler",
+    "kube-controller-manager",
+    "kubelet",
+)
+AFTER_PODS = ("kube-proxy", "kube-apiserver", "etcd", "containerd")
+PODS_END_S = 20.0
+CGROUPS_END_S = 10.0
+# Links to pods' logs, which kubelet makes whatever folder it is told.
+LOG_LINKS = Path("/var/log/containers")
+# Of containerd's library for pod networks, and of its shims; both know no other place.
+NETWORK_RESULTS = Path("/var/lib/cni/results")
+SHIM_SOCKETS = Path("/run/containerd/s")
+
+
+def take_down(layout: Layout) -> None:
+    """Stops and removes everything of the cluster; each part may be gone already."""
+    if os.geteuid() != 0:
+        raise ClusterError("taking the cluster down needs root, as bringing it up did")
+    processes = Processes(layout)
+    for name in BEFORE_PODS:
+        processes.stop(name)
+    if processes.running("containerd"):
+        _end_pods(layout)
+    for name in AFTER_PODS:
+        processes.stop(name)
+    _unmount(layout)
+    network.take_down(layout)
+    _remove_cgroups()
+    _remove_strays(layout)
+    shutil.rmtree(layout.state, ignore_errors=True)
+
+
+def report_remains(layout: Layout) -> None:
+    """Says that nothing is left, or what."""
+    left = [*network.remains(), *map(str, _cgroups())]
+    if layout.state.exists():
+        left.append(str(layout.state))
+    left += [line.split()[1] for line in _mounts(layout)]
+    if left:
+        raise ClusterError(f"still there: {', '.join(left)}; look at what uses it and run `make cluster-down` again")
+    say("down: no process, mount, interface, rule, cgroup or file of the cluster is left")
+
+
+def _end_pods(layout: Layout) -> None:
+    for task in ctr(layout, "tasks", "list", "-q").stdout.split():
+        ctr(layout, "tasks", "kill", "--signal", "SIGKILL", task)
+    becomes(lambda: "RUNNING" not in ctr(layout, "tasks", "list").stdout, PODS_END_S)
+    for task in ctr(layout, "tasks", "list", "-q").stdout.split():
+        ctr(layout, "tasks", "delete", "--force", task)
+    for container in ctr(layout, "containers", "list", "-q").stdout.split():
+        ctr(layout, "containers", "delete", container)
+
+
+def _mounts(layout: Layout) -> list[str]:
+    with Path("/proc/mounts").open() as lines:
+        return [line for line in lines if line.split()[1].startswith(f"{layout.state}/")]
+
+
+def _unmount(layout: Layout) -> None:
+    for line in sorted(_mounts(layout), key=lambda entry: entry.split()[1], reverse=True):
+        target = line.split()[1].encode().decode("unicode_escape")
+        if attempt(["umount", target]).returncode != 0:
+            attempt(["umount", "--lazy", target])
+
+
+def _cgroups() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    return [path for path in (root / "kubepods", *root.glob("*/kubepods")) if path.is_dir()]
+
+
+def _remove_cgroups() -> None:
+    def empty() -> bool:
+        for top in _cgroups():
+            for folder, _, _ in os.walk(top, topdown=False):
+                _remove_if_empty(Path(folder))
+        return not _cgroups()
+
+    becomes(empty, CGROUPS_END_S)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def _remove_strays(layout: Layout) -> None:
+    for link in LOG_LINKS.glob("*.log"):
+        if link.is_symlink() and os.readlink(link).startswith(f"{layout.state}/"):
+            link.unlink()
+    for result in NETWORK_RESULTS.glob(f"{POD_BRIDGE}-*"):
+        result.unlink()
+    for stray in SHIM_SOCKETS.glob("*"):
+        # A shim's socket without its shim answers nobody.
+        if stray.is_socket() and str(stray) not in Path("/proc/net/unix").read_text():
+            stray.unlink()
+    for folder in (LOG_LINKS, NETWORK_RESULTS, NETWORK_RESULTS.parent, SHIM_SOCKETS, SHIM_SOCKETS.parent):
+        _remove_if_empty(folder)

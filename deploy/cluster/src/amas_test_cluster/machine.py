@@ -1,0 +1,76 @@
+"""Checks, before anything is changed, that this machine can carry the cluster, and says what to do if not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from .addresses import LISTENERS, NODE_IP
+from .commands import run
+from .errors import ClusterError
+from .network import BRIDGE_NETFILTER
+from .node import CNI_PROGRAMS
+from .progress import say
+
+# (program, Debian package that has it)
+PROGRAMS = (
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
+    ("runc", "runc"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("mount", "mount"),
+)
+INSTALL_TIMEOUT_S = 600.0
+
+
+def ensure_ready() -> None:
+    """Refuses a machine that cannot carry the cluster; as root with apt, installs the packages that are missing."""
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "the cluster's processes make network interfaces, mounts and cgroups: run it as root, "
+            "or set KUBECONFIG to a cluster of your own (kind, k3d, a cloud)"
+        )
+    _ensure_packages()
+    if not BRIDGE_NETFILTER.exists():
+        raise ClusterError("the kernel has no br_netfilter, so Services cannot work: `modprobe br_netfilter`")
+    taken = [f"{address}:{port}" for address, port in LISTENERS if address != NODE_IP and _is_taken(address, port)]
+    if taken:
+        raise ClusterError(f"taken by another program: {', '.join(taken)}; end it (`ss -ltnp` names it) and try again")
+    for hierarchy in Path("/sys/fs/cgroup").glob("*/kubepods"):
+        raise ClusterError(f"{hierarchy} is there: another kubelet runs here, or ended without `make cluster-down`")
+
+
+def missing_packages() -> list[str]:
+    """Debian packages whose programs are not there."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = {package for program, package in PROGRAMS if shutil.which(program, path=path) is None}
+    if not (CNI_PROGRAMS / "bridge").exists():
+        missing.add("containernetworking-plugins")
+    return sorted(missing)
+
+
+def _ensure_packages() -> None:
+    missing = missing_packages()
+    if not missing:
+        return
+    line = f"apt-get install --yes --no-install-recommends {' '.join(missing)}"
+    if shutil.which("apt-get") is None:
+        raise ClusterError(f"missing: {', '.join(missing)}. On Debian: {line}")
+    say(f"installing Debian packages: {', '.join(missing)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "--quiet"], environment=quiet, timeout=INSTALL_TIMEOUT_S)
+    run(line.split(), environment=quiet, timeout=INSTALL_TIMEOUT_S)
+
+
+def _is_taken(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return True
+    return False

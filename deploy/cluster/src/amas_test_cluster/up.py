@@ -1,0 +1,100 @@
+"""Brings the cluster up: builds what is missing, keeps what runs already, clears what an interrupted start left."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import addons, control_plane, machine, network, node
+from .build import Builds
+from .components import DEFINITIONS_MODULE, KEDA_MODULE, KUBERNETES_MODULE, PROMETHEUS_MODULE
+from .dependencies import start_dependencies
+from .down import take_down
+from .errors import ClusterError
+from .images import load_images
+from .kubectl import Kubectl
+from .layout import Layout
+from .pki import write_pki
+from .processes import Processes
+from .progress import say, step
+
+CLUSTER_MODULES = (KUBERNETES_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE)
+
+
+def bring_up(layout: Layout, *, keda: bool = True) -> None:
+    """Builds what is missing and starts the cluster; afterwards `layout.kubeconfig` reaches it."""
+    modules = (*CLUSTER_MODULES, *((KEDA_MODULE,) if keda else ()))
+    builds, processes = Builds(layout), Processes(layout)
+    builds.ensure(modules)
+    builds.link_tools()
+    kubectl = Kubectl(builds.program("hyper"), layout)
+    wanted = parts(keda=keda)
+    if layout.state.exists() and processes.ended(wanted):
+        if processes.names() or network.remains():
+            say("clearing what an earlier start left")
+        take_down(layout)
+    if not layout.state.exists():
+        machine.ensure_ready()
+        _start(layout, builds, processes, kubectl, keda=keda)
+    else:
+        say("the cluster is up already")
+    load_images(layout)
+    start_dependencies(layout, kubectl)
+    say(f"up: export KUBECONFIG={layout.kubeconfig}; `make cluster-status` tells more, `make cluster-down` ends it")
+
+
+def parts(*, keda: bool) -> list[str]:
+    """Names of the processes of a whole cluster."""
+    every = (*control_plane.PARTS, *node.PARTS, *addons.PARTS)
+    return [name for name in every if keda or not name.startswith("keda-")]
+
+
+def use_own(layout: Layout) -> None:
+    """Looks at the cluster that KUBECONFIG names: it must answer, and have what the tests need."""
+    builds = Builds(layout)
+    builds.ensure((KUBERNETES_MODULE,))
+    builds.link_tools()
+    kubectl = Kubectl(builds.program("hyper"), layout)
+    if not kubectl.succeeds("get", "--raw", "/readyz"):
+        raise ClusterError(f"no cluster answers behind KUBECONFIG={layout.kubeconfig}")
+    needed = {
+        "rollouts.argoproj.io": "Argo Rollouts (https://argo-rollouts.readthedocs.io/en/stable/installation/)",
+        "scaledobjects.keda.sh": "KEDA (https://keda.sh/docs/latest/deploy/)",
+        "podmonitors.monitoring.coreos.com": "the Prometheus Operator (https://prometheus-operator.dev/)",
+    }
+    missing = [what for crd, what in needed.items() if not kubectl.succeeds("get", "crd", crd)]
+    if missing:
+        raise ClusterError(f"the cluster of KUBECONFIG lacks: {'; '.join(missing)}")
+    kubectl.apply((layout.manifests / "namespaces.yaml").read_text())
+    start_dependencies(layout, kubectl, own_node=False)
+    say(f"using the cluster of {layout.kubeconfig}; its nodes need the images (`kind load image-archive FILE`)")
+
+
+def _start(layout: Layout, builds: Builds, processes: Processes, kubectl: Kubectl, *, keda: bool) -> None:
+    os.umask(0o022)
+    # Pods' files are reached through it, so that it is open; what is secret in it has its own mode.
+    layout.state.mkdir(mode=0o755, parents=True)
+    with step("certificates"):
+        write_pki(layout)
+    with step("network"):
+        network.bring_up(layout)
+    with step("control plane"):
+        control_plane.start(layout, builds, processes, kubectl)
+    with step("containerd"):
+        node.start_containerd(layout, builds, processes)
+    with step("node"):
+        node.start_kubelet(layout, builds, processes, kubectl)
+    with step("custom resources"):
+        addons.start_dns(layout, kubectl)
+        addons.apply_definitions(builds, kubectl)
+    with step("Argo Rollouts and Prometheus"):
+        addons.start_rollouts(layout, builds, processes, kubectl)
+        addons.start_prometheus(layout, builds, processes)
+        addons.wait_for_rollouts(processes)
+    if keda:
+        with step("KEDA"):
+            addons.start_keda(layout, builds, processes, kubectl)
+            addons.wait_for_keda(processes, kubectl)
+    with step("names"):
+        addons.wait_for_dns(kubectl)
+    sys.stdout.flush()
