@@ -59,6 +59,10 @@ class Namespace:
         """The program's lines, once it ended with that code."""
         return ended(self.start(*arguments, **changes), code)
 
+    def patch(self, secret: str, patch: str) -> None:
+        """Changes a Secret as the administrator."""
+        self._make("patch", "secret", secret, "-n", self.name, "--type=merge", "-p", patch)
+
     def secrets(self) -> dict[str, dict[str, Any]]:
         """All Secrets by name, as the administrator sees them."""
         found = json.loads(self._make("get", "secrets", "-n", self.name, "-o", "json"))["items"]
@@ -112,6 +116,28 @@ def test_rotation_writes_the_certificates_and_nothing_else(namespace: Namespace)
     assert {name for name in before if after[name] != before[name]} == {
         name for name in before if name.endswith("-tls")
     }
+
+
+def test_the_authority_is_replaced_step_by_step(namespace: Namespace) -> None:
+    """The second authority stands beside the first, in every Secret; a hasty second step is refused and says when."""
+    namespace.run()
+    first = namespace.secrets()["amas-ca"]["data"]["ca.crt"]
+    namespace.run("--rotate", "authority")
+    now = namespace.secrets()
+    assert set(now["amas-ca"]["data"]) == {"ca.crt", "ca.key", "next.crt", "next.key", "since"}
+    both = base64.b64decode(first) + base64.b64decode(now["amas-ca"]["data"]["next.crt"])
+    told = {base64.b64decode(secret["data"]["ca.crt"]) for name, secret in now.items() if name.endswith("-tls")}
+    assert told == {both}
+    refused = namespace.run("--rotate", "authority", code=6)[-1]
+    assert "may not have read it" in refused["message"]
+    assert versions(namespace.secrets()) == versions(now)
+    settle = json.dumps({"data": {"since": base64.b64encode(b"2026-01-01T00:00:00+00:00").decode()}})
+    for kept in ({"ca.crt", "ca.key", "previous.crt", "since"}, {"ca.crt", "ca.key"}):
+        namespace.patch("amas-ca", settle)
+        namespace.run("--rotate", "authority")
+        # What the step leaves out is gone from the Secret.
+        assert set(namespace.secrets()["amas-ca"]["data"]) == kept
+    assert namespace.secrets()["amas-ca"]["data"]["ca.crt"] == now["amas-ca"]["data"]["next.crt"]
 
 
 def test_two_that_set_up_at_once_make_one_installation(namespace: Namespace) -> None:

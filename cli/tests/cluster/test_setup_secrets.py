@@ -134,7 +134,7 @@ def test_rotation_renews_under_the_same_authority() -> None:
     store = MemorySecrets()
     set_up(SETUP, store)
     before = dict(store.secrets)
-    rotate(SETUP, store, None)
+    rotate(SETUP, store, "certificates", None)
     for name in (*SERVICES, "auditor"):
         secret = f"amas-{name}-tls"
         assert certificate_of(store, secret) != before[secret].data["tls.crt"]
@@ -149,9 +149,9 @@ def test_rotation_by_days_leaves_what_is_good_for_longer() -> None:
     store = MemorySecrets()
     set_up(SETUP, store)
     store.writes.clear()
-    rotate(SETUP, store, 10)
+    rotate(SETUP, store, "certificates", 10)
     assert store.writes == []
-    rotate(SETUP, store, 31)
+    rotate(SETUP, store, "certificates", 31)
     assert sorted(store.writes) == sorted(f"amas-{name}-tls" for name in (*SERVICES, "auditor"))
     assert not ends_within(certificate_of(store, "amas-audit-tls"), 29 * DAY)
 
@@ -160,7 +160,7 @@ def test_rotation_needs_the_authority() -> None:
     """Without one nothing is made: rotation must never be what starts a second authority."""
     store = MemorySecrets()
     with pytest.raises(CliError, match="amas-ca") as refused:
-        rotate(SETUP, store, None)
+        rotate(SETUP, store, "certificates", None)
     assert refused.value.exit_code is ExitCode.NOT_FOUND
     assert store.secrets == {}
 
@@ -173,7 +173,7 @@ def test_a_certificate_of_somebody_else_is_checked_and_never_renewed() -> None:
     good = {"tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": authority.cert}
     store.put("amas-audit-tls", good)
     set_up(SETUP, store)
-    rotate(SETUP, store, None)
+    rotate(SETUP, store, "certificates", None)
     assert store.secrets["amas-audit-tls"].data == good
     other = new_certificate(authority, "gateway")
     for wrong, why in (
@@ -196,7 +196,7 @@ def test_certificates_of_others_are_left_to_them() -> None:
     set_up(theirs, store)
     assert not [name for name in store.secrets if name.endswith(("-tls", "-ca"))]
     with pytest.raises(CliError, match="certManager"):
-        rotate(theirs, store, None)
+        rotate(theirs, store, "certificates", None)
 
 
 def test_names_of_the_chart_are_used() -> None:

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         store = KubernetesSecrets(setup.namespace, setup.labels)
         if options.rotate:
-            rotate(setup, store, options.within)
+            rotate(setup, store, options.rotate, options.within)
         else:
             set_up(setup, store)
     except CliError as error:
@@ -61,15 +61,19 @@ def set_up(setup: SetupFile, store: SecretStore) -> None:
     _log.info("set up", extra={"release": setup.release, "namespace": setup.namespace})
 
 
-def rotate(setup: SetupFile, store: SecretStore, within_days: int | None) -> None:
-    """Renews certificates that end within so many days, or all."""
+def rotate(setup: SetupFile, store: SecretStore, what: str, within_days: int | None) -> None:
+    """Renews `certificates` that end within so many days, or all; or takes a step of replacing the `authority`."""
     if setup.certificates.mode != "job":
         raise CliError(
             f"Certificates are not made here (certificates.mode is {setup.certificates.mode}).",
             next_step="renew them where they are made",
             exit_code=ExitCode.CONFLICT,
         )
-    _tell(CertificateSecrets(store, setup).rotate(None if within_days is None else dt.timedelta(days=within_days)))
+    certificates = CertificateSecrets(store, setup)
+    if what == "authority":
+        _tell(certificates.rotate_authority())
+    else:
+        _tell(certificates.rotate(None if within_days is None else dt.timedelta(days=within_days)))
 
 
 def _tell(report: Report) -> None:
@@ -83,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("AMAS_SETUP_FILE", "/etc/amas/setup/setup.json"),
         help="what to set up, as JSON (AMAS_SETUP_FILE)",
     )
-    parser.add_argument("--rotate", choices=["certificates"], help="renew these instead of setting up")
+    parser.add_argument("--rotate", choices=["certificates", "authority"], help="renew these instead of setting up")
     parser.add_argument(
         "--within",
         type=_days,

@@ -13,26 +13,27 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from amas_cli.certificates import Pair, ends_within, fits, is_issued_by, new_authority, new_certificate, spiffe_id
+from amas_cli.certificates import RENEW_BEFORE, Pair, ends_within, fits, is_issued_by, new_certificate, spiffe_id
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 
-from .plain_secrets import Wanted, check_keys, ensure_secret
+from .authority import Authority, AuthoritySecret
+from .plain_secrets import check_keys
 from .ports import TLS_KIND, SecretStore, StoredSecret
 from .settings import SetupFile
 
 TLS_KEYS = ("tls.crt", "tls.key", "ca.crt")
-CA_KEYS = ("ca.crt", "ca.key")
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Report:
-    """How many pairs were made, renewed, and left as they were."""
+    """How many pairs were made, renewed, told of another authority, and left as they were."""
 
     made: int = 0
     renewed: int = 0
+    told: int = 0
     kept: int = 0
 
 
@@ -43,25 +44,60 @@ class CertificateSecrets:
         self._store = store
         self._setup = setup
         self._names = setup.named()
+        self._authority = AuthoritySecret(store, self._names.ca, setup.release)
 
     def ensure(self, renew_before: dt.timedelta) -> Report:
         """Makes what is missing and renews what ends within that time. CliError for what cannot be used."""
+        found = self._found()
+        orphan = next((secret.name for secret in found.values() if secret is not None and secret.ours), "")
+        if orphan and not self._authority.exists():
+            raise CliError(
+                f"The secret {self._names.ca} is gone, while {orphan} was issued by the authority in it.",
+                next_step=f"restore {self._names.ca}; or delete all secrets of certificates, so that all are made anew",
+                exit_code=ExitCode.CONFLICT,
+            )
         return self._each(renew_before, make=True)
 
     def rotate(self, renew_before: dt.timedelta | None) -> Report:
-        """Renews what ends within that time, or all; makes no authority. CliError if there is none."""
-        if self._store.find(self._names.ca) is None:
+        """Renews what ends within that time, or all, and goes on with an authority that is due to be replaced.
+
+        Makes no authority beside none: CliError if there is none.
+        """
+        due = self._authority.is_due()
+        report = self._each(renew_before, make=False)
+        if due and report.told == report.renewed == 0:
+            try:
+                self.rotate_authority()
+            except CliError as error:
+                # Too early, or not ours to do: certificates are in place all the same.
+                _log.warning(error.message, extra={"next": error.next_step})
+        return report
+
+    def rotate_authority(self) -> Report:
+        """Takes the next of three steps (see authority.py). CliError if the last one is too fresh."""
+        foreign = [secret.name for secret in self._found().values() if secret is not None and not secret.ours]
+        if foreign:
             raise CliError(
-                f"The secret {self._names.ca} with the authority is not there.",
-                next_step="run the set-up first, or restore it",
-                exit_code=ExitCode.NOT_FOUND,
+                f"The authority cannot be replaced here: {', '.join(foreign)} was not made here.",
+                next_step="replace the authority where those certificates are made",
+                exit_code=ExitCode.CONFLICT,
             )
-        return self._each(renew_before, make=False)
+        self._authority.require()
+        behind = self._each(RENEW_BEFORE, make=False)
+        if behind.renewed or behind.told:
+            # What the last step was about was not in all Secrets: a run that was cut off.
+            self._authority.restart_pause()
+            return behind
+        self._authority.advance()
+        return self._each(RENEW_BEFORE, make=False)
+
+    def _found(self) -> dict[str, StoredSecret | None]:
+        return {service: self._store.find(name) for service, name in self._names.tls.items()}
 
     def _each(self, renew_before: dt.timedelta | None, *, make: bool) -> Report:
-        found = {service: self._store.find(name) for service, name in self._names.tls.items()}
-        authority = self._authority(found)
-        made = renewed = kept = 0
+        found = self._found()
+        authority = self._authority.ensure()
+        made = renewed = told = kept = 0
         for service, current in found.items():
             if current is None:
                 if make:
@@ -73,60 +109,30 @@ class CertificateSecrets:
                 kept += 1
             elif renew_before is None or self._needs_renewal(current, authority, renew_before):
                 renewed += self._renew(service, current, authority)
+            elif current.data["ca.crt"] != authority.trusted:
+                told += self._store.replace(current, {**current.data, "ca.crt": authority.trusted})
             else:
                 kept += 1
-        return Report(made, renewed, kept)
+        return Report(made, renewed, told, kept)
 
-    def _authority(self, found: Mapping[str, StoredSecret | None]) -> Pair:
-        orphan = next((secret.name for secret in found.values() if secret is not None and secret.ours), "")
-        if orphan and self._store.find(self._names.ca) is None:
-            raise CliError(
-                f"The secret {self._names.ca} is gone, while {orphan} was issued by the authority in it.",
-                next_step=f"restore {self._names.ca}; or delete all secrets of certificates, so that all are made anew",
-                exit_code=ExitCode.CONFLICT,
-            )
-        stored = ensure_secret(self._store, Wanted(self._names.ca, CA_KEYS, self._new_authority))
-        pair = Pair(stored.data["ca.crt"], stored.data["ca.key"])
-        try:
-            usable = fits(pair)
-        except ValueError:
-            usable = False
-        if not usable:
-            raise CliError(
-                f"The secret {stored.name} cannot be used: it is no pair of a certificate and its key.",
-                next_step="restore it",
-                exit_code=ExitCode.CONFLICT,
-            )
-        if ends_within(pair.cert, dt.timedelta(0)):
-            raise CliError(
-                f"The authority in the secret {stored.name} has ended.",
-                next_step="delete it and all secrets of certificates, run this again and restart all pods",
-                exit_code=ExitCode.CONFLICT,
-            )
-        return pair
-
-    def _new_authority(self) -> Mapping[str, bytes]:
-        pair = new_authority(f"AMAS {self._setup.release} CA")
-        return {"ca.crt": pair.cert, "ca.key": pair.key}
-
-    def _make(self, service: str, authority: Pair) -> int:
+    def _make(self, service: str, authority: Authority) -> int:
         name = self._names.tls[service]
         made = self._store.create(name, self._issue(service, authority), TLS_KIND)
         if made:
             _log.info("a certificate was made", extra={"secret": name, "identity": self._identity(service)})
         return int(made)
 
-    def _renew(self, service: str, current: StoredSecret, authority: Pair) -> int:
+    def _renew(self, service: str, current: StoredSecret, authority: Authority) -> int:
         renewed = self._store.replace(current, self._issue(service, authority))
         # Not renewed: somebody else was first, and has renewed it.
         if renewed:
             _log.info("a certificate was renewed", extra={"secret": current.name, "identity": self._identity(service)})
         return int(renewed)
 
-    def _issue(self, service: str, authority: Pair) -> Mapping[str, bytes]:
+    def _issue(self, service: str, authority: Authority) -> Mapping[str, bytes]:
         try:
             pair = new_certificate(
-                authority,
+                authority.signer,
                 service,
                 trust_domain=self._setup.trust_domain,
                 dns_names=self._setup.dns_names(service),
@@ -135,12 +141,12 @@ class CertificateSecrets:
             raise CliError(
                 f"The secret {self._names.ca} cannot be used: {error}.", exit_code=ExitCode.CONFLICT
             ) from error
-        return {"tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": authority.cert}
+        return {"tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": authority.trusted}
 
-    def _needs_renewal(self, current: StoredSecret, authority: Pair, renew_before: dt.timedelta) -> bool:
+    def _needs_renewal(self, current: StoredSecret, authority: Authority, renew_before: dt.timedelta) -> bool:
         try:
             cert = current.data["tls.crt"]
-            return ends_within(cert, renew_before) or not is_issued_by(cert, authority.cert)
+            return ends_within(cert, renew_before) or not is_issued_by(cert, authority.signer.cert)
         except ValueError:
             # It is ours and no certificate any more: made anew like one that has ended.
             return True

@@ -61,7 +61,8 @@ class KubernetesSecrets:
     def replace(self, current: StoredSecret, data: Mapping[str, bytes]) -> bool:
         """See SecretStore."""
         # The version makes it a change of what was read: the API server answers 409 if it is another now.
-        patch: dict[str, Any] = {"metadata": {"resourceVersion": current.version}, "data": _encoded(data)}
+        gone = dict.fromkeys(current.data.keys() - data.keys())
+        patch: dict[str, Any] = {"metadata": {"resourceVersion": current.version}, "data": {**_encoded(data), **gone}}
         done = self._ask(
             current.name,
             lambda: self._api.patch_namespaced_secret(
