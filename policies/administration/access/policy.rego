@@ -13,6 +13,7 @@ verbs := {
 	"revoke": {"platform-admin"},
 	"restore": {"platform-admin"},
 	"readAudit": {"auditor", "platform-admin"},
+	"findSubject": {"auditor", "platform-admin"},
 	"eraseContents": {"platform-admin"},
 }
 

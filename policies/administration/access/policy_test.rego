@@ -10,6 +10,11 @@ test_granted if codes(access.allow) == {"ADMIN_GRANTED"} with input as document(
 
 test_auditors_read if codes(access.deny) == set() with input as document("readAudit", ["auditor"])
 
+test_auditors_find_people if {
+	codes(access.allow) == {"ADMIN_GRANTED"} with input as document("findSubject", ["auditor"])
+	codes(access.deny) == {"ADMIN_ROLE_MISSING"} with input as document("findSubject", ["developer"])
+}
+
 test_others_do_not if codes(access.deny) == {"ADMIN_ROLE_MISSING"} with input as document("revoke", ["auditor"])
 
 test_admins_erase if codes(access.allow) == {"ADMIN_GRANTED"} with input as document("eraseContents", ["platform-admin"])

@@ -148,6 +148,16 @@ class FakeAudit:
         if self.refusal is not None:
             raise self.refusal
 
+    async def authorize_subject_search(self, who: Principal) -> None:
+        self.asked.append((who.subject, "subject"))
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def find_subject(self, tenant: str, subject: str, page: model.PageQuery) -> model.SubjectPage:
+        runs = [audit_pb2.SubjectRun(run_id="run-1", events=1, contents=2)] if subject == "alice" else []
+        keys = [audit_pb2.SubjectKey(id="k1", retention="standard", contents=2)] if runs else []
+        return model.SubjectPage(runs, "", keys, [key.id for key in keys])
+
     async def erase(self, principal: Principal, subject: str, *, dry_run: bool) -> model.Erasure:
         if not dry_run:
             self.erased.append((principal.subject, subject))

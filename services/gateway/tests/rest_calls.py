@@ -48,6 +48,7 @@ CALLS: dict[tuple[str, str], tuple[Action, object]] = {
     ("GET", "/v1/audit/events:stream"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/checkpoint"): (Action.AUDIT_READ, None),
     ("GET", "/v1/audit/runs/run-1/export"): (Action.AUDIT_READ, None),
+    ("POST", "/v1/audit/subjects:search"): (Action.AUDIT_READ, {"subject": "alice"}),
     ("POST", "/v1/audit/erasures"): (Action.AUDIT_ERASE, {"subject": "alice"}),
     ("GET", f"/v1/audit/bundles/{DIGEST}"): (Action.AUDIT_READ, None),
     ("GET", "/v1/models"): (Action.MODEL_CALL, None),

@@ -22,6 +22,7 @@ from amas_gateway.usecases.decide_approval import DecideApproval
 from amas_gateway.usecases.describe_tool_server import DescribeToolServer
 from amas_gateway.usecases.embed_text import EmbedText
 from amas_gateway.usecases.erase_contents import EraseContents
+from amas_gateway.usecases.find_subject import FindSubject
 from amas_gateway.usecases.get_approval import GetApproval
 from amas_gateway.usecases.get_run import GetRun
 from amas_gateway.usecases.hold_stream import HoldStream
@@ -101,6 +102,7 @@ class World:
             query_usage=QueryUsage(FakeUsage()),
             list_budgets=ListBudgets(under_bundle, FakeUsage()),
             read_audit=ReadAudit(self.audit, self.audit, self.audit, self.resources, self.clock),
+            find_subject=FindSubject(self.audit, self.audit, self.audit),
             erase_contents=EraseContents(self.audit, self.audit, self.audit),
             revoke=Revoke(self.revocations),
             restore=Restore(self.revocations),

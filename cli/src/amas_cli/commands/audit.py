@@ -28,6 +28,7 @@ from .audit_logs import (
 )
 from .audit_query import query
 from .audit_replay import replay, verifier
+from .audit_subject import subject
 from .guard import guarded
 from .options import As, OutputFormat, Server
 
@@ -40,6 +41,7 @@ app.command("list", hidden=True)(query)
 app.command("replay")(replay)
 app.command("lineage")(lineage)
 app.command("verifier")(verifier)
+app.command("subject")(subject)
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run.")]
 
 

@@ -165,6 +165,12 @@ class GatewayApi:
         """All entries from a token on, page by page, over as many connections as it takes."""
         return audit_pages(self._client, filters, token, pause=RECONNECT_DELAY_S)
 
+    async def subject_page(self, subject: str, token: str, size: int) -> tuple[list[Entry], list[Entry], str]:
+        """Runs that hold a subject's data, the keys of it, and the token of the next page."""
+        body = {"subject": subject, "pageSize": size, **({"pageToken": token} if token else {})}
+        answer = normal(await self._client.request("POST", "/v1/audit/subjects:search", body=body))
+        return answer.get("runs") or [], answer.get("keys") or [], str(answer.get("next_page_token") or "")
+
     async def erase_contents(self, subject: str, *, dry_run: bool) -> dict[str, Any]:
         body = {"subject": subject, "dryRun": dry_run}
         return dict(normal(await self._client.request("POST", "/v1/audit/erasures", body=body)))

@@ -27,6 +27,7 @@ from amas_audit.adapters.postgres_log import PostgresLog
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
 from amas_audit.adapters.postgres_start import check_master_keys, wait_for_tables
+from amas_audit.adapters.postgres_subjects import PostgresSubjects
 from amas_audit.adapters.signing_key import KeyFile, read_signing_keys
 from amas_audit.adapters.witness_client import WitnessClient, read_witnesses
 from amas_audit.domain.errors import NotReadyError
@@ -42,6 +43,7 @@ from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
 from amas_audit.usecases.erase_contents import EraseContents
 from amas_audit.usecases.expire_contents import ExpireContents, KeepExpiring
 from amas_audit.usecases.export_run import ExportRun
+from amas_audit.usecases.find_subject import FindSubject
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_entries import GetEntries
 from amas_audit.usecases.get_proof import GetProof
@@ -142,6 +144,7 @@ def _spec(
         get_checkpoint=GetCheckpoint(reader),
         export_run=ExportRun(reader, contents, origin=settings.origin, verifier_key=verifier_key),
         erase_contents=erase,
+        find_subject=FindSubject(PostgresSubjects(pool)),
         verifier_key=verifier_key,
     )
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from amas_audit.domain.erasure import DoomedKey
 from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.subjects import SubjectKeyUse, SubjectRun
 from amas_audit.domain.tiles import TileId
 from amas_audit.domain.witnessing import WitnessKey
 
@@ -59,6 +60,18 @@ class ContentReader(Protocol):
 
     async def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """The entries with their contents, as far as they are not erased. AmasError LOG_UNAVAILABLE."""
+        ...
+
+
+class SubjectReader(Protocol):
+    """Where a person's contents are found. Every method raises AmasError LOG_UNAVAILABLE while the database is away."""
+
+    async def keys(self, tenant: str, subject: str, limit: int) -> Sequence[SubjectKeyUse]:
+        """Keys of a tenant's subject, newest first."""
+        ...
+
+    async def runs(self, tenant: str, subject: str, *, after: str | None, limit: int) -> Sequence[SubjectRun]:
+        """Runs with contents of a tenant's subject, by rising id, after one of them (None: from the first on)."""
         ...
 
 

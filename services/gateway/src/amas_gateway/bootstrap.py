@@ -50,6 +50,7 @@ from amas_gateway.usecases.decide_approval import DecideApproval
 from amas_gateway.usecases.describe_tool_server import DescribeToolServer
 from amas_gateway.usecases.embed_text import EmbedText
 from amas_gateway.usecases.erase_contents import EraseContents
+from amas_gateway.usecases.find_subject import FindSubject
 from amas_gateway.usecases.get_approval import GetApproval
 from amas_gateway.usecases.get_run import GetRun
 from amas_gateway.usecases.hold_stream import HoldStream
@@ -172,6 +173,7 @@ def _verbs(settings: GatewaySettings, clock: Clock, instruments: Instruments, ad
         query_usage=QueryUsage(adapters.usage),
         list_budgets=ListBudgets(under_bundle, adapters.usage),
         read_audit=ReadAudit(adapters.audit, adapters.audit, adapters.audit_authority, adapters.resources, clock),
+        find_subject=FindSubject(adapters.audit, adapters.audit, adapters.audit_authority),
         erase_contents=EraseContents(adapters.audit, adapters.audit, adapters.audit_authority),
         revoke=Revoke(adapters.revocations),
         restore=Restore(adapters.revocations),

@@ -42,8 +42,7 @@ from amas_orchestrator.usecases.apply_resources import ApplyResources
 from amas_orchestrator.usecases.ask_administration import AskAdministration
 from amas_orchestrator.usecases.ask_delegation import AskDelegation
 from amas_orchestrator.usecases.ask_human import AskHuman
-from amas_orchestrator.usecases.authorize_audit_read import AuthorizeAuditRead
-from amas_orchestrator.usecases.authorize_erasure import AuthorizeErasure
+from amas_orchestrator.usecases.authorize_audit import AuthorizeAudit
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
@@ -193,8 +192,7 @@ class _Service:
             apply_resources=ApplyResources(self.bundles, policies, ask, self.audit, clock),
             read_resources=ReadResources(self.bundles, self.policy),
             revoke=Revoke(self.revocations, self.bundles, ask, self.audit, self.spread, clock),
-            authorize_audit_read=AuthorizeAuditRead(self.bundles, ask),
-            authorize_erasure=AuthorizeErasure(self.bundles, ask),
+            authorize_audit=AuthorizeAudit(self.bundles, ask),
             restore=Restore(self.revocations, self.bundles, ask, self.audit, self.spread, clock),
             read_revocations=ReadRevocations(self.revocations, self.spread),
         )

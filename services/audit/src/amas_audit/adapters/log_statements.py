@@ -78,8 +78,8 @@ WITH entries AS (
   INSERT INTO audit.content_key (key_id, tenant, subject, retention, wrapped)
   SELECT * FROM unnest($27::uuid[], $28::text[], $29::text[], $30::text[], $31::bytea[])
 ), contents AS (
-  INSERT INTO audit.content ("index", name, key_id, ciphertext)
-  SELECT * FROM unnest($32::bigint[], $33::text[], $34::uuid[], $35::bytea[])
+  INSERT INTO audit.content ("index", name, key_id, ciphertext, run_id)
+  SELECT * FROM unnest($32::bigint[], $33::text[], $34::uuid[], $35::bytea[], $36::text[])
 )
 INSERT INTO audit.checkpoint (size, root, note, key_id)
 SELECT * FROM unnest($23::bigint[], $24::bytea[], $25::text[], $26::bytea[])
@@ -172,7 +172,7 @@ async def write(
         *_columns(((tenant, run_id, token) for (tenant, run_id), token in made.fences.items()), 3),
         *_columns(head, 4),
         *_columns(((key.id, *key.subject, wrapped) for key, wrapped in keys), 5),
-        *_columns((row for entry in made.entries for row in _content_rows(entry)), 4),
+        *_columns((row for entry in made.entries for row in _content_rows(entry)), 5),
     )
 
 
@@ -211,4 +211,4 @@ def _facet_row(row: FacetRow) -> tuple[object, ...]:
 
 def _content_rows(entry: NewEntry) -> Iterable[tuple[object, ...]]:
     for sealed, ciphertext in zip(entry.event.sealed, entry.ciphertexts, strict=True):
-        yield entry.index, sealed.name, sealed.key, ciphertext
+        yield entry.index, sealed.name, sealed.key, ciphertext, entry.event.run_id

@@ -9,10 +9,17 @@ import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
 from amas_chassis.identity import peer_service
 
-from amas_audit.entrypoints.wire import appended_to_wire, entry_to_wire, event_from_wire, filter_from_wire
+from amas_audit.entrypoints.wire import (
+    appended_to_wire,
+    entry_to_wire,
+    event_from_wire,
+    filter_from_wire,
+    subject_run_to_wire,
+)
 from amas_audit.usecases.append_events import AppendEvents
 from amas_audit.usecases.erase_contents import EraseContents
 from amas_audit.usecases.export_run import ExportRun
+from amas_audit.usecases.find_subject import FindSubject
 from amas_audit.usecases.get_checkpoint import GetCheckpoint
 from amas_audit.usecases.get_proof import GetProof
 from amas_audit.usecases.query_events import QueryEvents
@@ -28,13 +35,14 @@ CALLERS: dict[str, frozenset[str]] = {
     f"/{SERVICE}/GetCheckpoint": frozenset({"gateway", "policy-sidecar"}),
     f"/{SERVICE}/Export": frozenset({"gateway"}),
     f"/{SERVICE}/EraseContents": frozenset({"gateway"}),
+    f"/{SERVICE}/FindSubject": frozenset({"gateway"}),
 }
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AuditApi(audit_pb2_grpc.AuditServiceServicer):
-    """The six methods."""
+    """The methods."""
 
     def __init__(
         self,
@@ -45,6 +53,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         get_checkpoint: GetCheckpoint,
         export_run: ExportRun,
         erase_contents: EraseContents,
+        find_subject: FindSubject,
         verifier_key: Callable[[str], str],
     ) -> None:
         self._append_events = append_events
@@ -53,6 +62,7 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
         self._get_checkpoint = get_checkpoint
         self._export_run = export_run
         self._erase_contents = erase_contents
+        self._find_subject = find_subject
         self._verifier_key = verifier_key
 
     async def Append(  # noqa: N802 - the contract's name
@@ -99,6 +109,19 @@ class AuditApi(audit_pb2_grpc.AuditServiceServicer):
             request.tenant, request.subject, principal=request.principal, dry_run=request.dry_run
         )
         return audit_pb2.EraseContentsResponse(keys=erased.keys, contents=erased.contents, event_ids=erased.events)
+
+    async def FindSubject(  # noqa: N802 - the contract's name
+        self, request: audit_pb2.FindSubjectRequest, context: Context
+    ) -> audit_pb2.FindSubjectResponse:
+        """One page of the runs that hold a subject's contents."""
+        runs, token, keys = await self._find_subject(
+            request.tenant, request.subject, page_size=request.page_size, page_token=request.page_token
+        )
+        return audit_pb2.FindSubjectResponse(
+            runs=[subject_run_to_wire(run) for run in runs],
+            next_page_token=token,
+            keys=[audit_pb2.SubjectKey(id=key.id, retention=key.retention, contents=key.contents) for key in keys],
+        )
 
     async def Export(  # noqa: N802 - the contract's name
         self, request: audit_pb2.ExportRequest, context: Context

@@ -13,6 +13,7 @@ from amas_audit.domain.contents import DEFAULT_MEDIA_TYPE, DEFAULT_RETENTION, Co
 from amas_audit.domain.errors import event_invalid, filter_invalid
 from amas_audit.domain.facets import nanoseconds
 from amas_audit.domain.model import Appended, Entry, Event, EventFilter, Label
+from amas_audit.domain.subjects import SubjectRun
 
 _CONFIDENTIALITY = "CONFIDENTIALITY_"
 _INTEGRITY = "INTEGRITY_"
@@ -79,6 +80,22 @@ def appended_to_wire(place: Appended) -> audit_pb2.AppendedEvent:
     return audit_pb2.AppendedEvent(
         id=place.id, index=place.index, run_sequence=place.run_sequence, duplicate=place.duplicate
     )
+
+
+def subject_run_to_wire(run: SubjectRun) -> audit_pb2.SubjectRun:
+    """A run with contents of a subject."""
+    message = audit_pb2.SubjectRun(
+        run_id=run.run_id,
+        events=run.events,
+        contents=run.contents,
+        first_index=run.first_index,
+        last_index=run.last_index,
+    )
+    if run.first_time:
+        message.first_time.FromJsonString(run.first_time)
+    if run.last_time:
+        message.last_time.FromJsonString(run.last_time)
+    return message
 
 
 def filter_from_wire(request: audit_pb2.QueryRequest) -> EventFilter:

@@ -71,6 +71,12 @@ class AuditLog:
             answer = await self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
         return model.Checkpoint(answer.checkpoint, answer.verifier_key)
 
+    async def find_subject(self, tenant: str, subject: str, page: model.PageQuery) -> model.SubjectPage:
+        request = pb.FindSubjectRequest(tenant=tenant, subject=subject, page_size=page.size, page_token=page.token)
+        with errors_of(SERVICE):
+            answer = await self._client.stub.FindSubject(request, timeout=CALL_TIMEOUT_SECONDS)
+        return model.SubjectPage(answer.runs, answer.next_page_token, answer.keys, [key.id for key in answer.keys])
+
     async def erase(self, principal: Principal, subject: str, *, dry_run: bool) -> model.Erasure:
         request = pb.EraseContentsRequest(
             tenant=principal.tenant, subject=subject, principal=principal.subject, dry_run=dry_run

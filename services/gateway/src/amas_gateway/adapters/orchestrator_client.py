@@ -91,6 +91,11 @@ class OrchestratorAuditAuthority:
         with errors_of(SERVICE):
             await self._client.stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS)
 
+    async def authorize_subject_search(self, principal: Principal) -> None:
+        request = pb.AuthorizeSubjectSearchRequest(principal=to_wire(principal))
+        with errors_of(SERVICE):
+            await self._client.stub.AuthorizeSubjectSearch(request, timeout=CALL_TIMEOUT_SECONDS)
+
     async def authorize_erasure(self, principal: Principal) -> None:
         request = pb.AuthorizeErasureRequest(principal=to_wire(principal))
         with errors_of(SERVICE):

@@ -303,6 +303,16 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectPage:
+    """Runs that hold a subject's contents, and the keys of these contents."""
+
+    runs: Sequence[object]
+    next_page_token: str
+    keys: Sequence[object]
+    key_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A signed tree head (C2SP signed note) and the key that verifies it."""
 

@@ -38,6 +38,16 @@ class AuditServicer(rpc.AuditServiceServicer):
                 async for page in pages:
                     yield _response(page)
 
+    async def FindSubject(self, request: pb.FindSubjectRequest, context: Context) -> pb.FindSubjectResponse:
+        principal = await self._calls.admit(context, Action.AUDIT_READ)
+        page = PageQuery(request.page_size, request.page_token)
+        found = await self._verbs.find_subject(principal, request.subject, page)
+        return pb.FindSubjectResponse(
+            runs=[carried_as(audit_pb2.SubjectRun, run) for run in found.runs],
+            next_page_token=found.next_page_token,
+            keys=[carried_as(audit_pb2.SubjectKey, key) for key in found.keys],
+        )
+
     async def EraseContents(self, request: pb.EraseContentsRequest, context: Context) -> pb.EraseContentsResponse:
         principal = await self._calls.admit(context, Action.AUDIT_ERASE)
         erased = await self._verbs.erase_contents(principal, request.subject, dry_run=request.dry_run)

@@ -13,6 +13,7 @@ from .decide_approval import DecideApproval
 from .describe_tool_server import DescribeToolServer
 from .embed_text import EmbedText
 from .erase_contents import EraseContents
+from .find_subject import FindSubject
 from .get_approval import GetApproval
 from .get_run import GetRun
 from .hold_stream import HoldStream
@@ -56,6 +57,7 @@ class Catalogue:
     query_usage: QueryUsage
     list_budgets: ListBudgets
     read_audit: ReadAudit
+    find_subject: FindSubject
     erase_contents: EraseContents
     revoke: Revoke
     restore: Restore

@@ -15,8 +15,7 @@ from amas_governance.loader import SourceFile
 
 from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.usecases.apply_resources import ApplyResources, Change
-from amas_orchestrator.usecases.authorize_audit_read import AuthorizeAuditRead
-from amas_orchestrator.usecases.authorize_erasure import AuthorizeErasure
+from amas_orchestrator.usecases.authorize_audit import AuditVerb, AuthorizeAudit
 from amas_orchestrator.usecases.cancel_run import CancelRun
 from amas_orchestrator.usecases.decide_approval import DecideApproval
 from amas_orchestrator.usecases.edit_action import EditAction
@@ -62,8 +61,7 @@ class UseCases:
     revoke: Revoke
     restore: Restore
     read_revocations: ReadRevocations
-    authorize_audit_read: AuthorizeAuditRead
-    authorize_erasure: AuthorizeErasure
+    authorize_audit: AuthorizeAudit
 
 
 class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
@@ -225,13 +223,20 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         self, request: pb.AuthorizeAuditReadRequest, context: Any
     ) -> pb.AuthorizeAuditReadResponse:
         """Asks whether the audit log may be read."""
-        await self._use.authorize_audit_read(principal_of(request.principal), request.run_id)
+        await self._use.authorize_audit(principal_of(request.principal), AuditVerb.READ, request.run_id)
         return pb.AuthorizeAuditReadResponse()
 
     async def AuthorizeErasure(self, request: pb.AuthorizeErasureRequest, context: Any) -> pb.AuthorizeErasureResponse:  # noqa: N802 - named by the contract
         """Asks whether contents of the audit log may be erased."""
-        await self._use.authorize_erasure(principal_of(request.principal))
+        await self._use.authorize_audit(principal_of(request.principal), AuditVerb.ERASE)
         return pb.AuthorizeErasureResponse()
+
+    async def AuthorizeSubjectSearch(  # noqa: N802 - named by the contract
+        self, request: pb.AuthorizeSubjectSearchRequest, context: Any
+    ) -> pb.AuthorizeSubjectSearchResponse:
+        """Asks whether it may be found whose data the audit log holds."""
+        await self._use.authorize_audit(principal_of(request.principal), AuditVerb.FIND_SUBJECT)
+        return pb.AuthorizeSubjectSearchResponse()
 
     async def GetRevokedPrincipals(  # noqa: N802 - named by the contract
         self, request: pb.GetRevokedPrincipalsRequest, context: Any

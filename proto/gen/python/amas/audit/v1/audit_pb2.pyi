@@ -522,6 +522,138 @@ class EraseContentsResponse(_message.Message):
 Global___EraseContentsResponse: _TypeAlias = EraseContentsResponse  # noqa: Y015
 
 @_typing.final
+class FindSubjectRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    subject: _builtins.str
+    """Whose contents: a principal's name, or what senders called the subject."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subject", b"subject", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubjectRequest: _TypeAlias = FindSubjectRequest  # noqa: Y015
+
+@_typing.final
+class SubjectRun(_message.Message):
+    """SubjectRun is a run with contents of the subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    FIRST_INDEX_FIELD_NUMBER: _builtins.int
+    LAST_INDEX_FIELD_NUMBER: _builtins.int
+    FIRST_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TIME_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Empty: events outside of any run."""
+    events: _builtins.int
+    """Events with such contents, and the contents."""
+    contents: _builtins.int
+    first_index: _builtins.int
+    """Of the first and the last of these events."""
+    last_index: _builtins.int
+    @_builtins.property
+    def first_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        events: _builtins.int = ...,
+        contents: _builtins.int = ...,
+        first_index: _builtins.int = ...,
+        last_index: _builtins.int = ...,
+        first_time: _timestamp_pb2.Timestamp | None = ...,
+        last_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_time", b"first_time", "last_time", b"last_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "events", b"events", "first_index", b"first_index", "first_time", b"first_time", "last_index", b"last_index", "last_time", b"last_time", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectRun: _TypeAlias = SubjectRun  # noqa: Y015
+
+@_typing.final
+class SubjectKey(_message.Message):
+    """SubjectKey is a key that contents of the subject are encrypted under: leaves name it, and not the subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    CONTENTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    retention: _builtins.str
+    """Retention class."""
+    contents: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        retention: _builtins.str = ...,
+        contents: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contents", b"contents", "id", b"id", "retention", b"retention"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectKey: _TypeAlias = SubjectKey  # noqa: Y015
+
+@_typing.final
+class FindSubjectResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectRun]:
+        """By rising id."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectKey]:
+        """The same on each page: at most 500, the newest."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___SubjectRun] | None = ...,
+        next_page_token: _builtins.str = ...,
+        keys: _abc.Iterable[Global___SubjectKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindSubjectResponse: _TypeAlias = FindSubjectResponse  # noqa: Y015
+
+@_typing.final
 class ExportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

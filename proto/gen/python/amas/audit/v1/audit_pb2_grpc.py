@@ -59,6 +59,11 @@ class AuditServiceStub:
                 request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.SerializeToString,
                 response_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.FromString,
                 _registered_method=True)
+        self.FindSubject = channel.unary_unary(
+                '/amas.audit.v1.AuditService/FindSubject',
+                request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectRequest.SerializeToString,
+                response_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectResponse.FromString,
+                _registered_method=True)
         self.Export = channel.unary_stream(
                 '/amas.audit.v1.AuditService/Export',
                 request_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.ExportRequest.SerializeToString,
@@ -103,6 +108,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSubject(self, request, context):
+        """FindSubject names the runs in which contents of a subject are on record, as long as they are not erased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Export(self, request, context):
         """Export streams one document in chunks; docs/audit-export.md has its format.
         """
@@ -137,6 +149,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.EraseContents,
                     request_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.FromString,
                     response_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.SerializeToString,
+            ),
+            'FindSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSubject,
+                    request_deserializer=amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectRequest.FromString,
+                    response_serializer=amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectResponse.SerializeToString,
             ),
             'Export': grpc.unary_stream_rpc_method_handler(
                     servicer.Export,
@@ -279,6 +296,33 @@ class AuditService:
             '/amas.audit.v1.AuditService/EraseContents',
             amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsRequest.SerializeToString,
             amas_dot_audit_dot_v1_dot_audit__pb2.EraseContentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.audit.v1.AuditService/FindSubject',
+            amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectRequest.SerializeToString,
+            amas_dot_audit_dot_v1_dot_audit__pb2.FindSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,8 @@ class AuditServiceStub:
     """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
     first (`dev.amas.audit.erased`), and safe to repeat.
     """
+    FindSubject: _grpc.UnaryUnaryMultiCallable[_audit_pb2.FindSubjectRequest, _audit_pb2.FindSubjectResponse]
+    """FindSubject names the runs in which contents of a subject are on record, as long as they are not erased."""
     Export: _grpc.UnaryStreamMultiCallable[_audit_pb2.ExportRequest, _audit_pb2.ExportChunk]
     """Export streams one document in chunks; docs/audit-export.md has its format."""
 
@@ -59,6 +61,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
     first (`dev.amas.audit.erased`), and safe to repeat.
     """
+    FindSubject: _aio.UnaryUnaryMultiCallable[_audit_pb2.FindSubjectRequest, _audit_pb2.FindSubjectResponse]  # type: ignore[assignment]
+    """FindSubject names the runs in which contents of a subject are on record, as long as they are not erased."""
     Export: _aio.UnaryStreamMultiCallable[_audit_pb2.ExportRequest, _audit_pb2.ExportChunk]  # type: ignore[assignment]
     """Export streams one document in chunks; docs/audit-export.md has its format."""
 
@@ -103,6 +107,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """EraseContents destroys all contents of a subject for good; the leaves, and so all proofs, stay. It is put on record
         first (`dev.amas.audit.erased`), and safe to repeat.
         """
+
+    @_abc_1.abstractmethod
+    def FindSubject(
+        self,
+        request: _audit_pb2.FindSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.FindSubjectResponse, _abc.Awaitable[_audit_pb2.FindSubjectResponse]]:
+        """FindSubject names the runs in which contents of a subject are on record, as long as they are not erased."""
 
     @_abc_1.abstractmethod
     def Export(

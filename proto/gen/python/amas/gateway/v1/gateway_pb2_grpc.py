@@ -775,6 +775,11 @@ class AuditServiceStub:
                 request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.FindSubject = channel.unary_unary(
+                '/amas.gateway.v1.AuditService/FindSubject',
+                request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectRequest.SerializeToString,
+                response_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectResponse.FromString,
+                _registered_method=True)
         self.EraseContents = channel.unary_unary(
                 '/amas.gateway.v1.AuditService/EraseContents',
                 request_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.EraseContentsRequest.SerializeToString,
@@ -806,6 +811,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindSubject(self, request, context):
+        """FindSubject names the runs that hold a person's data, and the keys by which leaves name it. It is itself recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseContents(self, request, context):
         """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone.
         """
@@ -830,6 +842,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.FromString,
                     response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'FindSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSubject,
+                    request_deserializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectRequest.FromString,
+                    response_serializer=amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectResponse.SerializeToString,
             ),
             'EraseContents': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseContents,
@@ -919,6 +936,33 @@ class AuditService:
             '/amas.gateway.v1.AuditService/GetCheckpoint',
             amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointRequest.SerializeToString,
             amas_dot_gateway_dot_v1_dot_gateway__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.gateway.v1.AuditService/FindSubject',
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectRequest.SerializeToString,
+            amas_dot_gateway_dot_v1_dot_gateway__pb2.FindSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

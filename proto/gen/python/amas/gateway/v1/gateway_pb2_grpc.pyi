@@ -233,6 +233,8 @@ class AuditServiceStub:
     stream was whole if its last page has none.
     """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]
+    FindSubject: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.FindSubjectRequest, _gateway_pb2.FindSubjectResponse]
+    """FindSubject names the runs that hold a person's data, and the keys by which leaves name it. It is itself recorded."""
     EraseContents: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.EraseContentsRequest, _gateway_pb2.EraseContentsResponse]
     """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone."""
 
@@ -247,6 +249,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     stream was whole if its last page has none.
     """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetCheckpointRequest, _gateway_pb2.GetCheckpointResponse]  # type: ignore[assignment]
+    FindSubject: _aio.UnaryUnaryMultiCallable[_gateway_pb2.FindSubjectRequest, _gateway_pb2.FindSubjectResponse]  # type: ignore[assignment]
+    """FindSubject names the runs that hold a person's data, and the keys by which leaves name it. It is itself recorded."""
     EraseContents: _aio.UnaryUnaryMultiCallable[_gateway_pb2.EraseContentsRequest, _gateway_pb2.EraseContentsResponse]  # type: ignore[assignment]
     """EraseContents destroys what is on record of a subject, and leaves every proof as it is. It cannot be undone."""
 
@@ -276,6 +280,14 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.GetCheckpointResponse, _abc.Awaitable[_gateway_pb2.GetCheckpointResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FindSubject(
+        self,
+        request: _gateway_pb2.FindSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.FindSubjectResponse, _abc.Awaitable[_gateway_pb2.FindSubjectResponse]]:
+        """FindSubject names the runs that hold a person's data, and the keys by which leaves name it. It is itself recorded."""
 
     @_abc_1.abstractmethod
     def EraseContents(

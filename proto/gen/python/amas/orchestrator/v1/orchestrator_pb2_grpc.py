@@ -125,6 +125,11 @@ class OrchestratorServiceStub:
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.SerializeToString,
                 response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.FromString,
                 _registered_method=True)
+        self.AuthorizeSubjectSearch = channel.unary_unary(
+                '/amas.orchestrator.v1.OrchestratorService/AuthorizeSubjectSearch',
+                request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchRequest.SerializeToString,
+                response_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchResponse.FromString,
+                _registered_method=True)
         self.GetRevokedPrincipals = channel.unary_unary(
                 '/amas.orchestrator.v1.OrchestratorService/GetRevokedPrincipals',
                 request_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.GetRevokedPrincipalsRequest.SerializeToString,
@@ -253,6 +258,14 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AuthorizeSubjectSearch(self, request, context):
+        """AuthorizeSubjectSearch asks the tenant's policy whether the principal may find the runs that hold a person's data.
+        As above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRevokedPrincipals(self, request, context):
         """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens.
         """
@@ -352,6 +365,11 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.AuthorizeErasure,
                     request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.FromString,
                     response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.SerializeToString,
+            ),
+            'AuthorizeSubjectSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizeSubjectSearch,
+                    request_deserializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchRequest.FromString,
+                    response_serializer=amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchResponse.SerializeToString,
             ),
             'GetRevokedPrincipals': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRevokedPrincipals,
@@ -845,6 +863,33 @@ class OrchestratorService:
             '/amas.orchestrator.v1.OrchestratorService/AuthorizeErasure',
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureRequest.SerializeToString,
             amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizeSubjectSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/amas.orchestrator.v1.OrchestratorService/AuthorizeSubjectSearch',
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchRequest.SerializeToString,
+            amas_dot_orchestrator_dot_v1_dot_orchestrator__pb2.AuthorizeSubjectSearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

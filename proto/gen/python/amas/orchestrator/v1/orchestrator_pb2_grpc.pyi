@@ -62,6 +62,10 @@ class OrchestratorServiceStub:
     """
     AuthorizeErasure: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeErasureRequest, _orchestrator_pb2.AuthorizeErasureResponse]
     """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
+    AuthorizeSubjectSearch: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeSubjectSearchRequest, _orchestrator_pb2.AuthorizeSubjectSearchResponse]
+    """AuthorizeSubjectSearch asks the tenant's policy whether the principal may find the runs that hold a person's data.
+    As above.
+    """
     GetRevokedPrincipals: _grpc.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -98,6 +102,10 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """
     AuthorizeErasure: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeErasureRequest, _orchestrator_pb2.AuthorizeErasureResponse]  # type: ignore[assignment]
     """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
+    AuthorizeSubjectSearch: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.AuthorizeSubjectSearchRequest, _orchestrator_pb2.AuthorizeSubjectSearchResponse]  # type: ignore[assignment]
+    """AuthorizeSubjectSearch asks the tenant's policy whether the principal may find the runs that hold a person's data.
+    As above.
+    """
     GetRevokedPrincipals: _aio.UnaryUnaryMultiCallable[_orchestrator_pb2.GetRevokedPrincipalsRequest, _orchestrator_pb2.GetRevokedPrincipalsResponse]  # type: ignore[assignment]
     """GetRevokedPrincipals names the revoked principals of all tenants, so that the gateway can refuse their tokens."""
 
@@ -239,6 +247,16 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_pb2.AuthorizeErasureResponse, _abc.Awaitable[_orchestrator_pb2.AuthorizeErasureResponse]]:
         """AuthorizeErasure asks the tenant's policy whether the principal may erase contents of the audit log. As above."""
+
+    @_abc_1.abstractmethod
+    def AuthorizeSubjectSearch(
+        self,
+        request: _orchestrator_pb2.AuthorizeSubjectSearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_pb2.AuthorizeSubjectSearchResponse, _abc.Awaitable[_orchestrator_pb2.AuthorizeSubjectSearchResponse]]:
+        """AuthorizeSubjectSearch asks the tenant's policy whether the principal may find the runs that hold a person's data.
+        As above.
+        """
 
     @_abc_1.abstractmethod
     def GetRevokedPrincipals(

@@ -47,6 +47,14 @@ class EraseContentsBody(Body):
     dry_run: bool = Field(default=False, alias="dryRun")
 
 
+class FindSubjectBody(Body):
+    """Whose data, and which page. In a body, so that no name stands in an address that others log."""
+
+    subject: str = Field(min_length=1, max_length=255)
+    page_size: int = Field(default=0, alias="pageSize", ge=0, le=1000)
+    page_token: str = Field(default="", alias="pageToken", max_length=1024)
+
+
 def router(verbs: Catalogue, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["audit"], route_class=StrictRoute)
@@ -105,6 +113,13 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         """Answers the resources and policies under a digest that events name: its SHA-256 is the digest. Recorded."""
         reader = await access.admit(caller_of(request), Action.AUDIT_READ)
         return Response(await verbs.read_audit.bundle(reader, digest), media_type=JSON)
+
+    @routes.post("/v1/audit/subjects:search", responses=returns("amas.audit.v1.FindSubjectResponse"))
+    async def find_subject(request: Request, wanted: FindSubjectBody) -> Response:
+        """Answers the runs that hold a subject's data, and its keys. The reading is recorded, the name is not."""
+        principal = await access.admit(caller_of(request), Action.AUDIT_READ)
+        found = await verbs.find_subject(principal, wanted.subject, page_of(wanted.page_size, wanted.page_token))
+        return respond_page("runs", found.runs, found.next_page_token, keys=found.keys)
 
     @routes.post("/v1/audit/erasures", responses=returns("amas.audit.v1.EraseContentsResponse"))
     async def erase_contents(request: Request, wanted: EraseContentsBody) -> Response:
