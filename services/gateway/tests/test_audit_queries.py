@@ -80,6 +80,26 @@ async def test_every_filter_reaches_the_log_and_the_record(world: World, client:
     assert set(WHOLE.filters()) == {name for name in AuditQuery.__dataclass_fields__ if name != "page"}
 
 
+async def test_whose_data_is_found_over_both_ways(
+    world: World, client: httpx.AsyncClient, channel: grpc.aio.Channel
+) -> None:
+    """REST and gRPC say the same, and the name stands in no address and no record."""
+    body = {"subject": "alice", "pageSize": 10}
+    rest = await client.post("/v1/audit/subjects:search", json=body, headers=bearer("auditor"))
+    assert rest.json() == {
+        "runs": [{"runId": "run-1", "events": "1", "contents": "2", "firstIndex": "0", "lastIndex": "0"}],
+        "nextPageToken": "",
+        "keys": [{"id": "k1", "retention": "standard", "contents": "2"}],
+    }
+    stub: Any = rpc.AuditServiceStub(channel)
+    answer = await stub.FindSubject(pb.FindSubjectRequest(subject="alice"), metadata=AUDITOR)
+    assert ([run.run_id for run in answer.runs], [key.id for key in answer.keys]) == (["run-1"], ["k1"])
+    assert world.audit.reads == [("auditor", "subject", {"keys": ["k1"]}, 1)] * 2
+    for wrong in ({}, {"subject": ""}, {"subject": "a", "pageSize": 1001}):
+        refused = await client.post("/v1/audit/subjects:search", json=wrong, headers=bearer("auditor"))
+        assert refused.status_code in (400, 422), refused.text
+
+
 @pytest.mark.parametrize(
     "wrong", ["decision=maybe", "confidentiality=secret", "category=secrets", "integrity=so-so", "order=random"]
 )

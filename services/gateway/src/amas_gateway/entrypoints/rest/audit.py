@@ -119,7 +119,12 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         """Answers the runs that hold a subject's data, and its keys. The reading is recorded, the name is not."""
         principal = await access.admit(caller_of(request), Action.AUDIT_READ)
         found = await verbs.find_subject(principal, wanted.subject, page_of(wanted.page_size, wanted.page_token))
-        return respond_page("runs", found.runs, found.next_page_token, keys=found.keys)
+        body = {
+            "runs": [as_json(run) for run in found.runs],
+            "nextPageToken": found.next_page_token,
+            "keys": [as_json(key) for key in found.keys],
+        }
+        return Response(orjson.dumps(body), media_type=JSON)
 
     @routes.post("/v1/audit/erasures", responses=returns("amas.audit.v1.EraseContentsResponse"))
     async def erase_contents(request: Request, wanted: EraseContentsBody) -> Response:
