@@ -36,6 +36,7 @@ apiVersion: argoproj.io/v1alpha1
 kind: AnalysisTemplate
 metadata:
   name: {{ include "amas-lib.fullname" $root }}-{{ .name }}
+  namespace: {{ $root.Release.Namespace }}
   labels: {{- include "amas-lib.labels" $root | nindent 4 }}
   annotations:
     amas.dev/promise: {{ .about | quote }}

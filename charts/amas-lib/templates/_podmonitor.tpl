@@ -7,6 +7,7 @@ apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
 metadata:
   name: {{ include "amas-lib.fullname" . }}
+  namespace: {{ .Release.Namespace }}
   labels:
     {{- include "amas-lib.labels" . | nindent 4 }}
     {{- with $monitor.labels }}
