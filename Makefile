@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 CACHE ?= $(or $(AMAS_CACHE_DIR),$(HOME)/.cache/amas)
-MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) witness cli deploy/cluster
+MEMBERS := proto/gen/python $(wildcard libs/*) $(wildcard services/*) $(wildcard toolservers/*) amas-operator witness cli deploy/cluster
 export PATH := $(CURDIR)/$(BIN):$(CACHE)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE ?=
 

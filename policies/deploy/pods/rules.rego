@@ -2,7 +2,8 @@
 # title: What pods of AMAS may be
 # description: >-
 #   Over rendered manifests, before anything is installed. The restricted profile of Pod Security, and what it leaves
-#   open: read-only roots, no token but for the set-up, secrets as files alone, bounded memory, an end that fits the drain.
+#   open: read-only roots, no token but for the set-up and the operator, secrets as files alone, bounded memory, an end
+#   that fits the drain.
 #   The input is the list of all documents of a release.
 package amas.deploy.pods
 
@@ -55,11 +56,11 @@ deny contains message if {
 	message := sprintf("%s mounts the folder %s of the node", [pod.of, volume.hostPath.path])
 }
 
-# Only the set-up speaks with the API server.
+# Only the set-up and the operator speak with the API server.
 deny contains message if {
 	some pod in specs
 	object.get(pod.spec, "automountServiceAccountToken", true) != false
-	object.get(pod.labels, "app.kubernetes.io/component", "") != "setup"
+	not object.get(pod.labels, "app.kubernetes.io/component", "") in {"setup", "operator"}
 	message := sprintf("%s has a token of the API server, which it does not use", [pod.of])
 }
 

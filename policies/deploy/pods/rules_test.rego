@@ -74,13 +74,15 @@ test_folders_of_the_node if {
 
 test_a_token if refused([{"op": "remove", "path": at("/automountServiceAccountToken")}])
 
-test_the_set_up_has_a_token_of_its_own_account if {
-	setup := [
-		{"op": "remove", "path": at("/automountServiceAccountToken")},
-		{"op": "replace", "path": "/0/spec/template/metadata/labels/app.kubernetes.io~1component", "value": "setup"},
-	]
-	count(pods.deny) == 0 with input as json.patch(good, setup)
-	refused(array.concat(setup, [{"op": "remove", "path": at("/serviceAccountName")}]))
+test_the_set_up_and_the_operator_have_a_token_of_their_own_account if {
+	every component in ["setup", "operator"] {
+		changed := [
+			{"op": "remove", "path": at("/automountServiceAccountToken")},
+			{"op": "replace", "path": "/0/spec/template/metadata/labels/app.kubernetes.io~1component", "value": component},
+		]
+		count(pods.deny) == 0 with input as json.patch(good, changed)
+		refused(array.concat(changed, [{"op": "remove", "path": at("/serviceAccountName")}]))
+	}
 }
 
 test_privileges if {

@@ -20,6 +20,7 @@ from .tls import TlsFiles
 __all__ = [
     "EXIT_SETTINGS",
     "DatabaseSettings",
+    "EnvironmentSettings",
     "RedisSettings",
     "ServiceSettings",
     "SettingsError",
@@ -30,7 +31,7 @@ __all__ = [
 # What a process ends with when its settings are wrong, so that a supervisor can tell it from a crash.
 EXIT_SETTINGS = 2
 
-_SettingsT = TypeVar("_SettingsT", bound="ServiceSettings")
+_SettingsT = TypeVar("_SettingsT", bound="EnvironmentSettings")
 
 
 class SettingsError(Exception):
@@ -42,23 +43,10 @@ def settings_config(prefix: str) -> SettingsConfigDict:
     return SettingsConfigDict(env_prefix=prefix, frozen=True, extra="ignore", env_ignore_empty=True)
 
 
-class ServiceSettings(BaseSettings):
-    """What every service needs to listen, to prove who it is and to be watched."""
+class EnvironmentSettings(BaseSettings):
+    """Settings of a process: read from the environment, wrong ones told in one sentence."""
 
     model_config = settings_config("")
-
-    grpc_listen: str = Field(description="where gRPC listens: host:port or unix:/path")
-    http_listen: str = Field(description="where health and metrics listen: host:port")
-    tls_cert_file: Path = Field(description="the service's certificate chain (PEM)")
-    tls_key_file: Path = Field(description="the certificate's private key (PEM)")
-    tls_ca_file: Path = Field(description="the authority that peers' certificates must come from (PEM)")
-    trust_domain: str = Field(default="amas.internal", min_length=1, description="SPIFFE trust domain of all peers")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="lowest level logged")
-    otlp_endpoint: str = Field(default="", description="OTLP/gRPC endpoint of a collector; empty: no export")
-    connection_age: float = Field(
-        default=60.0, ge=1, le=86_400, description="seconds after which a peer connects anew, and finds new replicas"
-    )
-    drain_timeout: float = Field(default=20.0, gt=0, le=3600, description="seconds that a drain may take")
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -79,6 +67,23 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment only (and arguments, for tests): a stray .env file must not change a production service."""
         return (init_settings, env_settings)
+
+
+class ServiceSettings(EnvironmentSettings):
+    """What every service needs to listen, to prove who it is and to be watched."""
+
+    grpc_listen: str = Field(description="where gRPC listens: host:port or unix:/path")
+    http_listen: str = Field(description="where health and metrics listen: host:port")
+    tls_cert_file: Path = Field(description="the service's certificate chain (PEM)")
+    tls_key_file: Path = Field(description="the certificate's private key (PEM)")
+    tls_ca_file: Path = Field(description="the authority that peers' certificates must come from (PEM)")
+    trust_domain: str = Field(default="amas.internal", min_length=1, description="SPIFFE trust domain of all peers")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="lowest level logged")
+    otlp_endpoint: str = Field(default="", description="OTLP/gRPC endpoint of a collector; empty: no export")
+    connection_age: float = Field(
+        default=60.0, ge=1, le=86_400, description="seconds after which a peer connects anew, and finds new replicas"
+    )
+    drain_timeout: float = Field(default=20.0, gt=0, le=3600, description="seconds that a drain may take")
 
     def tls_files(self) -> TlsFiles:
         """The files of this service's identity; SettingsError if they cannot be read or do not fit together."""
