@@ -60,7 +60,7 @@ class Release:
 
     def installed(self) -> bool:
         """Whether there is such a release, in whatever state."""
-        listed = json.loads(self._run("list", "--all", "--output", "json"))
+        listed = json.loads(self._run("list", "--output", "json"))
         return any(one["name"] == self.name for one in listed)
 
     def manifest(self) -> str:
