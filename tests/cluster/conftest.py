@@ -80,7 +80,7 @@ def platform(kube: Kube, dependencies: Kube) -> ClusterPlatform:
 @pytest.fixture(scope="session")
 def good() -> dict[str, Any]:
     """Values of the newest release that was promoted; a proof that promotes another adds to them."""
-    return {}
+    return {"global.image.tag": os.environ.get("AMAS_CLUSTER_TAG", "dev")}
 
 
 @pytest.fixture(autouse=True)

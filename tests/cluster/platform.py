@@ -11,7 +11,9 @@ import ssl
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ RESOURCES = Path(__file__).parent / "resources"
 TOKEN_LIFE_S = 60.0
 """Tokens are asked for again after so long: far less than they live."""
 RUN_TIMEOUT_S = 120.0
-AUDIT_PAGE = 500
+AUDIT_PAGE = 1000
 CONNECT_TIMEOUT_S = 10.0
+CLOCKS_APART = timedelta(minutes=1)
+"""A cluster's clock may differ from ours by so much."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class ClusterPlatform:
         self.dependencies = dependencies
         self._release = release
         self._tokens: dict[str, tuple[float, str]] = {}
+        self._kept: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
     @property
@@ -103,36 +108,53 @@ class ClusterPlatform:
 
     def load(self, rates: Rates, *, orchestration: str = "load") -> BackgroundLoad:
         """A load that is not begun yet."""
+        self.token()  # so that the first requests do not wait for it
         return BackgroundLoad(
             LoadDriver(self.target, self.token, rates, orchestration=orchestration, input_of=load_input)
         )
 
     def record(self, run: str) -> list[dict[str, Any]]:
-        """All entries of a run in the audit log, whatever happens to the gateway meanwhile."""
+        """All entries of a run in the audit log."""
+        return self._entries({"runId": run})
+
+    def judge(self, report: Report, *, may_fail: bool = False) -> Judged:
+        """What the audit log says of a load's runs: of all of them at once, as each query is an entry too."""
+        since = datetime.fromtimestamp(report.begun_at, UTC) - CLOCKS_APART
+        runs = set(report.runs)
+        entries = [one for one in self._entries({"since": since.isoformat()}) if one["event"]["runId"] in runs]
+        return Judged(lost_or_repeated(report.runs, entries, may_fail=may_fail), taken_over(entries))
+
+    def _entries(self, query: dict[str, str]) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = []
         token: str | None = ""
         while token is not None:
-            query = {"runId": run, "pageSize": str(AUDIT_PAGE)} | ({"pageToken": token} if token else {})
-            page = self.client("auditor").call("GET", f"/audit/events?{urllib.parse.urlencode(query)}")
-            entries += page["entries"]
-            token = page.get("nextPageToken") or None
+            page = query | {"pageSize": str(AUDIT_PAGE)} | ({"pageToken": token} if token else {})
+            answer = self.client("auditor").call("GET", f"/audit/events?{urllib.parse.urlencode(page)}")
+            entries += answer["entries"]
+            token = answer.get("nextPageToken") or None
         return entries
 
-    def judge(self, report: Report, *, may_fail: bool = False) -> Judged:
-        """What the audit log says of a load's runs."""
-        entries = [entry for run in report.runs for entry in self.record(run)]
-        return Judged(lost_or_repeated(report.runs, entries, may_fail=may_fail), taken_over(entries))
-
     def _address(self, kube: Kube, service: str) -> str:
-        return str(kube.get("service", service)["spec"]["clusterIP"])
+        return self._once(
+            ("address", kube.namespace, service), lambda: kube.get("service", service)["spec"]["clusterIP"]
+        )
+
+    def _secret(self, name: str, key: str) -> str:
+        return self._once(("secret", name, key), lambda: self.dependencies.secret(name, key))
+
+    def _once(self, name: tuple[str, ...], look: Callable[[], str]) -> str:
+        """What does not change while the tests run is asked for once: a load asks for tokens all the time."""
+        if name not in self._kept:
+            self._kept[name] = look()
+        return self._kept[name]
 
     def _issuer(self) -> NamedConnection:
         address = os.environ.get("AMAS_CLUSTER_ISSUER", f"{self._address(self.dependencies, 'issuer')}:8443")
-        trust = ssl.create_default_context(cadata=self.dependencies.secret("issuer-ca", "ca.crt"))
+        trust = ssl.create_default_context(cadata=self._secret("issuer-ca", "ca.crt"))
         return NamedConnection(address, f"issuer.{self.dependencies.namespace}.svc", trust)
 
     def _new_token(self, principal: str) -> str:
-        secret = self.dependencies.secret("issuer-clients", principal)
+        secret = self._secret("issuer-clients", principal)
         form = {"grant_type": "client_credentials", "client_id": principal, "client_secret": secret}
         connection = self._issuer()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,15 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 READY_TIMEOUT_S = 180.0
 
 
-def test_the_release_installs_and_runs(summary: Summary, kube: Kube, release: Release, platform: ClusterPlatform):
+def test_the_release_installs_and_runs(
+    summary: Summary, kube: Kube, release: Release, platform: ClusterPlatform, good: dict[str, Any]
+):
     """Every pod is ready, a governed run completes, its record is whole, and the chart's own test passes."""
     with summary.proof("1 install", "install from nothing; every pod Ready; a governed run; helm test") as proof:
         if release.installed():
             release.uninstall()
         with proof.timed("install_s"):
-            release.upgrade()
+            release.upgrade(good)
             kube.until("every pod is ready", lambda: not not_ready(kube), READY_TIMEOUT_S)
         platform.apply_load()
         with proof.timed("first_run_s"):

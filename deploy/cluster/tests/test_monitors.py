@@ -93,7 +93,16 @@ def test_only_the_named_port_of_running_pods() -> None:
 
 def test_what_is_not_understood_is_refused() -> None:
     """A monitor never silently scrapes something else than it says."""
-    with pytest.raises(ClusterError, match=r"amas/orchestrator, endpoint 0: relabelings is not understood"):
-        job(podMetricsEndpoints=[{"port": "x", "relabelings": []}])
+    with pytest.raises(ClusterError, match=r"amas/orchestrator, endpoint 0: basicAuth is not understood"):
+        job(podMetricsEndpoints=[{"port": "x", "basicAuth": {}}])
     with pytest.raises(ClusterError, match="port is missing"):
         job(podMetricsEndpoints=[{"path": "/metrics"}])
+
+
+def test_relabelings_come_after_the_labels_that_all_series_carry():
+    """The operator's names become Prometheus's, and what is not known is refused by its name."""
+    rule = {"sourceLabels": ["__meta_a"], "targetLabel": "a", "action": "Replace"}
+    rules = job(podMetricsEndpoints=[{"port": "x", "relabelings": [rule]}])["relabel_configs"]
+    assert rules[-1] == {"source_labels": ["__meta_a"], "target_label": "a", "action": "replace"}
+    with pytest.raises(ClusterError, match="tmpLabel of a relabeling is not understood"):
+        job(podMetricsEndpoints=[{"port": "x", "relabelings": [{"tmpLabel": "a"}]}])

@@ -54,7 +54,7 @@ class LoadDriver:
 
     async def run(self, stop: asyncio.Event) -> Report:
         """Makes requests until told to stop or a bound is reached, then waits until each of them has ended."""
-        self._begun = time.monotonic()
+        self._begun, self.so_far.begun_at = time.monotonic(), time.time()
         async with asyncio.TaskGroup() as requests, asyncio.TaskGroup() as kinds:
             kinds.create_task(self._steady(self._rates.runs, self._run, requests, stop))
             kinds.create_task(self._steady(self._rates.chats, self._chat, requests, stop))

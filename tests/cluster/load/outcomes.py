@@ -39,6 +39,8 @@ class Report:
     skipped: int = 0
     """Begun by nobody, since too many were in flight."""
     seconds: float = 0.0
+    begun_at: float = 0.0
+    """Seconds since 1970."""
 
     def of(self, kind: str) -> list[Outcome]:
         """The requests of a kind."""

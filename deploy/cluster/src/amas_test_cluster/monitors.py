@@ -1,7 +1,7 @@
 """Follows PodMonitors: writes Prometheus's scrape jobs from them, as the Prometheus Operator would.
 
-Only what the charts use is understood (selector, namespaceSelector, port, path, scheme, interval); another member of an
-endpoint is refused with its name, so that a monitor never silently scrapes something else than it says.
+Only what the charts use is understood (selector, namespaceSelector, port, path, scheme, interval, relabelings); another
+member of an endpoint is refused with its name, so that a monitor never silently scrapes something else than it says.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from .errors import ClusterError
 
 # Analyses of a canary count by seconds, so scrapes do too, whatever longer interval a monitor asks for.
 SCRAPE_INTERVAL = "2s"
-ENDPOINT_MEMBERS = {"port", "path", "scheme", "interval", "scrapeTimeout", "honorLabels"}
+ENDPOINT_MEMBERS = {"port", "path", "scheme", "interval", "scrapeTimeout", "honorLabels", "relabelings"}
+# Of a relabeling: the operator's name → Prometheus's.
+RELABEL_MEMBERS = {
+    "sourceLabels": "source_labels",
+    "separator": "separator",
+    "targetLabel": "target_label",
+    "regex": "regex",
+    "modulus": "modulus",
+    "replacement": "replacement",
+    "action": "action",
+}
 
 # What every series carries: Prometheus label → label of the discovery.
 LABELS = {
@@ -56,6 +66,7 @@ def _job(monitor: dict[str, Any], index: int, endpoint: dict[str, Any], kubeconf
         _keep("__meta_kubernetes_pod_container_port_name", re.escape(endpoint["port"])),
         _keep("__meta_kubernetes_pod_phase", "Running"),
         *({"source_labels": [source], "target_label": label} for label, source in LABELS.items()),
+        *(_relabeling(one, f"{namespace}/{name}, endpoint {index}") for one in endpoint.get("relabelings") or []),
     ]
     return {
         "job_name": f"podMonitor/{namespace}/{name}/{index}",
@@ -65,6 +76,14 @@ def _job(monitor: dict[str, Any], index: int, endpoint: dict[str, Any], kubeconf
         "kubernetes_sd_configs": [discovery],
         "relabel_configs": relabel,
     }
+
+
+def _relabeling(given: dict[str, Any], where: str) -> dict[str, Any]:
+    unknown = sorted(set(given) - set(RELABEL_MEMBERS))
+    if unknown:
+        raise ClusterError(f"PodMonitor {where}: {', '.join(unknown)} of a relabeling is not understood")
+    rule = {RELABEL_MEMBERS[member]: value for member, value in given.items()}
+    return rule | ({"action": str(rule["action"]).lower()} if "action" in rule else {})
 
 
 def _selector(selector: dict[str, Any]) -> list[dict[str, Any]]:
