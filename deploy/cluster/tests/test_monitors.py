@@ -99,7 +99,7 @@ def test_what_is_not_understood_is_refused() -> None:
         job(podMetricsEndpoints=[{"path": "/metrics"}])
 
 
-def test_relabelings_come_after_the_labels_that_all_series_carry():
+def test_relabelings_come_after_the_labels_that_all_series_carry() -> None:
     """The operator's names become Prometheus's, and what is not known is refused by its name."""
     rule = {"sourceLabels": ["__meta_a"], "targetLabel": "a", "action": "Replace"}
     rules = job(podMetricsEndpoints=[{"port": "x", "relabelings": [rule]}])["relabel_configs"]
