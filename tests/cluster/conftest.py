@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -79,8 +80,13 @@ def platform(kube: Kube, dependencies: Kube) -> ClusterPlatform:
 
 @pytest.fixture(scope="session")
 def good() -> dict[str, Any]:
-    """Values of the newest release that was promoted; a proof that promotes another adds to them."""
-    return {"global.image.tag": os.environ.get("AMAS_CLUSTER_TAG", "dev")}
+    """Values of the newest release that was promoted; a proof that promotes another adds to them.
+
+    To run single proofs on a release that stands, name what it was installed with: AMAS_CLUSTER_TAG, and other values
+    by their paths as a JSON object in AMAS_CLUSTER_VALUES.
+    """
+    given = json.loads(os.environ.get("AMAS_CLUSTER_VALUES", "{}"))
+    return {"global.image.tag": os.environ.get("AMAS_CLUSTER_TAG", "dev"), **given}
 
 
 @pytest.fixture(autouse=True)

@@ -121,6 +121,8 @@ class Watch:
             self._process.wait(10)
         if self._thread is not None:
             self._thread.join(10)
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def elapsed(self) -> float:

@@ -16,7 +16,7 @@ from .services import ROLLOUTS, images, unsettled
 from .summary import Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
-RATES = Rates(runs=2.0, chats=2.0, streams=0.5, reads=3.0)
+RATES = Rates(runs=1.6, chats=1.5, streams=0.5, reads=3.0)
 SETTLE_TIMEOUT_S = 240.0
 BACK_TIMEOUT_S = 300.0
 WARM_RUNS = 5
@@ -47,7 +47,12 @@ def test_a_bad_release_is_taken_back(
             kube.until("some runs", lambda: len(load.so_far.runs) >= WARM_RUNS, SETTLE_TIMEOUT_S)
             begun = watch.elapsed
             release.upgrade({**good, f"{service}.image.tag": tag})
-            bad = watch.until("a bad pod is up", lambda one: one.new_ready > 0, SETTLE_TIMEOUT_S, after=begun + 0.1)
+            bad = watch.until(
+                "a bad pod is up",
+                lambda one: one.current != one.stable and one.new_ready > 0,
+                SETTLE_TIMEOUT_S,
+                after=begun + 0.1,
+            )
             gone = watch.until("taken back", lambda one: one.rolled_back or one.promoted, BACK_TIMEOUT_S, after=bad.at)
             assert gone.rolled_back, gone
             back = watch.until("stable alone", lambda one: one.aborted and one.new == 0, BACK_TIMEOUT_S, after=gone.at)

@@ -20,6 +20,8 @@ SETTLE_TIMEOUT_S = 300.0
 OUT_TIMEOUT_S = 240.0
 IN_TIMEOUT_S = 300.0
 SCALED = {
+    # A pod that takes 256 runs at once never lets one wait.
+    "orchestrator.settings": {"RUN_CONCURRENCY": 4},
     "orchestrator.autoscaling": {
         "kind": "keda",
         "minReplicas": 1,
