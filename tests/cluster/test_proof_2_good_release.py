@@ -16,7 +16,7 @@ from .services import SERVICES, images, unsettled
 from .summary import Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
-RATES = Rates(runs=1.6, chats=1.5, streams=0.5, reads=3.0)
+RATES = Rates(runs=1.5, chats=1.2, streams=0.5, reads=3.0)
 SETTLE_TIMEOUT_S = 240.0
 PROMOTION_TIMEOUT_S = 400.0
 WARM_RUNS = 5

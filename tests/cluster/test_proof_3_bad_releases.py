@@ -16,7 +16,7 @@ from .services import ROLLOUTS, images, unsettled
 from .summary import Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
-RATES = Rates(runs=1.6, chats=1.5, streams=0.5, reads=3.0)
+RATES = Rates(runs=1.5, chats=1.2, streams=0.5, reads=3.0)
 SETTLE_TIMEOUT_S = 240.0
 BACK_TIMEOUT_S = 300.0
 WARM_RUNS = 5
