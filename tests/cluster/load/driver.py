@@ -219,7 +219,7 @@ class Watch:
         return ""
 
 
-# Also where a principal has as many streams open as it may: its runs last longer than usual, and the next look finds room.
+# Also where a principal has as many streams open as it may: the next look finds room.
 RESUMABLE = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.CANCELLED,
