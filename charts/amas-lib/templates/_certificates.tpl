@@ -23,7 +23,11 @@ spec:
   secretName: {{ include "amas-lib.secretName" (dict "root" .root "name" (printf "%s-tls" .service)) }}
   commonName: {{ .service }}
   uris: ["spiffe://{{ $global.trustDomain }}/ns/amas/sa/{{ .service }}"]
-  dnsNames: ["{{ .service }}.{{ $global.trustDomain }}"]
+  dnsNames:
+    - {{ .service }}.{{ $global.trustDomain }}
+    {{- $host := printf "%s-%s" .root.Release.Name .service }}
+    - {{ $host }}
+    - {{ $host }}.{{ .root.Release.Namespace }}.svc
   duration: {{ $global.certificates.duration }}
   renewBefore: {{ $global.certificates.renewBefore }}
   privateKey: {algorithm: ECDSA, size: 256, rotationPolicy: Always}

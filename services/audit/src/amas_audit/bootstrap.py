@@ -12,6 +12,7 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.https_context import optional_client_context
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
+from amas_chassis.starting import waiting_for
 from amas_governance.audit_events import event_types
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
 
@@ -68,19 +69,20 @@ async def build() -> ServiceSpec:
         # A span of each statement only where somebody sees it.
         # Without parameters, which are the contents of the log. The package has no types.
         AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
-    pool = await open_pool(
-        settings.service_dsn(),
-        connections=settings.database_connections,
-        start_timeout=settings.start_timeout,
-    )
-    await wait_for_tables(pool, start_timeout=settings.start_timeout)
-    await check_master_keys(pool, masters)
-    telemetry = AuditTelemetry()
-    retention = Retention(settings.retention_days)
-    log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
-    await log.open()
-    _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
-    erasing = await _erasing(settings)
+    async with waiting_for("database", settings.http_listen):
+        pool = await open_pool(
+            settings.service_dsn(),
+            connections=settings.database_connections,
+            start_timeout=settings.start_timeout,
+        )
+        await wait_for_tables(pool, start_timeout=settings.start_timeout)
+        await check_master_keys(pool, masters)
+        telemetry = AuditTelemetry()
+        retention = Retention(settings.retention_days)
+        log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
+        await log.open()
+        _LOG.info("the log is open", extra={"verifier_key": signer.verifier.encode()})
+        erasing = await _erasing(settings)
     return _spec(settings, pool, erasing, signer, masters, witnesses, log, telemetry)
 
 

@@ -13,6 +13,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.kept_files import KeptFiles
 from amas_chassis.service import GrpcService, ServiceSpec
 from amas_chassis.settings import SettingsError, load
+from amas_chassis.starting import waiting_for
 from amas_governance.bundle import PolicySet
 from amas_governance.dlp import whole_engine
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
@@ -90,10 +91,11 @@ async def build() -> ServiceSpec:
         AsyncPGInstrumentor(capture_parameters=False).instrument()  # type: ignore[no-untyped-call]
     # Now, not when a run waits: whoever compiles for a second renews no lease meanwhile.
     whole_engine(KeptFiles(settings.compiled_dir) if settings.compiled_dir else None)
-    database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
-    service = _Service(settings, policies, endpoints, database)
-    await service.lease.register()
-    await service.engine.launch(service.orchestration.run, service.orchestration.run_spawned)
+    async with waiting_for("database", settings.http_listen):
+        database = await wait_for_database(settings.service_dsn(), newest_revision(), settings.start_timeout)
+        service = _Service(settings, policies, endpoints, database)
+        await service.lease.register()
+        await service.engine.launch(service.orchestration.run, service.orchestration.run_spawned)
     return service.spec()
 
 
