@@ -42,12 +42,13 @@ def _built(buildah: Buildah, image: Image, given: dict[str, str], options: argpa
     reference = image.reference(options.tag)
     print(f"building {reference}", flush=True)
     begun = time.monotonic()
-    arguments = {**given, **_facts(options.version or options.tag)}
+    facts = _facts(options.version or options.tag)
+    arguments = given
     if image.on is not None:
         arguments = {"GOOD": f"{REGISTRY}/{image.on}:{options.tag}", "VARIANT": image.variant}
-    built = _build(buildah, reference, image, arguments, options.cache, cached=True)
+    built = _build(buildah, reference, image, arguments, facts, options.cache, cached=True)
     if options.twice:
-        again = _build(buildah, reference, image, arguments, options.cache, cached=False)
+        again = _build(buildah, reference, image, arguments, facts, options.cache, cached=False)
         if again != built:
             raise BuildError(f"two builds of {reference} differ: {built} and {again}")
         print(f"built twice, the same: {built}")
@@ -59,13 +60,20 @@ def _built(buildah: Buildah, image: Image, given: dict[str, str], options: argpa
 
 
 def _build(
-    buildah: Buildah, reference: str, image: Image, arguments: dict[str, str], cache: Path, *, cached: bool
+    buildah: Buildah,
+    reference: str,
+    image: Image,
+    arguments: dict[str, str],
+    facts: dict[str, str],
+    cache: Path,
+    *,
+    cached: bool,
 ) -> str:
     if image.program is None:
-        return buildah.build(reference, image.dockerfile, ROOT, arguments, cached=cached)
+        return buildah.build(reference, image.dockerfile, ROOT, arguments, facts, cached=cached)
     with tempfile.TemporaryDirectory(prefix="amas-image-") as folder:
         image.program(Path(folder), cache)
-        return buildah.build(reference, image.dockerfile, Path(folder), arguments, cached=cached)
+        return buildah.build(reference, image.dockerfile, Path(folder), arguments, facts, cached=cached)
 
 
 def _bases(buildah: Buildah, cache: Path) -> dict[str, str]:

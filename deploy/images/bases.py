@@ -6,18 +6,23 @@ and what build steps need. Both are kept by content, so that a new point release
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from .buildah import Buildah
 from .debs import Package, candidates, fetch, unpack
 
 NONROOT = 65_532
-# Changes what is made of the same packages.
-_RECIPE = Path(__file__)
+# Raised when what is made of the same packages changes.
+RECIPE = 1
+# Where apt keeps what it knows of packages.
+_LISTS = Path("/var/lib/apt/lists")
 
 # As in gcr.io/distroless/python3-debian12, without its shell.
 RUNTIME = (
@@ -65,17 +70,35 @@ def prepare(buildah: Buildah, cache: Path) -> dict[str, str]:
         PackageError: a package cannot be had.
         BuildError: buildah failed.
     """
-    runtime, build = candidates(RUNTIME), candidates((*RUNTIME, *BUILD))
-    names = {"RUNTIME_BASE": _name("runtime", runtime), "BUILD_BASE": _name("build", build)}
-    for argument, packages in (("RUNTIME_BASE", runtime), ("BUILD_BASE", build)):
+    build = _known(cache / "packages.json")
+    kinds = {"RUNTIME_BASE": build[: len(RUNTIME)], "BUILD_BASE": build}
+    names = {argument: _name(argument.removesuffix("_BASE").lower(), packages) for argument, packages in kinds.items()}
+    for argument, packages in kinds.items():
         if not buildah.has(names[argument]):
             print(f"making {names[argument]} from {len(packages)} Debian packages (once)", flush=True)
             _make(buildah, names[argument], packages, cache / "debs", shell=argument == "BUILD_BASE")
     return names
 
 
+def _known(file: Path) -> list[Package]:
+    """The packages of both bases, asked of apt again only when its lists have changed."""
+    wanted = (*RUNTIME, *BUILD)
+    lists = _LISTS.stat().st_mtime if _LISTS.is_dir() else 0.0
+    state = json.loads(json.dumps([RECIPE, lists, wanted]))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(file.read_text())
+        if kept["state"] == state:
+            return [Package(**package) for package in kept["packages"]]
+    found = candidates(wanted)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps({"state": state, "packages": [asdict(package) for package in found]}))
+    part.replace(file)
+    return found
+
+
 def _name(kind: str, packages: list[Package]) -> str:
-    digest = hashlib.sha256(_RECIPE.read_bytes())
+    recipe = (RECIPE, _UNUSED, _SHELLS, _USERS, _GROUP, _NONROOT, _FINISH)
+    digest = hashlib.sha256(repr(recipe).encode())
     for package in packages:
         digest.update(package.sha256.encode())
     return f"localhost/amas-base/{kind}:{digest.hexdigest()[:16]}"

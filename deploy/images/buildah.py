@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,17 @@ TIMESTAMP = 1_767_225_600
 
 class BuildError(Exception):
     """A build failed; the message says what to do, or repeats the builder's last words."""
+
+
+def with_facts(dockerfile: str, facts: Mapping[str, str]) -> str:
+    """The Dockerfile with `${NAME}` written out for each of these facts.
+
+    buildah takes an instruction from its cache by its text, whatever an argument in it is: a label would keep the
+    revision of the build that made it first.
+    """
+    for name, value in facts.items():
+        dockerfile = dockerfile.replace(f"${{{name}}}", value)
+    return dockerfile
 
 
 @dataclass(frozen=True)
@@ -54,17 +66,22 @@ class Buildah:
         dockerfile: Path,
         context: Path,
         arguments: Mapping[str, str],
+        facts: Mapping[str, str],
         *,
         cached: bool = True,
     ) -> str:
-        """Builds one Dockerfile and answers the image's id (`sha256:` and hex, the digest of its configuration)."""
+        """Builds one Dockerfile and answers the image's id (`sha256:` and hex, the digest of its configuration).
+
+        `facts` are the arguments that only labels name.
+        """
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += self._authorities()
-        options += ["--layers"] if cached else ["--no-cache"]
-        self.run(
-            "build", "--isolation=chroot", "--format=docker", f"--timestamp={TIMESTAMP}", "--network=host", *options,
-            "--tag", reference, "--file", str(dockerfile), str(context),
-        )  # fmt: skip
+        options += ["--layers"] if cached else ["--layers", "--no-cache"]
+        with tempfile.NamedTemporaryFile("w", prefix="amas-", suffix=".Dockerfile") as written:
+            written.write(with_facts(dockerfile.read_text(), facts))
+            written.flush()
+            options += ["--isolation=chroot", "--format=oci", f"--timestamp={TIMESTAMP}", "--network=host"]
+            self.run("build", *options, "--tag", reference, "--file", written.name, str(context))
         return self.image_id(reference)
 
     @staticmethod
@@ -112,8 +129,6 @@ class Buildah:
             self.run("copy", "--quiet", container, f"{root}/.", "/", quiet=True)
             for command in commands:
                 self.run("run", "--isolation=chroot", container, "--", *command, quiet=True)
-            self.run(
-                "commit", "--quiet", f"--timestamp={TIMESTAMP}", "--format=docker", container, reference, quiet=True
-            )
+            self.run("commit", "--quiet", f"--timestamp={TIMESTAMP}", "--format=oci", container, reference, quiet=True)
         finally:
             self.run("rm", container, quiet=True)
