@@ -22,13 +22,12 @@ from amas.router.v1 import router_pb2 as pb
 from amas.router.v1 import router_pb2_grpc
 from amas_chassis.channels import ClientChannels
 from amas_chassis.grpc_server import GrpcServer, GrpcService
-from amas_chassis.interceptors import public_interceptor
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import TlsFiles, server_credentials
 from amas_governance.bundle import Bundle
 
 from tests.audit_events import misfit
-from tests.integration.model_faults.stand_ins import Policy
+from tests.integration.model_faults.stand_ins import Policy, router_alone
 from tests.integration.ports import free_ports
 
 from .fakes import make_bundle
@@ -90,7 +89,7 @@ class Platform:
 
 def _server(files: Any, name: str, add: Callable[..., None], servicer: object) -> GrpcServer:
     credentials = server_credentials(TlsFiles(files.cert, files.key, files.ca))
-    return GrpcServer("127.0.0.1:0", [GrpcService(name, add, servicer)], [public_interceptor()], credentials)
+    return GrpcServer("127.0.0.1:0", [GrpcService(name, add, servicer)], [router_alone(name)], credentials)
 
 
 async def _until_open(port: int) -> None:

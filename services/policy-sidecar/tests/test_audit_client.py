@@ -64,7 +64,7 @@ async def log(certificates: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     server = await serve_audit(service, tls("audit"))
     channels = ClientChannels(tls("policy-sidecar"), "policy-sidecar")
     stub: Any = audit_pb2_grpc.AuditServiceStub
-    yield Log(service, AuditClient(channels.client(stub, server.address, "audit")))
+    yield Log(service, AuditClient(channels.mux_client(stub, server.address, "audit")))
     await channels.close()
     await server.drain(0)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 from amas.audit.v1 import audit_pb2, audit_pb2_grpc
 from amas.common.v1 import decision_pb2
 from amas.policy.v1 import policy_pb2, policy_pb2_grpc
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import GrpcServer, GrpcService
-from amas_chassis.interceptors import public_interceptor
+from amas_chassis.interceptors import internal_interceptor
 from amas_chassis.tls import TlsFiles, server_credentials
+from google.protobuf.descriptor_pool import Default
 
 from tests.audit_events import misfit
 
@@ -55,6 +57,12 @@ class Audit(audit_pb2_grpc.AuditServiceServicer):
         return audit_pb2.AppendResponse()
 
 
+def router_alone(name: str) -> grpc.aio.ServerInterceptor[Any, Any]:
+    """The layers of a service that the ai-router alone may call, as plain calls and as frames."""
+    methods = Default().FindServiceByName(name).methods
+    return internal_interceptor("amas.internal", {f"/{name}/{one.name}": frozenset({"ai-router"}) for one in methods})
+
+
 class StandIn:
     """One of them on a port that stays the same."""
 
@@ -68,7 +76,7 @@ class StandIn:
         """Listens, again where it did before."""
         # Credentials end with their server.
         credentials = server_credentials(self._files)
-        self._server = GrpcServer(self.address, [self._service], [public_interceptor()], credentials)
+        self._server = GrpcServer(self.address, [self._service], [router_alone(self._service.full_name)], credentials)
         await self._server.start()
         self.address = self._server.address
 

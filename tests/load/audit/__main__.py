@@ -1,6 +1,6 @@
 """`make bench-audit`: what the audit log takes and answers, beside plain inserts and Tessera on this machine.
 
-python -m tests.load.audit [--parts appends latency proofs verify] [--quick]
+python -m tests.load.audit [--parts appends hop latency proofs verify] [--quick]
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import uvloop
 
 from ..machine import load_row
 from ..report import Row, publish, versions
-from . import appends, latency, proofs, verifying
+from . import appends, hop, latency, proofs, verifying
 from .stage import Stage, stage
 
 GO_MOD = Path(__file__).resolve().parents[2] / "interop" / "go.mod"
 PARTS: dict[str, Callable[..., Awaitable[list[Row]]]] = {
     "appends": appends.measure,
+    "hop": hop.measure,
     "latency": latency.measure,
     "proofs": proofs.measure,
     "verify": verifying.measure,

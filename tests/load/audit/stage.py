@@ -32,6 +32,7 @@ BATCH = 64
 WRITERS = 48
 # Runs that the events are spread over.
 RUNS = 64
+_DATA = b'{"action":{"tool":"git/git_log"},"decision":{"effect":"allow","id":"1","reasons":[]},"noise":"%s"}'
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def events(name: str, count: int) -> list[Event]:
     """Events whose leaves have about EVENT_BYTES, no two alike."""
     made = []
     for number in range(count):
-        noise = os.urandom((EVENT_BYTES - 420) // 2).hex()
-        data = b'{"action":{"tool":"git/git_log"},"decision":{"effect":"allow"},"noise":"%s"}' % noise.encode()
+        noise = os.urandom((EVENT_BYTES - 442) // 2).hex()
+        data = _DATA % noise.encode()
         made.append(event(f"{name}-{number}", run_id=f"run-{name}-{number % RUNS}", step="step-1", data=data))
     return made
 

@@ -149,7 +149,7 @@ async def build() -> ServiceSpec:
     channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
     policy = channels.client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
     audit = AuditClient(
-        channels.client(audit_client.make_stub, settings.audit_target, "audit"), timeout=settings.audit_timeout
+        channels.mux_client(audit_client.make_stub, settings.audit_target, "audit"), timeout=settings.audit_timeout
     )
     providers = ProvidersByApi(
         KeyFiles(settings.keys_dir),

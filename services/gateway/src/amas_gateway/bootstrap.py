@@ -123,7 +123,7 @@ def _adapters(
 ) -> _Adapters:
     orchestrator = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
     router = channels.mux_client(stubs.router, settings.ai_router_target, "ai-router")
-    audit = AuditLog(channels.client(stubs.audit, settings.audit_target, "audit"), clock)
+    audit = AuditLog(channels.mux_client(stubs.audit, settings.audit_target, "audit"), clock)
     try:
         documents = IssuerDocuments(session, settings.oidc_issuer)
     except ValueError as error:

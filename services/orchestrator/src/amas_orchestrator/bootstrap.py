@@ -167,7 +167,7 @@ class _Service:
         # As frames: every model call and every action of a run is decided there.
         policy = channels.mux_client(policy_client.make_stub, settings.policy_target, "policy-sidecar")
         router = channels.client(router_client.make_stub, settings.ai_router_target, "ai-router")
-        audit = channels.client(audit_client.make_stub, settings.audit_target, "audit")
+        audit = channels.mux_client(audit_client.make_stub, settings.audit_target, "audit")
         self.policy = policy_client.PolicyClient(policy, self._bundle_content)
         self.copies = RevocationPush(policy)
         self.router = router_client.RouterClient(router, self._bundle_content)

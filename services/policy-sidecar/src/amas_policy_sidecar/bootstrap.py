@@ -83,7 +83,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     """The service, wired from settings; nothing connects before it is asked."""
     clock, instruments = SystemClock(), Instruments(registry)
     channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
-    audit = AuditClient(channels.client(make_stub, settings.audit_target, "audit"))
+    audit = AuditClient(channels.mux_client(make_stub, settings.audit_target, "audit"))
     outbox: Outbox[Event] = Outbox("audit events", delivery(audit), instruments)
     quota = RedisQuota.connect(settings.redis_dsn(), clock)
     revocations = RedisRevocations.connect(settings.redis_dsn(), clock)

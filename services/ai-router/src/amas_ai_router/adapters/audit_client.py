@@ -12,6 +12,7 @@ from amas.common.v1 import label_pb2
 from amas_chassis.batching import Batcher
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.retrying import asked_again
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_governance.audit_events import event_types, split
 from amas_governance.labels import Integrity, Label
@@ -80,7 +81,7 @@ class AuditClient:
     async def _append(self, events: Sequence[audit_pb2.AuditEvent], fencing_token: int) -> None:
         request = audit_pb2.AppendRequest(events=events, fencing_token=fencing_token)
         try:
-            await self._client.stub.Append(request, timeout=self._timeout)
+            await asked_again(lambda: self._client.stub.Append(request, timeout=self._timeout))
         except grpc.aio.AioRpcError as error:
             refusal = from_rpc_error(error)
             if refusal.reason == FENCED:

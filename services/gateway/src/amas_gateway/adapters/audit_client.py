@@ -12,6 +12,7 @@ from amas.common.v1 import label_pb2
 from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.clock import Clock
+from amas_chassis.retrying import asked_again
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from amas_gateway.domain import model
@@ -63,12 +64,14 @@ class AuditLog:
             if text:
                 getattr(request, name).CopyFrom(timestamp(name, text))
         with errors_of(SERVICE):
-            answer = await self._client.stub.Query(request, timeout=CALL_TIMEOUT_SECONDS)
+            answer = await asked_again(lambda: self._client.stub.Query(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.Page(answer.entries, answer.next_page_token)
 
     async def checkpoint(self) -> model.Checkpoint:
         with errors_of(SERVICE):
-            answer = await self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
+            answer = await asked_again(
+                lambda: self._client.stub.GetCheckpoint(pb.GetCheckpointRequest(), timeout=CALL_TIMEOUT_SECONDS)
+            )
         return model.Checkpoint(answer.checkpoint, answer.verifier_key)
 
     async def find_subject(self, tenant: str, subject: str, page: model.PageQuery) -> model.SubjectPage:
@@ -82,7 +85,7 @@ class AuditLog:
             tenant=principal.tenant, subject=subject, principal=principal.subject, dry_run=dry_run
         )
         with errors_of(SERVICE):
-            answer = await self._client.stub.EraseContents(request, timeout=ERASE_TIMEOUT_SECONDS)
+            answer = await asked_again(lambda: self._client.stub.EraseContents(request, timeout=ERASE_TIMEOUT_SECONDS))
         return model.Erasure(answer.keys, answer.contents, tuple(answer.event_ids))
 
     async def export(self, tenant: str, run_id: str) -> AsyncGenerator[bytes]:
@@ -124,4 +127,6 @@ class AuditLog:
     async def append(self, events: Sequence[pb.AuditEvent]) -> None:
         """Returns when the events are committed."""
         with errors_of(SERVICE):
-            await self._client.stub.Append(pb.AppendRequest(events=events), timeout=CALL_TIMEOUT_SECONDS)
+            await asked_again(
+                lambda: self._client.stub.Append(pb.AppendRequest(events=events), timeout=CALL_TIMEOUT_SECONDS)
+            )

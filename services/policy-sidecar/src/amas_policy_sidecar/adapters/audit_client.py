@@ -5,7 +5,6 @@ It must never treat an append as done without the acknowledgement, and never giv
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +15,7 @@ from amas.common.v1 import label_pb2
 from amas_chassis import telemetry
 from amas_chassis.channels import Client
 from amas_chassis.errors import AmasError, ErrorKind
+from amas_chassis.retrying import asked_again
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_governance.audit_events import event_types, joined, split
 from amas_governance.labels import Integrity, Label
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from amas.audit.v1.audit_pb2_grpc import AuditServiceAsyncStub
 
 # Tries of one request, and the pause after the first, in seconds (doubling): a restart of audit fits in between.
-MAX_TRIES = 5
+MAX_TRIES = 3
 FIRST_PAUSE = 0.1
 # Seconds that one try may take.
 TIMEOUT = 3.0
@@ -87,23 +87,17 @@ def delivery(audit: AuditClient) -> Callable[[Sequence[Event]], Awaitable[None]]
 
 
 async def _retried(call: Callable[[], Awaitable[_Answer]]) -> _Answer:
-    pause = FIRST_PAUSE
-    for remaining in reversed(range(MAX_TRIES)):
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as failure:
-            error = from_rpc_error(failure)
-            if error.kind not in _TRANSIENT:
-                raise error from failure
-            if not remaining:
-                raise unavailable(
-                    "AUDIT_UNAVAILABLE",
-                    "the audit log does not answer: nothing is done without a record",
-                    retry_after=1.0,
-                ) from failure
-        await asyncio.sleep(pause)
-        pause *= 2
-    raise RuntimeError("the last try neither answered nor failed")
+    try:
+        return await asked_again(call, tries=MAX_TRIES, first_pause=FIRST_PAUSE, transient=_TRANSIENT)
+    except grpc.aio.AioRpcError as failure:
+        error = from_rpc_error(failure)
+        if error.kind not in _TRANSIENT:
+            raise error from failure
+        raise unavailable(
+            "AUDIT_UNAVAILABLE",
+            "the audit log does not answer: nothing is done without a record",
+            retry_after=1.0,
+        ) from failure
 
 
 def _to_wire(event: Event) -> audit_pb2.AuditEvent:
