@@ -21,6 +21,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
+        self.ready: list[Submission] = []
         self.free = asyncio.Event()
         self.free.set()
         self.failure: Exception | None = None
@@ -28,6 +29,7 @@ class Disk:
 
     async def commit(self, submissions: Sequence[Submission]) -> Sequence[Outcome]:
         self.groups.append([one.events[0].id for one in submissions])
+        self.ready += submissions
         await self.free.wait()
         if self.failure is not None:
             raise self.failure
@@ -66,6 +68,17 @@ async def test_what_arrives_during_a_commit_shares_the_next() -> None:
     disk.free.set()
     await asyncio.gather(*tasks)
     assert disk.groups == [["event-0"], ["event-1", "event-2", "event-3", "event-4"]]
+
+
+async def test_what_waits_is_ready_before_its_turn() -> None:
+    """Else each turn would describe and write out all of its events while everybody waits for it."""
+    disk = Disk()
+    log = committer(disk)
+    tasks = await start(log, disk, submission(event(1)), submission(event(2), event(3)))
+    assert [len(one.prepared) for one in disk.ready] == [1]
+    disk.free.set()
+    await asyncio.gather(*tasks)
+    assert [len(one.prepared) for one in disk.ready] == [1, 2]
 
 
 async def test_nobody_is_answered_before_the_commit() -> None:

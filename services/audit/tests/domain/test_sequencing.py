@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from amas_audit.domain.facets import describe
 from amas_audit.domain.leaf import encode
 from amas_audit.domain.merkle import leaf_hash
-from amas_audit.domain.model import Appended, Submission
-from amas_audit.domain.sealing import Sealer
+from amas_audit.domain.model import Appended, Label, Submission
+from amas_audit.domain.preparing import prepare
+from amas_audit.domain.sealing import Sealer, new_key
 from amas_audit.domain.sequencing import Plan, Recorded, RunState, plan
 from amas_chassis.errors import AmasError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..logs import event, submission
+from ..logs import content, event, submission
 
 
 def fresh(*submissions: Submission, size: int = 0) -> Plan:
@@ -40,6 +42,22 @@ def test_indices_go_on_from_the_tree_and_sequences_from_the_run() -> None:
     assert places(made.outcomes[0]) == [(10, 6, False), (11, 1, False)]
     assert places(made.outcomes[1]) == [(12, 7, False), (13, 0, False)]
     assert [entry.leaf_hash for entry in made.entries] == [leaf_hash(entry.leaf) for entry in made.entries]
+
+
+def test_what_was_prepared_comes_out_the_same() -> None:
+    """With contents and a label, in a run and outside of one: the leaf is what the event says in its place."""
+    key = new_key(("acme", "alice", "standard"))
+    both = (event(1, label=Label("internal"), contents=(content(b"1", subject="alice"),)), event(2, run_id=""))
+    group = [submission(*both)]
+    sealers = [Sealer({key.subject: key}) for _ in range(2)]
+    now, before = (
+        plan(one, size=0, known={}, runs={}, sealer=sealer)
+        for one, sealer in zip((group, [prepare(group[0])]), sealers, strict=True)
+    )
+    assert [entry.leaf for entry in now.entries] == [entry.leaf for entry in before.entries]
+    for entry in before.entries:
+        assert entry.leaf == encode(entry.event, entry.source, entry.run_sequence)
+        assert entry.described == describe(entry.event, entry.source)
 
 
 def test_a_known_event_is_answered_as_before() -> None:

@@ -19,6 +19,7 @@ from amas_chassis.errors import AmasError
 
 from amas_audit.domain.errors import LogDamagedError, log_damaged, log_overloaded
 from amas_audit.domain.model import Appended, Submission
+from amas_audit.domain.preparing import prepare
 
 # Bounds of one commit; a single submission always fits.
 MAX_GROUP_EVENTS = 1024
@@ -71,7 +72,9 @@ class GroupCommit:
             or self._bytes + submission.size > MAX_WAITING_BYTES
         ):
             raise log_overloaded()
-        waiting = _Waiting(submission, self._clock.monotonic(), asyncio.get_running_loop().create_future())
+        # Now, while the group before is being written, and not in the turn that all others wait for.
+        ready = prepare(submission)
+        waiting = _Waiting(ready, self._clock.monotonic(), asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._count(submission, +1)
         if self._worker is None:

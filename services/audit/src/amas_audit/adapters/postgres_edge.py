@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from amas_audit.adapters.postgres_pool import Connection
 from amas_audit.domain.errors import LogDamagedError
-from amas_audit.domain.facets import BLOCK, Described, describe
+from amas_audit.domain.facets import BLOCK, describe
 from amas_audit.domain.leaf import decode
+from amas_audit.domain.model import Described
 from amas_audit.domain.tiles import TILE_HEIGHT, TILE_WIDTH, Edge
 
 _LEAVES = 'SELECT leaf_hash AS hash FROM audit.entry WHERE "index" >= $1 AND "index" < $2 ORDER BY "index"'

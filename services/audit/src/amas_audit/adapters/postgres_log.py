@@ -21,9 +21,9 @@ from amas_audit.adapters.postgres_pool import Connection, Pool, unavailable_when
 from amas_audit.adapters.sequencer_turn import sequencer_turn
 from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import LogDamagedError
-from amas_audit.domain.facets import Described, describe, index_blocks
+from amas_audit.domain.facets import index_blocks
 from amas_audit.domain.leaf import decode
-from amas_audit.domain.model import Appended, Submission
+from amas_audit.domain.model import Appended, Described, Submission
 from amas_audit.domain.retention import Retention
 from amas_audit.domain.sealing import Sealer, SubjectKey
 from amas_audit.domain.sequencing import Plan, plan
@@ -97,7 +97,7 @@ class PostgresLog:
                     new_edge, filled = edge.extended([entry.leaf_hash for entry in made.entries])
                     new_root = new_edge.root()
                     facets, waiting = index_blocks(
-                        edge.size, self._waiting, (describe(entry.event, entry.source) for entry in made.entries)
+                        edge.size, self._waiting, (entry.described for entry in made.entries)
                     )
                     if made.entries or made.fences:
                         head = self._signed(new_edge.size, new_root) if made.entries else None

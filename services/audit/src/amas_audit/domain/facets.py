@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from amas_governance.labels import CATEGORIES, Confidentiality, Integrity
 
-from amas_audit.domain.model import Event, EventFilter
+from amas_audit.domain.model import Described, Event, EventFilter
 from amas_audit.domain.tiles import TILE_WIDTH
 
 BLOCK = TILE_WIDTH
@@ -29,15 +29,6 @@ NANOSECONDS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Without one of these there is nothing of interest in the data, and it need not be parsed.
 _MARKS = (b'"tool"', b'"effect"', b'"confidentiality"', b'"integrity"')
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What the index has to know of an entry. `time` is in nanoseconds since 1970."""
-
-    tenant: str
-    facets: tuple[str, ...]
-    time: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from json.encoder import encode_basestring
 from typing import Any, cast
@@ -34,23 +35,39 @@ _ATTRIBUTES = (
 _OTHERS = ("contents", "data", "datacontenttype", "label", "runsequence", "source", "specversion")
 # Each member's name as it is written, in the order of RFC 8785.
 _NAMES = {name: b'"%s":' % name.encode() for name in sorted([*(name for name, _ in _ATTRIBUTES), *_OTHERS])}
+# Before the contents, between them and the position in the run, and after that.
+_HEAD = [(name, written) for name, written in _NAMES.items() if name < "contents"]
+_BODY = [(name, written) for name, written in _NAMES.items() if "contents" < name < "runsequence"]
+_TAIL = [(name, written) for name, written in _NAMES.items() if name > "runsequence"]
+_POSITION = b"," + _NAMES["runsequence"]
 _DECODER = json.JSONDecoder()
 
 
 def encode(event: Event, source: str, run_sequence: int) -> bytes:
     """The leaf of an event. Its data is canonical already, so only the envelope around it is written here."""
+    return placed(outline(event, source), event.sealed, run_sequence)
+
+
+def outline(event: Event, source: str) -> tuple[bytes, bytes, bytes]:
+    """The leaf but for its contents and its position in the run: what stands before, between and after them."""
     members = {name: _string(value) for name, attribute in _ATTRIBUTES if (value := getattr(event, attribute))}
-    if event.sealed:
-        members["contents"] = _contents(event.sealed)
     if event.label is not None:
         members["label"] = _label(event.label)
     members["data"] = event.data
     members["datacontenttype"] = b'"application/json"'
     members["source"] = _string(source)
     members["specversion"] = b'"1.0"'
-    if event.run_id:
-        members["runsequence"] = b"%d" % run_sequence
-    return b"{" + b",".join([written + members[name] for name, written in _NAMES.items() if name in members]) + b"}"
+    head = b"{" + b"".join([written + members[name] + b"," for name, written in _HEAD if name in members])
+    body = b",".join([written + members[name] for name, written in _BODY if name in members])
+    tail = b"".join([b"," + written + members[name] for name, written in _TAIL if name in members]) + b"}"
+    return head, body + (_POSITION if event.run_id else b""), tail
+
+
+def placed(parts: tuple[bytes, bytes, bytes], sealed: Sequence[Sealed], run_sequence: int) -> bytes:
+    """The leaf of an outline, with the contents and (0: it is in no run) the position."""
+    head, body, tail = parts
+    contents = _NAMES["contents"] + _contents(sealed) + b"," if sealed else b""
+    return b"".join((head, contents, body, b"%d" % run_sequence if body.endswith(_POSITION) else b"", tail))
 
 
 def decode(leaf: bytes) -> tuple[Event, str, int]:
@@ -93,7 +110,7 @@ def _without_circumstances(event: Event) -> Event:
     return replace(event, time="", trace_id="", span_id="", sealed=())
 
 
-def _contents(sealed: tuple[Sealed, ...]) -> bytes:
+def _contents(sealed: Sequence[Sealed]) -> bytes:
     """The member `contents`; its own members in the order of RFC 8785."""
     return (
         b"{"

@@ -44,6 +44,28 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """What the index has to know of an entry. `time` is in nanoseconds since 1970."""
+
+    tenant: str
+    facets: tuple[str, ...]
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What can be said of an event before it has its place: its description, and its leaf but for what the place says.
+
+    The leaf is `head`, the member `contents` if there is one, `body`, the position in the run, and `tail`.
+    """
+
+    described: Described
+    head: bytes
+    body: bytes
+    tail: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """What one Append asks for: all of it is appended, or nothing."""
 
@@ -54,6 +76,8 @@ class Submission:
     fencing_token: int = 0
     # Length of all events as bytes, for the bounds of a group.
     size: int = 0
+    # Of the events, in their order, once it was prepared (`domain/preparing.py`).
+    prepared: tuple[Prepared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from amas_chassis.errors import AmasError
 
 from amas_audit.domain.errors import event_conflict, fenced
-from amas_audit.domain.leaf import decode, encode, same_content
+from amas_audit.domain.leaf import decode, placed, same_content
 from amas_audit.domain.merkle import leaf_hash
-from amas_audit.domain.model import Appended, Event, Submission
+from amas_audit.domain.model import Appended, Described, Event, Prepared, Submission
+from amas_audit.domain.preparing import prepare
 from amas_audit.domain.sealing import Sealer
 
 # (tenant, event id) and (tenant, run id).
@@ -49,6 +50,7 @@ class NewEntry:
     source: str
     leaf: bytes
     leaf_hash: bytes
+    described: Described
     # Of the event's contents, in the order of `event.sealed`.
     ciphertexts: tuple[bytes, ...] = ()
 
@@ -91,7 +93,7 @@ def plan(
     outcomes: list[tuple[Appended, ...] | AmasError] = []
     for submission in submissions:
         try:
-            outcomes.append(_place(submission, draft))
+            outcomes.append(_place(prepare(submission), draft))
         except AmasError as error:
             outcomes.append(error)
     return Plan(tuple(outcomes), tuple(draft.entries), draft.fences)
@@ -103,7 +105,7 @@ def _place(submission: Submission, draft: _Draft) -> tuple[Appended, ...]:
     placed: dict[EventKey, Recorded] = {}
     entries: list[NewEntry] = []
     answers: list[Appended] = []
-    for event in submission.events:
+    for event, ready in zip(submission.events, submission.prepared, strict=True):
         key = (event.tenant, event.id)
         recorded = placed.get(key) or draft.known.get(key)
         if recorded is not None:
@@ -111,7 +113,7 @@ def _place(submission: Submission, draft: _Draft) -> tuple[Appended, ...]:
                 raise event_conflict(event.id)
             answers.append(Appended(event.id, recorded.index, recorded.run_sequence, duplicate=True))
             continue
-        entry = _entry(event, submission.source, draft.size + len(entries), runs, draft.sealer)
+        entry = _entry(event, ready, submission.source, draft.size + len(entries), runs, draft.sealer)
         entries.append(entry)
         placed[key] = Recorded(entry.index, entry.run_sequence, entry.leaf)
         answers.append(Appended(event.id, entry.index, entry.run_sequence, duplicate=False))
@@ -144,18 +146,21 @@ def _same(leaf: bytes, event: Event, source: str, sealer: Sealer) -> bool:
     return same_content(leaf, event, source) and sealer.holds(decode(leaf)[0].sealed, event)
 
 
-def _entry(event: Event, source: str, index: int, runs: dict[RunKey, RunState], sealer: Sealer) -> NewEntry:
+def _entry(
+    event: Event, ready: Prepared, source: str, index: int, runs: dict[RunKey, RunState], sealer: Sealer
+) -> NewEntry:
     sequence = 0
     if event.run_id:
         key = (event.tenant, event.run_id)
         state = runs[key]
         sequence = state.last_sequence + 1
         runs[key] = RunState(sequence, state.highest_token)
+    parts = (ready.head, ready.body, ready.tail)
     if not event.contents:
-        leaf = encode(event, source, sequence)
-        return NewEntry(index, sequence, event, source, leaf, leaf_hash(leaf))
+        leaf = placed(parts, (), sequence)
+        return NewEntry(index, sequence, event, source, leaf, leaf_hash(leaf), ready.described)
     sealed = sealer.seal(event)
     ciphertexts = sealer.encrypt(event, sealed)
+    leaf = placed(parts, sealed, sequence)
     kept = replace(event, contents=(), sealed=sealed)
-    leaf = encode(kept, source, sequence)
-    return NewEntry(index, sequence, kept, source, leaf, leaf_hash(leaf), ciphertexts)
+    return NewEntry(index, sequence, kept, source, leaf, leaf_hash(leaf), ready.described, ciphertexts)
