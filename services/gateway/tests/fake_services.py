@@ -112,6 +112,8 @@ class FakeAudit:
         self.size = 1
         # Pages after which the log is away.
         self.pages_left = 1000
+        # Set: a page that is none of the first is never found.
+        self.stuck = False
         self.down = False
         self.asked: list[tuple[str, str]] = []
         self.erased: list[tuple[str, str]] = []
@@ -134,6 +136,8 @@ class FakeAudit:
         if not self.pages_left:
             raise AmasError(ErrorKind.UNAVAILABLE, "LOG_UNAVAILABLE", "away")
         self.pages_left -= 1
+        if self.stuck and query.page.token:
+            await asyncio.Event().wait()
         first = int(query.page.token or 7)
         past = min(first + (query.page.size or 100), 7 + self.size)
         entries: list[object] = []

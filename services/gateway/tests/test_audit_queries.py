@@ -19,6 +19,8 @@ from amas_chassis.grpc_server import public_server
 from amas_gateway.domain.errors import TokenFault
 from amas_gateway.domain.model import AuditQuery, Page, PageQuery
 from amas_gateway.entrypoints import grpc_api
+from amas_gateway.entrypoints.rest import pushed_stream
+from amas_gateway.entrypoints.rest.entry_stream import EntryLines
 from amas_gateway.usecases.read_audit import STREAM_PAGE, ReadAudit
 
 from .fakes import PRINCIPALS
@@ -129,6 +131,45 @@ async def test_a_stream_gives_all_and_goes_on_where_it_was_cut(world: World, cli
     assert [read[1:] for read in world.audit.reads] == [
         ("stream", {"role": "publisher"}, count) for count in (STREAM_PAGE, STREAM_PAGE, 10)
     ]
+
+
+async def test_a_gateway_that_ends_ends_its_streams_of_entries(world: World, client: httpx.AsyncClient) -> None:
+    """I12: with a word about it after the last whole page, so that whoever reads goes on from there elsewhere."""
+    world.audit.size, world.audit.stuck = STREAM_PAGE + 1, True
+    asked = asyncio.ensure_future(client.get("/v1/audit/events:stream", headers=bearer("auditor")))
+    while len(world.audit.queries) < 2:
+        await asyncio.sleep(0)
+    world.draining.set()
+    lines = [json.loads(line) for line in (await asked).text.splitlines()]
+    assert lines[-2:] == [
+        {"nextPageToken": str(7 + STREAM_PAGE)},
+        {"error": {"reason": "DRAINING", "detail": "the gateway ends: go on with the last token"}},
+    ]
+    assert world.instruments.streams.collect()[0].samples[0].value == 0
+
+
+async def test_who_does_not_read_holds_no_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes nothing is dropped after a time, its place and its page upstream given back."""
+    monkeypatch.setattr(pushed_stream, "SEND_TIMEOUT_SECONDS", 0.01)
+    reader = PRINCIPALS["auditor"]
+    pages = world.verbs.read_audit.stream(reader, AuditQuery())
+    hold = world.verbs.hold_stream(reader)
+    stream = pushed_stream.PushedStream(
+        pages, EntryLines(), hold, world.clock, asyncio.Event(), 1.0, world.clock.now().timestamp() + 60
+    )
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    assert await stream.peek()
+    assert world.instruments.streams.collect()[0].samples[0].value == 1
+    await stream({"type": "http"}, receive, send)
+    assert world.instruments.streams.collect()[0].samples[0].value == 0
 
 
 async def test_a_client_that_left_before_the_first_line_holds_no_stream(world: World) -> None:

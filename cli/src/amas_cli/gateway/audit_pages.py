@@ -16,7 +16,7 @@ from .wire import normal
 PATH = "/v1/audit/events:stream"
 RECONNECTS = 5
 """In a row without a page."""
-PASSING = frozenset({"LOG_UNAVAILABLE", "LOG_OVERLOADED", "UPSTREAM_UNAVAILABLE", "TOKEN_EXPIRED"})
+PASSING = frozenset({"LOG_UNAVAILABLE", "LOG_OVERLOADED", "UPSTREAM_UNAVAILABLE", "TOKEN_EXPIRED", "DRAINING"})
 """Reasons for which a stream may end early and asking again makes sense: a token is renewed meanwhile."""
 
 

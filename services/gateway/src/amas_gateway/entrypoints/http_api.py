@@ -65,7 +65,7 @@ def build(
         revocations.router(verbs, access),
         usage.router(verbs, access),
         budgets.router(verbs, access),
-        audit.router(verbs, access),
+        audit.router(verbs, access, clock, draining, heartbeat),
     ):
         app.include_router(router)
     docs.add(app)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import orjson
 from amas.audit.v1 import audit_pb2
 from amas.common.v1 import label_pb2
-from amas_chassis.errors import AmasError
+from amas_chassis.clock import Clock
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from amas_gateway.domain.authorization import Action
-from amas_gateway.domain.model import AuditQuery, Page
+from amas_gateway.domain.model import AuditQuery
 from amas_gateway.entrypoints.access import Access
-from amas_gateway.entrypoints.http_edge import Receive, Scope, Send
+from amas_gateway.entrypoints.rest.entry_stream import NDJSON, EntryLines
 from amas_gateway.entrypoints.rest.parameters import (
     Body,
     BundleDigest,
@@ -31,13 +32,11 @@ from amas_gateway.entrypoints.rest.parameters import (
     enum_value,
     page_of,
 )
+from amas_gateway.entrypoints.rest.pushed_stream import PushedStream
 from amas_gateway.entrypoints.rest.rendering import JSON, as_json, respond_page
 from amas_gateway.entrypoints.rest.schemas import page, returns
 from amas_gateway.entrypoints.rest.strict_json import StrictRoute
 from amas_gateway.usecases.catalogue import Catalogue
-
-# Not registered, and what everybody calls it.
-NDJSON = "application/x-ndjson"
 
 
 class EraseContentsBody(Body):
@@ -55,7 +54,7 @@ class FindSubjectBody(Body):
     page_token: str = Field(default="", alias="pageToken", max_length=1024)
 
 
-def router(verbs: Catalogue, access: Access) -> APIRouter:
+def router(verbs: Catalogue, access: Access, clock: Clock, draining: asyncio.Event, heartbeat: float) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["audit"], route_class=StrictRoute)
 
@@ -84,11 +83,11 @@ def router(verbs: Catalogue, access: Access) -> APIRouter:
         """
         reader = await access.admit(caller_of(request), Action.AUDIT_READ)
         pages = verbs.read_audit.stream(reader, replace(filters, page=page_of(0, page_token)))
-        with ExitStack() as held:
-            held.enter_context(verbs.hold_stream(reader))
-            # The first page is awaited here, so that a refusal is a plain error.
-            first = await anext(pages)
-            return _Held(_lines(first, pages), held.pop_all())
+        hold = verbs.hold_stream(reader)
+        stream = PushedStream(pages, EntryLines(), hold, clock, draining, heartbeat, reader.expires_at)
+        # The first page is awaited here, so that a refusal is a plain error.
+        await stream.peek()
+        return stream
 
     @routes.get("/v1/audit/checkpoint", responses=returns("amas.audit.v1.GetCheckpointResponse"))
     async def get_checkpoint(request: Request) -> Response:
@@ -181,30 +180,3 @@ async def _query(
         newest_first=order == "newest",
         contents=contents,
     )
-
-
-class _Held(StreamingResponse):
-    """Gives its place back at its end, also if the client left before the first line and no line was ever made."""
-
-    def __init__(self, lines: AsyncIterator[bytes], held: AbstractContextManager[object]) -> None:
-        super().__init__(lines, 200, media_type=NDJSON)
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._held:
-            await super().__call__(scope, receive, send)
-
-
-async def _lines(first: Page[object], pages: AsyncGenerator[Page[object]]) -> AsyncIterator[bytes]:
-    async with aclosing(pages):
-        yield _page_lines(first)
-        try:
-            async for found in pages:
-                yield _page_lines(found)
-        except AmasError as error:
-            yield orjson.dumps({"error": {"reason": error.reason, "detail": error.message}}) + b"\n"
-
-
-def _page_lines(found: Page[object]) -> bytes:
-    lines = [orjson.dumps(as_json(entry)) for entry in found.items]
-    return b"\n".join([*lines, orjson.dumps({"nextPageToken": found.next_page_token}), b""])

@@ -14,7 +14,7 @@ from pydantic import Field
 from amas_gateway.domain.authorization import Action
 from amas_gateway.domain.errors import invalid
 from amas_gateway.entrypoints.access import Access
-from amas_gateway.entrypoints.rest.event_stream import EventStream
+from amas_gateway.entrypoints.rest.event_stream import ServerSentEvents
 from amas_gateway.entrypoints.rest.parameters import (
     Body,
     IdempotencyKey,
@@ -27,6 +27,7 @@ from amas_gateway.entrypoints.rest.parameters import (
     enum_value,
     page_of,
 )
+from amas_gateway.entrypoints.rest.pushed_stream import PushedStream
 from amas_gateway.entrypoints.rest.rendering import respond, respond_page
 from amas_gateway.entrypoints.rest.schemas import page, returns
 from amas_gateway.entrypoints.rest.strict_json import StrictRoute
@@ -113,9 +114,8 @@ def events_router(
             after = int(last_event_id)
         run = await verbs.watch_run.open(principal, run_id)
         hold = verbs.hold_stream(principal)
-        stream = EventStream(
-            verbs.watch_run(principal, run_id, after), hold, clock, draining, heartbeat, principal.expires_at
-        )
+        events = verbs.watch_run(principal, run_id, after)
+        stream = PushedStream(events, ServerSentEvents(), hold, clock, draining, heartbeat, principal.expires_at)
         if is_over(run) and not await stream.peek():
             await stream.aclose()
             return Response(status_code=204)
