@@ -114,6 +114,7 @@ class FakeAudit:
         self.pages_left = 1000
         # Set: a page that is none of the first is never found.
         self.stuck = False
+        self.waiting = asyncio.Event()
         self.down = False
         self.asked: list[tuple[str, str]] = []
         self.erased: list[tuple[str, str]] = []
@@ -137,6 +138,7 @@ class FakeAudit:
             raise AmasError(ErrorKind.UNAVAILABLE, "LOG_UNAVAILABLE", "away")
         self.pages_left -= 1
         if self.stuck and query.page.token:
+            self.waiting.set()
             await asyncio.Event().wait()
         first = int(query.page.token or 7)
         past = min(first + (query.page.size or 100), 7 + self.size)

@@ -137,8 +137,7 @@ async def test_a_gateway_that_ends_ends_its_streams_of_entries(world: World, cli
     """I12: with a word about it after the last whole page, so that whoever reads goes on from there elsewhere."""
     world.audit.size, world.audit.stuck = STREAM_PAGE + 1, True
     asked = asyncio.ensure_future(client.get("/v1/audit/events:stream", headers=bearer("auditor")))
-    while len(world.audit.queries) < 2:
-        await asyncio.sleep(0)
+    await world.audit.waiting.wait()
     world.draining.set()
     lines = [json.loads(line) for line in (await asked).text.splitlines()]
     assert lines[-2:] == [

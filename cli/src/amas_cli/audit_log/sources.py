@@ -82,7 +82,14 @@ class HttpSource:
         """The resource of that name."""
         try:
             answer = self._ask(path)
+            # One byte more than any part has: whoever verifies finds that it is too long.
             body = answer.read(MAX_PART_BYTES + 1)
+            if len(body) > MAX_PART_BYTES:
+                # The rest must never be taken for the next answer.
+                self._local.connection.close()
+            elif answer.length:
+                # Read with a bound, a body that the network cuts looks whole.
+                raise http.client.IncompleteRead(body, answer.length)
         except (OSError, http.client.HTTPException) as error:
             raise SourceError(f"the log at {self._host} does not answer: {_said(error)}") from error
         if answer.status == http.client.OK:

@@ -20,11 +20,11 @@ from amas_audit.domain.witnessing import WitnessAwayError, WitnessRefusedError, 
 from amas_audit.ports import Cosignatures, LogReader, Witness
 from amas_audit.usecases.prove_consistency import prove_consistency
 
-# Seconds between two rounds, and until a witness is asked again that was away or refused.
+# Seconds between two questions to a witness, and until a witness is asked again that was away or refused.
 INTERVAL = 1.0
 PAUSE_AWAY = 5.0
 PAUSE_REFUSED = 60.0
-# Questions in a round: the second after the witness has said where it is.
+# Questions about a head: the second after the witness has said where it is.
 QUESTIONS = 2
 
 _LOG = logging.getLogger(__name__)
@@ -60,23 +60,24 @@ class CosignCheckpoints:
         self._done: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled: each witness at its own pace, so that a slow one holds up no other's name."""
+        async with asyncio.TaskGroup() as following:
+            for number, witness in enumerate(self._witnesses):
+                following.create_task(self._follow(number, witness))
+
+    async def _follow(self, number: int, witness: Witness) -> None:
         while True:
             await asyncio.sleep(INTERVAL)
+            if self._clock.monotonic() < self._not_before[number]:
+                continue
             try:
-                await self.round()
+                head = await self._reader.head()
+                if head is not None and self._done.get(number) != head.size:
+                    await self._ask(number, witness, head)
             except (AmasError, LogDamagedError) as error:
-                _LOG.warning("witnesses were not asked this time: %s", error)
-
-    async def round(self) -> None:
-        """Ask every witness that has not cosigned the newest head. AmasError LOG_UNAVAILABLE."""
-        head = await self._reader.head()
-        if head is not None:
-            await asyncio.gather(*(self._ask(number, witness, head) for number, witness in enumerate(self._witnesses)))
+                _LOG.warning("the witness %s was not asked this time: %s", witness.key.name, error)
 
     async def _ask(self, number: int, witness: Witness, head: SignedHead) -> None:
-        if self._done.get(number) == head.size or self._clock.monotonic() < self._not_before[number]:
-            return
         name = witness.key.name
         try:
             line = await self._line(number, witness, head)

@@ -22,9 +22,10 @@ from amas_gateway.entrypoints.http_edge import Receive, Scope, Send
 SEND_TIMEOUT_SECONDS = 30.0
 
 T = TypeVar("T")
+Written = TypeVar("Written", contravariant=True)
 
 
-class Form(Protocol[T]):
+class Form(Protocol[Written]):
     """How a stream is written."""
 
     media_type: str
@@ -33,7 +34,7 @@ class Form(Protocol[T]):
     heartbeat: bytes
     draining: bytes
 
-    def item(self, item: T) -> bytes:
+    def item(self, item: Written) -> bytes:
         """One item."""
         ...
 
