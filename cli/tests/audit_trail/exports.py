@@ -69,6 +69,35 @@ class Key:
         return f"{body}\n— {self.name} {signature}\n"
 
 
+@dataclass
+class Witness:
+    """A witness's key, and its line under a note, by the words of C2SP tlog-cosignature."""
+
+    seed: int = 50
+    name: str = "witness.test/1"
+
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(bytes([self.seed]) * 32)
+
+    @property
+    def typed(self) -> bytes:
+        return b"\x04" + self.private.public_key().public_bytes_raw()
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n" + self.typed).digest()[:4]
+
+    @property
+    def verifier(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.typed).decode()}"
+
+    def line(self, note: str, *, at: int = 1_700_000_000) -> str:
+        body = note.rpartition("\n\n")[0] + "\n"
+        signature = self.private.sign(f"cosignature/v1\ntime {at}\n{body}".encode())
+        return f"— {self.name} {base64.b64encode(self.key_id + struct.pack('>Q', at) + signature).decode()}\n"
+
+
 def leaf(
     sequence: int, kind: str, *, run: str = "run-1", tenant: str = "acme", said: Sequence[Said] = (), **data: Any
 ) -> bytes:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from amas_cli.audit_trail import Check, KeyRefusedError, Report, Verdict, read_entries, verify
+from amas_cli.audit_trail import Check, KeyRefusedError, Report, Verdict, WitnessKey, read_entries, verify
 
-from .exports import ORIGIN, Export, Key, leaf, make_entry, make_export, run_types
+from .exports import ORIGIN, Export, Key, Witness, leaf, make_entry, make_export, run_types
 
 
 @pytest.fixture
@@ -41,6 +41,45 @@ def test_every_single_changed_byte_is_found(target: Path) -> None:
         if verify(target, key).verdict is not Verdict.FAILED:
             passed.append(position)
     assert passed == []
+
+
+def witnessed(*lines: str) -> Export:
+    """A whole run whose checkpoint has these lines too."""
+    export = make_export(run_types(3))
+    export.header["checkpoint"] += "".join(lines)
+    return export
+
+
+def test_a_quorum_of_witnesses_can_be_demanded(target: Path) -> None:
+    """I9: a fork that the log's key signed gets no witness's name; a key that is given twice counts once."""
+    one, two = Witness(), Witness(51, "witness.test/2")
+    keys = [WitnessKey.parse(witness.verifier) for witness in (one, two)]
+    note = make_export(run_types(3)).header["checkpoint"]
+    cases = [
+        (one.line(note), keys, 1, Verdict.VERIFIED),
+        (one.line(note) + two.line(note), keys, 2, Verdict.VERIFIED),
+        (one.line(note), keys, 2, Verdict.FAILED),
+        (one.line(note), [keys[0], keys[0]], 2, Verdict.FAILED),
+        (two.line(note), keys[:1], 1, Verdict.FAILED),
+        ("", keys, 1, Verdict.FAILED),
+        ("", (), 0, Verdict.VERIFIED),
+    ]
+    for lines, given, quorum, expected in cases:
+        report = verify(witnessed(lines).write(target), Key().verifier, given, quorum)
+        assert report.verdict is expected, (lines, quorum, report.findings)
+
+
+def test_a_false_cosignature_is_found(target: Path) -> None:
+    """Of another checkpoint, or of another's key under the witness's name."""
+    witness, other = Witness(), Witness(52)
+    note = make_export(run_types(3)).header["checkpoint"]
+    forged = other.line(note).encode()
+    stolen = base64.b64decode(forged.decode().split()[-1])
+    named = base64.b64encode(witness.key_id + stolen[4:]).decode()
+    for line in (witness.line(note.replace("6", "7", 1)), f"— {witness.name} {named}\n"):
+        report = verify(witnessed(line).write(target), Key().verifier, [WitnessKey.parse(witness.verifier)], 1)
+        assert report.verdict is Verdict.FAILED
+        assert "cosignature" in str(report.findings[0])
 
 
 def test_every_truncation_is_found(target: Path) -> None:

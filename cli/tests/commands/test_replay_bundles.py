@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from amas_cli.audit_trail.replay_bundle import read_replay_bundle
 
-from ..audit_trail.exports import Key
+from ..audit_trail.exports import Key, Witness
 from ..fakes import FakeGateway
 from ..verifier.files import BUNDLE, DOCUMENT, approved_run, export_bytes, lines, replay_bundle
 from .conftest import Run
@@ -37,6 +37,22 @@ def test_a_replay_bundle_has_the_export_and_what_it_names(run: Run, gateway: Fak
     assert read_replay_bundle(target).bundle(BUNDLE) == DOCUMENT
     verified = run("audit", "verify", str(target), "--public-key", str(key))
     assert (verified.exit_code, verified.stdout.partition(":")[0]) == (0, "verified")
+
+
+def test_a_file_can_be_asked_for_its_witnesses(run: Run, tmp_path: Path) -> None:
+    """Of an export and of a replay bundle alike; a quorum that nobody can reach is a mistake of whoever asks."""
+    members = lines(approved_run())
+    members[0]["checkpoint"] += Witness().line(members[0]["checkpoint"])
+    bundle, export, key = replay_bundle(tmp_path, members), tmp_path / "run.jsonl", tmp_path / "audit.pub"
+    export.write_bytes(export_bytes(members))
+    key.write_text(Key().verifier)
+    other = Witness(51, "witness.test/2")
+    for file in (bundle, export):
+        ask = ("audit", "verify", str(file), "--public-key", str(key))
+        assert run(*ask, "--witness", Witness().verifier, "--quorum", "1").exit_code == 0
+        assert run(*ask, "--witness", other.verifier, "--quorum", "1").exit_code == 1
+        assert run(*ask, "--quorum", "1").exit_code == 2
+        assert run(*ask, "--tree-only").exit_code == 2
 
 
 def test_another_bundle_than_the_record_names_is_refused(run: Run, gateway: FakeGateway, tmp_path: Path) -> None:

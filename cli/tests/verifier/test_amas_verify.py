@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ..audit_trail.exports import Key
+from ..audit_trail.exports import Key, Witness
 from .files import BUNDLE, DOCUMENT, OTHER, approved_run, event, export_bytes, lines, replay_bundle
 
 KEY = amas_verify.Key(Key().verifier)
@@ -77,6 +77,31 @@ def test_an_outsider_needs_python_and_cryptography_alone(bare_python: Any, genui
     key.write_text("no key")
     assert bare_python(str(bundle), "--key", str(key)).returncode == amas_verify.UNUSABLE
     assert bare_python(str(tmp_path / "none"), "--key", str(key)).returncode == amas_verify.UNUSABLE
+
+
+def test_a_quorum_of_witnesses_can_be_demanded(bare_python: Any, tmp_path: Path) -> None:
+    """By the printed file too: what it demands is there, is missing, or is false."""
+    one, two = Witness(), Witness(51, "witness.test/2")
+    members = lines(approved_run())
+    note = members[0]["checkpoint"]
+    key, keys = tmp_path / "audit.pub", [tmp_path / "w1.pub", tmp_path / "w2.pub"]
+    key.write_text(Key().verifier)
+    for file, witness in zip(keys, (one, two), strict=True):
+        file.write_text(witness.verifier)
+    bundle = tmp_path / "run.jsonl"
+    demands = [*("--witness", str(keys[0])), *("--witness", str(keys[1]))]
+    for lines_under, quorum, expected in (
+        (one.line(note) + two.line(note), "2", amas_verify.VERIFIED),
+        (one.line(note), "1", amas_verify.VERIFIED),
+        (one.line(note), "2", amas_verify.FAILED),
+        ("", "1", amas_verify.FAILED),
+        (one.line(note.replace("6", "7", 1)), "1", amas_verify.FAILED),
+        (one.line(note), "3", amas_verify.UNUSABLE),
+    ):
+        members[0]["checkpoint"] = note + lines_under
+        bundle.write_bytes(export_bytes(members))
+        done = bare_python(str(bundle), "--key", str(key), *demands, "--quorum", quorum)
+        assert done.returncode == expected, (lines_under, quorum, done.stdout, done.stderr)
 
 
 def test_every_changed_byte_is_found(genuine: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from amas_audit.adapters.postgres_cosignatures import PostgresCosignatures
 from amas_audit.usecases.export_run import ExportRun
 from amas_cli.audit_log import FolderSource, LogCheck, check_log
 from amas_cli.audit_trail import KeyRing, verify
@@ -47,7 +48,8 @@ async def _export(stage: Stage, *, quick: bool) -> Row:
         part = [replace(one, run_id="run-1") for one in made[start : start + BATCH]]
         await stage.wired.log.append(submission(*part))
     key = stage.signer.verifier.encode()
-    export = ExportRun(stage.wired.reader, stage.wired.contents, origin=ORIGIN, verifier_key=lambda _: key)
+    nobody = PostgresCosignatures(stage.pool, ())
+    export = ExportRun(stage.wired.reader, stage.wired.contents, nobody, origin=ORIGIN, verifier_key=lambda _: key)
     target = stage.folder / "run.jsonl"
     with target.open("wb") as file:
         async for chunk in export("acme", "run-1"):

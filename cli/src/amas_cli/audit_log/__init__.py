@@ -1,8 +1,9 @@
 """Checks a whole log: live over HTTPS, or a folder of its tiles (C2SP tlog-tiles). Shares no code with the service."""
 
+from amas_cli.audit_trail import WitnessKey
+
 from .check import LogCheck, check_log
 from .consistency import check_consistency
-from .cosignature import WitnessKey
 from .last_seen import LastSeen, LastSeenError
 from .mirror import mirror_log
 from .report import LogReport

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from amas_cli.audit_trail.cosignature import WitnessKey, cosigners
 from amas_cli.audit_trail.keyring import KeyRing, Opened
 from amas_cli.audit_trail.merkle import HASH_SIZE
 from amas_cli.audit_trail.note import Checkpoint, NoteRefusedError
 
-from .cosignature import WitnessKey, cosigners
 from .hashing import edge_root, leaf_hashes, tree_root
 from .layout import CHECKPOINT, WIDTH, bundle_path, rows, tile_path, widths
 from .report import LogReport, Part

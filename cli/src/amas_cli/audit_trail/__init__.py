@@ -1,6 +1,7 @@
 """Checks a run's audit export offline. Written apart from the audit service, so that neither vouches for itself."""
 
 from .contents import GivenContent
+from .cosignature import WitnessKey
 from .errors import ExportRefusedError
 from .keyring import KeyRing
 from .note import KeyRefusedError, NoteRefusedError, VerifierKey
@@ -21,6 +22,7 @@ __all__ = [
     "ShownEntry",
     "Verdict",
     "VerifierKey",
+    "WitnessKey",
     "new_export",
     "read_entries",
     "read_whole",

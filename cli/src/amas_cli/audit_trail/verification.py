@@ -5,11 +5,12 @@ It must never raise for what a file holds: whatever is wrong becomes a finding, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .contents import lost, problems_of
+from .cosignature import WitnessKey, cosigners
 from .document import Entry, Footer, Header, parse_line, read_lines
 from .errors import ExportRefusedError
 from .keyring import KeyRing
@@ -19,12 +20,13 @@ from .note import Checkpoint, KeyRefusedError, NoteRefusedError
 from .report import MAX_FINDINGS, Check, Finding, Report, Verdict
 
 
-def verify(export: Path, public_key: str) -> Report:
+def verify(export: Path, public_key: str, witnesses: Sequence[WitnessKey] = (), quorum: int = 0) -> Report:
     """Check the export of a run against the log's verifier keys (`name+id+key`, one a line; `KeyRing.parse`).
 
-    KeyRefusedError if `public_key` holds none; everything else is in the report.
+    `quorum` of the witnesses must have cosigned its checkpoint. KeyRefusedError if `public_key` holds none; everything
+    else is in the report.
     """
-    verification = _Verification(KeyRing.parse(public_key))
+    verification = _Verification(KeyRing.parse(public_key), witnesses, quorum)
     try:
         with export.open("rb") as file:
             for record in _records(file):
@@ -44,8 +46,9 @@ def _records(file: Any) -> Iterator[Header | Entry | Footer]:
 class _Verification:
     """The state of one pass over a file."""
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, witnesses: Sequence[WitnessKey], quorum: int) -> None:
         self._keys = keys
+        self._witnesses, self._quorum = witnesses, quorum
         self._header: Header | None = None
         self._checkpoint: Checkpoint | None = None
         self._footer: Footer | None = None
@@ -115,9 +118,13 @@ class _Verification:
             self.find(Check.SIGNATURE, "the export names another public key than the one given", header.line)
         try:
             self._checkpoint = self._keys.open(header.checkpoint).checkpoint
+            cosigned = len(cosigners(header.checkpoint, self._witnesses))
         except NoteRefusedError as error:
             self.find(Check.SIGNATURE, str(error), header.line)
             return
+        if cosigned < self._quorum:
+            words = f"{cosigned} witnesses cosigned its checkpoint where {self._quorum} must have"
+            self.find(Check.SIGNATURE, words, header.line)
         if not header.origin == self._checkpoint.origin == self._keys.origin:
             self.find(
                 Check.ORIGIN,

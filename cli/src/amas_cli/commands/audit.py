@@ -14,6 +14,7 @@ from amas_cli.output.printable import printable
 from .audit_erase import erase
 from .audit_lineage import lineage
 from .audit_logs import (
+    NO_DEMANDS,
     Authority,
     Certificate,
     CertificateKey,
@@ -136,9 +137,9 @@ def verify(
     if log or (file and file.is_dir()):
         demands = Demands(tuple(witness or ()), quorum, last_seen, tree_only)
         return verify_log(Place(log or str(file), ca, cert, cert_key), keys, demands, output)
-    if witness or quorum or last_seen or tree_only:
-        raise CliError("--witness, --quorum, --last-seen and --tree-only are for logs.", exit_code=ExitCode.USAGE)
-    return _verify_export(file or Path(), keys, output)
+    if last_seen or tree_only:
+        raise CliError("--last-seen and --tree-only are for logs.", exit_code=ExitCode.USAGE)
+    return _verify_export(file or Path(), keys, Demands(tuple(witness or ()), quorum), output)
 
 
 app.command("consistency")(consistency)
@@ -146,7 +147,7 @@ app.command("mirror")(mirror)
 app.command("erase")(erase)
 
 
-def _verify_export(file: Path, public_key: Path, output: Output) -> int:
+def _verify_export(file: Path, public_key: Path, demands: Demands, output: Output) -> int:
     from amas_cli.audit_trail import Verdict
     from amas_cli.audit_trail.replay_bundle import is_replay_bundle
     from amas_cli.output.documents import document
@@ -156,8 +157,8 @@ def _verify_export(file: Path, public_key: Path, output: Output) -> int:
 
     if file.is_file() and is_replay_bundle(file):
         # By the verifier that `amas audit verifier` prints.
-        return verify_replay_bundle(file, public_key, output)
-    report = verify_file(file, public_key)
+        return verify_replay_bundle(file, public_key, output, demands)
+    report = verify_file(file, public_key, demands)
     good = report.verdict is Verdict.VERIFIED
     if output is not Output.TABLE:
         document(report.to_dict(), output)
@@ -168,7 +169,7 @@ def _verify_export(file: Path, public_key: Path, output: Output) -> int:
     return ExitCode.OK if good else ExitCode.FAILED
 
 
-def verify_file(file: Path, public_key: Path) -> "Report":
+def verify_file(file: Path, public_key: Path, demands: Demands = NO_DEMANDS) -> "Report":
     """Verify an export; raises CliError for files that cannot be read. A bad export is a verdict."""
     from amas_cli.audit_trail import KeyRefusedError
     from amas_cli.audit_trail import verify as verify_export
@@ -177,7 +178,7 @@ def verify_file(file: Path, public_key: Path) -> "Report":
         if not path.is_file():
             raise CliError(f"There is no file {path}.", exit_code=ExitCode.USAGE)
     try:
-        return verify_export(file, public_key.read_text())
+        return verify_export(file, public_key.read_text(), demands.witness_keys(), demands.quorum)
     except (KeyRefusedError, UnicodeDecodeError) as error:
         raise CliError(f"{public_key} holds no verifier key: {error}.", exit_code=ExitCode.USAGE) from error
 

@@ -93,6 +93,16 @@ class Demands:
     last_seen: Path | None = None
     tree_only: bool = False
 
+    def witness_keys(self) -> "tuple[WitnessKey, ...]":
+        """The witnesses' keys. CliError for one that is none, and for a quorum of more than there are."""
+        found = tuple(_witness(text) for text in self.witnesses)
+        if self.quorum > len({witness.public_key for witness in found}):
+            raise CliError("--quorum asks for more witnesses than --witness names.", exit_code=ExitCode.USAGE)
+        return found
+
+
+NO_DEMANDS = Demands()
+
 
 def verify_log(place: Place, public_key: Path, demands: Demands, output: Output) -> int:
     """Check a log and print the outcome; keeps its checkpoint if all is well."""
@@ -108,10 +118,7 @@ def verify_log(place: Place, public_key: Path, demands: Demands, output: Output)
         seen = max(found, key=lambda opened: opened.checkpoint.size, default=None)
     except LastSeenError as error:
         raise CliError(f"{error}.", exit_code=ExitCode.USAGE) from error
-    witnesses = tuple(_witness(text) for text in demands.witnesses)
-    if demands.quorum > len({witness.public_key for witness in witnesses}):
-        raise CliError("--quorum asks for more witnesses than --witness names.", exit_code=ExitCode.USAGE)
-    asked = LogCheck(keys, witnesses, demands.quorum, seen, demands.tree_only)
+    asked = LogCheck(keys, demands.witness_keys(), demands.quorum, seen, demands.tree_only)
     with place.opened() as source:
         report = check_log(source, asked, progress("entries"))
     if report.verified and kept:

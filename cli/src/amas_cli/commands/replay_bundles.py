@@ -9,6 +9,8 @@ from amas_cli.exit_codes import ExitCode
 from amas_cli.gateway.api import GatewayApi
 from amas_cli.output.documents import Output
 
+from .audit_logs import NO_DEMANDS, Demands
+
 if TYPE_CHECKING:
     from amas_cli.verifier import amas_verify
 
@@ -40,14 +42,16 @@ async def save_replay_bundle(api: GatewayApi, run_id: str, target: Path) -> int:
         return write_replay_bundle(export, bundles, target)
 
 
-def verify_replay_bundle(file: Path, public_key: Path, output: Output = Output.TABLE) -> int:
+def verify_replay_bundle(
+    file: Path, public_key: Path, output: Output = Output.TABLE, demands: Demands = NO_DEMANDS
+) -> int:
     """Verify a replay bundle with the outsiders' verifier; prints its report and answers an exit code."""
     from amas_cli.output.documents import document
     from amas_cli.output.printable import printable
     from amas_cli.output.terminal import line
     from amas_cli.verifier import amas_verify
 
-    report = verified(file, public_key)
+    report = verified(file, public_key, demands)
     if output is not Output.TABLE:
         document(report.to_dict(), output)
     else:
@@ -58,7 +62,7 @@ def verify_replay_bundle(file: Path, public_key: Path, output: Output = Output.T
     return ExitCode.OK if report.code == amas_verify.VERIFIED else ExitCode.FAILED
 
 
-def verified(file: Path, public_key: Path) -> "amas_verify.Report":
+def verified(file: Path, public_key: Path, demands: Demands = NO_DEMANDS) -> "amas_verify.Report":
     """The report of the outsiders' verifier. CliError for a key that is none."""
     from amas_cli.verifier import amas_verify
 
@@ -69,4 +73,11 @@ def verified(file: Path, public_key: Path) -> "amas_verify.Report":
     except (amas_verify.Refused, UnicodeDecodeError) as error:
         raise CliError(f"{public_key} holds no verifier key: {error}.", exit_code=ExitCode.USAGE) from error
     with file.open("rb") as opened:
-        return amas_verify.verify(opened, keys)
+        return amas_verify.verify(opened, keys, _witnesses(demands), demands.quorum)
+
+
+def _witnesses(demands: Demands) -> "list[amas_verify.Key]":
+    """The witnesses' keys, as the outsiders' verifier reads them."""
+    from amas_cli.verifier import amas_verify
+
+    return [amas_verify.Key(str(witness), amas_verify.COSIGNATURE) for witness in demands.witness_keys()]

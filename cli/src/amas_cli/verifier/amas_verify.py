@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies an AMAS replay bundle (.amas), or a run's audit export, with nothing but the log's public key.
 
-    python3 amas_verify.py run.amas --key audit.pub [--json]
+    python3 amas_verify.py run.amas --key audit.pub [--witness w1.pub ... --quorum N] [--json]
 
 Needs Python 3.9 or newer and the package `cryptography`; no network, no service, nothing else of AMAS. The format is
 described in docs/audit-export.md of AMAS. Checked: the form of every byte, the checkpoint's signature, the inclusion of
@@ -40,6 +40,7 @@ MAX_FINDINGS = 20
 MAX_SIZE_DIGITS = 19
 CONTAINER, EXPORT = "amas-replay-bundle", "amas-audit-export"
 MANIFEST_NAME, EXPORT_NAME = "manifest.json", "export.jsonl"
+SIGNATURE, COSIGNATURE = b"\x01", b"\x04"
 LOOKED_AT = ("dev.amas.audit.read", "dev.amas.access.denied")
 
 
@@ -197,7 +198,7 @@ def digest_at(file: IO[bytes], offset: int, size: int) -> str:
 class Key:
     """A C2SP verifier key, `name+id+key` (Ed25519), and the first and last tree size that it may sign."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, kind: bytes = SIGNATURE) -> None:
         self.text, *bounds = line.split()
         parts = self.text.split("+", 2)
         if len(parts) != 3:
@@ -205,8 +206,9 @@ class Key:
         self.name, identifier, encoded = parts
         typed = unbase64(encoded)
         self.id = sha256(self.name.encode() + b"\n" + typed)[:4]
-        if typed[:1] != b"\x01" or len(typed) != 33 or identifier != self.id.hex():
+        if typed[:1] != kind or len(typed) != 33 or identifier != self.id.hex():
             raise Refused("the verifier key is no Ed25519 key, or its id does not fit")
+        self.raw = typed[1:]
         self.public = Ed25519PublicKey.from_public_bytes(typed[1:])
         given: dict[str, int] = {}
         for bound in bounds:
@@ -259,6 +261,25 @@ def open_checkpoint(note: str, keys: Sequence[Key]) -> tuple[str, int, bytes]:
     if not any(key.covers(int(size)) for key in signers):
         raise Refused("the checkpoint is not signed by a key that was given and was in use at its size")
     return origin, int(size), unbase64(root)
+
+
+def cosigners(note: str, witnesses: Sequence[Key]) -> int:
+    """How many of the witnesses cosigned a note (C2SP tlog-cosignature), each key once. Refused for a false line."""
+    text, _, lines = note.rpartition("\n\n")
+    found = set()
+    for line in lines[:-1].split("\n"):
+        name, _, encoded = line[2:].partition(" ")
+        signature = unbase64(encoded)
+        for witness in witnesses:
+            if (name, signature[:4]) != (witness.name, witness.id):
+                continue
+            at = int.from_bytes(signature[4:12], "big")
+            try:
+                witness.public.verify(signature[12:], f"cosignature/v1\ntime {at}\n{text}\n".encode())
+            except InvalidSignature:
+                raise Refused(f"the cosignature of {witness.name} does not fit the checkpoint") from None
+            found.add(witness.raw)
+    return len(found)
 
 
 def root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
@@ -365,8 +386,9 @@ class Report:
 class Export:
     """One export, read line by line."""
 
-    def __init__(self, report: Report, keys: Sequence[Key]) -> None:
+    def __init__(self, report: Report, keys: Sequence[Key], witnesses: Sequence[Key], quorum: int) -> None:
         self.report, self.keys = report, keys
+        self.witnesses, self.quorum = witnesses, quorum
         self.size, self.root = 0, b""
         self.sequence, self.index = 0, -1
         self.first = self.last = ""
@@ -398,6 +420,9 @@ class Export:
         report.run, report.tenant, report.origin = (text_of(line[name], name) for name in ("run", "tenant", "origin"))
         origin, self.size, self.root = open_checkpoint(text_of(line["checkpoint"], "checkpoint"), self.keys)
         report.counts["treeSize"] = self.size
+        cosigned = cosigners(line["checkpoint"], self.witnesses)
+        if cosigned < self.quorum:
+            report.fail("witnesses", f"{cosigned} cosigned the checkpoint where {self.quorum} must have")
         if origin != report.origin or all(origin != key.name for key in self.keys):
             report.fail("origin", "the export, its checkpoint and the key do not name the same log")
         if not self.is_ours(text_of(line["verifierKey"], "verifierKey"), line["checkpoint"]):
@@ -621,10 +646,10 @@ def check_bundles(file: IO[bytes], members: Sequence[Member], export: Export) ->
 # --- All of it --------------------------------------------------------------------------------------------------------
 
 
-def verify(file: IO[bytes], keys: Sequence[Key]) -> Report:
+def verify(file: IO[bytes], keys: Sequence[Key], witnesses: Sequence[Key] = (), quorum: int = 0) -> Report:
     """The report on an open file: a replay bundle, or an export alone."""
     report = Report()
-    export = Export(report, keys)
+    export = Export(report, keys, witnesses, quorum)
     try:
         if file.read(1) == b"{":
             file.seek(0, 2)
@@ -647,6 +672,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify an AMAS replay bundle or audit export offline.")
     parser.add_argument("file", help="a replay bundle (.amas) or an export")
     parser.add_argument("--key", action="append", required=True, metavar="FILE", help="the log's verifier key")
+    parser.add_argument("--witness", action="append", default=[], metavar="FILE", help="a witness's key")
+    parser.add_argument("--quorum", type=int, default=0, help="how many of them must have cosigned")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -654,8 +681,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for path in options.key:
             with open(path, encoding="utf-8") as key:
                 keys.extend(keys_in(key.read()))
+        witnesses: list[Key] = []
+        for path in options.witness:
+            with open(path, encoding="utf-8") as key:
+                witnesses.append(Key(key.read(), COSIGNATURE))
+        if options.quorum > len({witness.raw for witness in witnesses}):
+            raise Refused("the quorum is of more witnesses than there are keys")
         with open(options.file, "rb") as file:
-            report = verify(file, keys)
+            report = verify(file, keys, witnesses, options.quorum)
     except (OSError, UnicodeDecodeError, Refused) as error:
         print(f"nothing was verified: {error}", file=sys.stderr)
         return UNUSABLE

@@ -136,6 +136,9 @@ def _spec(
     eraser = PostgresEraser(erasing) if erasing is not None else None
     erase = EraseContents(group_commit, eraser, clock)
 
+    cosignatures = PostgresCosignatures(pool, [witness.key for witness in witnesses])
+    quorum = settings.witness_quorum if witnesses else 0
+
     def verifier_key(note: str) -> str:
         return signer.verifier_of(note).encode()
 
@@ -144,15 +147,15 @@ def _spec(
         query_events=QueryEvents(reader, contents),
         get_proof=GetProof(reader),
         get_checkpoint=GetCheckpoint(reader),
-        export_run=ExportRun(reader, contents, origin=settings.origin, verifier_key=verifier_key),
+        export_run=ExportRun(
+            reader, contents, cosignatures, origin=settings.origin, verifier_key=verifier_key, quorum=quorum
+        ),
         erase_contents=erase,
         find_subject=FindSubject(PostgresSubjects(pool)),
         verifier_key=verifier_key,
     )
 
-    cosignatures = PostgresCosignatures(pool, [witness.key for witness in witnesses])
     cosign = CosignCheckpoints(reader, witnesses, cosignatures, telemetry, clock)
-    quorum = settings.witness_quorum if witnesses else 0
     publish = PublishCheckpoint(reader, cosignatures, quorum=quorum)
 
     async def log_is_sound() -> None:

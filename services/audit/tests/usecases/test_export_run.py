@@ -21,8 +21,47 @@ def log(signer: NoteSigner) -> MemoryLog:
     return MemoryLog(signer)
 
 
-def exporter(log: MemoryLog, signer: NoteSigner) -> ExportRun:
-    return ExportRun(log, log, origin=signer.verifier.name, verifier_key=lambda _note: signer.verifier.encode())
+class Cosigned:
+    """The newest head that a quorum has cosigned: as told."""
+
+    def __init__(self, newest: tuple[int, tuple[str, ...]] | None = None) -> None:
+        self._newest = newest
+
+    async def keep(self, size: int, witness: str, key_id: bytes, line: str) -> None:
+        raise AssertionError("nothing is kept here")
+
+    async def newest(self, quorum: int) -> tuple[int, tuple[str, ...]] | None:
+        return self._newest
+
+
+def exporter(
+    log: MemoryLog, signer: NoteSigner, newest: tuple[int, tuple[str, ...]] | None = None, quorum: int = 0
+) -> ExportRun:
+    key = signer.verifier.encode()
+    return ExportRun(
+        log, log, Cosigned(newest), origin=signer.verifier.name, verifier_key=lambda _note: key, quorum=quorum
+    )
+
+
+async def header_of(export: ExportRun) -> dict[str, str]:
+    document = b"".join([chunk async for chunk in export("acme", "run-1")])
+    return dict(json.loads(document.splitlines()[0]))
+
+
+async def test_an_export_leads_to_a_head_with_a_quorum_once_it_covers_the_run(
+    log: MemoryLog, signer: NoteSigner
+) -> None:
+    """With the witnesses' lines; before that to the newest, of which nobody else has a name yet."""
+    await log.append(submission(event(1), event(2)))
+    await log.append(submission(event(3, run_id="run-2")))
+    lines = ("— w1 YWJj\n", "— w2 YWJj\n")
+    for size, expected in ((2, 2), (1, 3)):
+        header = await header_of(exporter(log, signer, (size, lines), quorum=2))
+        note = header["checkpoint"]
+        assert Checkpoint.parse(signer.verifier.open(note)).size == expected
+        assert note.endswith("".join(lines)) is (expected == 2)
+    for export in (exporter(log, signer, None, quorum=2), exporter(log, signer)):
+        assert Checkpoint.parse(signer.verifier.open((await header_of(export))["checkpoint"])).size == 3
 
 
 async def test_an_export_is_whole_and_proven(log: MemoryLog, signer: NoteSigner) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from amas_audit.domain.contents import Opened
 from amas_audit.domain.errors import checkpoint_unknown, run_unknown
 from amas_audit.domain.model import Entry, EventFilter, InclusionProof, SignedHead
-from amas_audit.ports import ContentReader, LogReader
+from amas_audit.ports import ContentReader, Cosignatures, LogReader
 from amas_audit.usecases.prove_inclusion import prove_inclusion
 from amas_audit.usecases.weigh_contents import fitting
 
@@ -30,27 +30,51 @@ class ExportRun:
     """Streams the document of one run."""
 
     def __init__(
-        self, reader: LogReader, contents: ContentReader, *, origin: str, verifier_key: Callable[[str], str]
+        self,
+        reader: LogReader,
+        contents: ContentReader,
+        cosignatures: Cosignatures,
+        *,
+        origin: str,
+        verifier_key: Callable[[str], str],
+        quorum: int = 0,
     ) -> None:
+        """`quorum`: of witnesses that cosign a checkpoint; 0: there are none."""
         self._reader = reader
         self._contents = contents
+        self._cosignatures = cosignatures
+        self._quorum = quorum
         self._origin = origin
         self._verifier_key = verifier_key
 
     async def __call__(self, tenant: str, run_id: str) -> AsyncIterator[bytes]:
         """Chunks of the document. AmasError RUN_UNKNOWN before the first chunk if the tenant has no such run."""
-        head = await self._reader.head()
-        if head is None:
-            raise checkpoint_unknown()
+        head, lines = await self._head(EventFilter(tenant=tenant, run_id=run_id, newest_first=True))
         waiting = bytearray()
-        async for line in self._lines(tenant, run_id, head):
+        async for line in self._lines(tenant, run_id, head, lines):
             waiting += line
             while len(waiting) >= CHUNK_BYTES:
                 yield bytes(waiting[:CHUNK_BYTES])
                 del waiting[:CHUNK_BYTES]
         yield bytes(waiting)
 
-    async def _lines(self, tenant: str, run_id: str, head: SignedHead) -> AsyncIterator[bytes]:
+    async def _head(self, of_run: EventFilter) -> tuple[SignedHead, str]:
+        """The head that all proofs lead to, and the witnesses' lines under it.
+
+        The newest that a quorum has cosigned, once it covers all that there is of the run; the newest until then.
+        """
+        head = await self._reader.head()
+        if head is None:
+            raise checkpoint_unknown()
+        cosigned = await self._cosignatures.newest(self._quorum) if self._quorum else None
+        if cosigned is None:
+            return head, ""
+        size, lines = cosigned
+        last = await self._reader.entries(of_run, start=0, end=head.size, limit=1, max_bytes=1)
+        covering = await self._reader.head(size) if last.entries and last.entries[0].index < size else None
+        return (head, "") if covering is None else (covering, "".join(lines))
+
+    async def _lines(self, tenant: str, run_id: str, head: SignedHead, cosigned: str) -> AsyncIterator[bytes]:
         wanted = EventFilter(tenant=tenant, run_id=run_id)
         start = count = 0
         while True:
@@ -60,7 +84,7 @@ class ExportRun:
             if not page.entries and not count:
                 raise run_unknown()
             if not count:
-                yield _line(self._header(tenant, run_id, head))
+                yield _line(self._header(tenant, run_id, head, cosigned))
             proofs = await prove_inclusion(self._reader, [entry.index for entry in page.entries], head)
             async for entry, proof in self._opened(page.entries, proofs):
                 yield _line(_entry(entry, proof))
@@ -81,7 +105,7 @@ class ExportRun:
                 yield entry, proofs[done]
                 done += 1
 
-    def _header(self, tenant: str, run_id: str, head: SignedHead) -> dict[str, Any]:
+    def _header(self, tenant: str, run_id: str, head: SignedHead, cosigned: str) -> dict[str, Any]:
         return {
             "kind": "header",
             "format": FORMAT,
@@ -89,7 +113,7 @@ class ExportRun:
             "origin": self._origin,
             "tenant": tenant,
             "run": run_id,
-            "checkpoint": head.note,
+            "checkpoint": head.note + cosigned,
             "verifierKey": self._verifier_key(head.note),
         }
 

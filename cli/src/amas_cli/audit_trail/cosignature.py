@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +10,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from amas_cli.audit_trail.note import (
-    ID_SIZE,
-    KEY_SIZE,
-    KeyRefusedError,
-    NoteRefusedError,
-    read_note,
-    strict_base64,
-)
+from .note import ID_SIZE, KEY_SIZE, KeyRefusedError, NoteRefusedError, read_note, strict_base64
 
 COSIGNATURE = b"\x04"
 TIME_SIZE = 8
@@ -48,6 +42,9 @@ class WitnessKey:
         if key_id != expected.hex():
             raise KeyRefusedError("the witness's key id does not fit its name and key: it was changed or cut")
         return cls(name, expected, typed[1:])
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(COSIGNATURE + self.public_key).decode()}"
 
     def cosigned_at(self, note: str) -> int | None:
         """When this witness cosigned a note (seconds since 1970), None if it has not.
