@@ -98,7 +98,8 @@ def test_clients_know_what_servers_ask_for(kubectl: Kubectl, tmp_path: Path) -> 
     assert made["amas-deps", "postgres"] == made["amas", "postgres-admin"]
     assert made["amas-deps", "valkey"] == made["amas", "valkey"]
     assert made["amas-deps", "issuer-clients"] == made["amas", "issuer-clients"]
-    assert made["amas-deps", "mcp-workspace"]["tokens"] == made["amas", "tool-credentials"]["workspace"]
+    token = made["amas-deps", "mcp-workspace"]["tokens"]
+    assert made["amas", "tool-credentials"]["workspace"] == f"Bearer {token}"
     authority = x509.load_pem_x509_certificate(made["amas", "issuer-ca"]["ca.crt"].encode())
     certificate = x509.load_pem_x509_certificate(made["amas-deps", "issuer-tls"]["tls.crt"].encode())
     certificate.verify_directly_issued_by(authority)

@@ -91,18 +91,21 @@ def test_only_the_named_port_of_running_pods() -> None:
     assert not scraped(rules, {**TARGET, "__meta_kubernetes_pod_phase": "Succeeded"})
 
 
+def test_a_monitors_own_relabellings_come_last() -> None:
+    """They are Prometheus's under its own names, so that a chart can add labels or drop targets."""
+    own = [{"sourceLabels": ["a"], "targetLabel": "b"}, {"sourceLabels": ["c"], "regex": "x", "action": "Drop"}]
+    rules = job(podMetricsEndpoints=[{"port": "x", "relabelings": own}])["relabel_configs"]
+    assert rules[-2:] == [
+        {"source_labels": ["a"], "target_label": "b"},
+        {"source_labels": ["c"], "regex": "x", "action": "drop"},
+    ]
+
+
 def test_what_is_not_understood_is_refused() -> None:
     """A monitor never silently scrapes something else than it says."""
-    with pytest.raises(ClusterError, match=r"amas/orchestrator, endpoint 0: basicAuth is not understood"):
-        job(podMetricsEndpoints=[{"port": "x", "basicAuth": {}}])
+    with pytest.raises(ClusterError, match=r"amas/orchestrator, endpoint 0: tlsConfig is not understood"):
+        job(podMetricsEndpoints=[{"port": "x", "tlsConfig": {}}])
+    with pytest.raises(ClusterError, match=r"endpoint 0: relabelings: sourceLabel is not understood"):
+        job(podMetricsEndpoints=[{"port": "x", "relabelings": [{"sourceLabel": "a"}]}])
     with pytest.raises(ClusterError, match="port is missing"):
         job(podMetricsEndpoints=[{"path": "/metrics"}])
-
-
-def test_relabelings_come_after_the_labels_that_all_series_carry() -> None:
-    """The operator's names become Prometheus's, and what is not known is refused by its name."""
-    rule = {"sourceLabels": ["__meta_a"], "targetLabel": "a", "action": "Replace"}
-    rules = job(podMetricsEndpoints=[{"port": "x", "relabelings": [rule]}])["relabel_configs"]
-    assert rules[-1] == {"source_labels": ["__meta_a"], "target_label": "a", "action": "replace"}
-    with pytest.raises(ClusterError, match="tmpLabel of a relabeling is not understood"):
-        job(podMetricsEndpoints=[{"port": "x", "relabelings": [{"tmpLabel": "a"}]}])

@@ -15,7 +15,7 @@ from .down import report_remains, take_down
 from .errors import ClusterError
 from .follow_monitors import follow
 from .images import load_images
-from .kubectl import Kubectl
+from .kubectl import kubectl_of
 from .layout import Layout
 from .processes import Processes
 from .progress import say
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace, layout: Layout) -> None:
     if options.verb == "follow-monitors":
-        follow(layout, Kubectl(Builds(layout).program("hyper"), layout))
+        follow(layout, kubectl_of(layout))
     elif options.verb == "status":
         show_status(layout)
     elif options.verb == "build":
@@ -66,7 +66,7 @@ def _change(options: argparse.Namespace, layout: Layout) -> None:
         report_remains(layout)
     elif options.verb == "load":
         count = load_images(layout, required=True)
-        start_dependencies(layout, Kubectl(Builds(layout).program("hyper"), layout))
+        start_dependencies(layout, kubectl_of(layout))
         say(f"{count} images are loaded")
     elif options.verb == "restart":
         Processes(layout).restart(options.part)

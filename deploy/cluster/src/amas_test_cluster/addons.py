@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .addresses import DNS_SERVICE_IP, NODE_IP, PROMETHEUS_ADDRESS
 from .build import Builds
-from .components import DEFINITIONS_MODULE, KEDA_MODULE, KUBERNETES_MODULE
+from .components import DEFINITIONS_MODULE, KEDA_MODULE, ROLLOUTS_MODULE
 from .control_plane import answers
 from .files import render, write_json
 from .kubectl import Kubectl
@@ -38,7 +38,7 @@ def wait_for_dns(kubectl: Kubectl) -> None:
 
 def apply_definitions(builds: Builds, kubectl: Kubectl) -> None:
     """The custom resources of Argo Rollouts, KEDA and the Prometheus Operator."""
-    for module in (KUBERNETES_MODULE, DEFINITIONS_MODULE, KEDA_MODULE):
+    for module in (ROLLOUTS_MODULE, DEFINITIONS_MODULE, KEDA_MODULE):
         if builds.definitions(module).is_dir():
             kubectl.apply_files(builds.definitions(module))
     kubectl.wait("condition=Established", ESTABLISHED_S, "crd", "--all")

@@ -13,6 +13,7 @@ from .errors import ClusterError
 DEFAULT_TIMEOUT_S = 60.0
 # Of a failing program's output, characters.
 SHOWN = 2000
+SHOWN_ARGUMENTS = 200
 
 
 def run(
@@ -28,7 +29,8 @@ def run(
     done = attempt(argv, text=text, environment=environment, directory=directory, timeout=timeout)
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip())[-SHOWN:]
-        raise ClusterError(f"{name} {' '.join(map(str, argv[1:4]))} failed ({done.returncode}): {said}")
+        shown = [str(part) for part in argv[1:] if not str(part).startswith("--")]
+        raise ClusterError(f"{name} {' '.join(shown)[:SHOWN_ARGUMENTS]} failed ({done.returncode}): {said}")
     return done.stdout
 
 

@@ -1,7 +1,7 @@
 """What is built from Go modules: programs by module, each module with a go.mod of its own under `go/`.
 
-Kubernetes, etcd, CoreDNS and Argo Rollouts share one module, since they share client-go, which is most of the work.
-Prometheus and KEDA would raise what Kubernetes is built with, so they have theirs.
+Kubernetes, etcd and CoreDNS share one module, since they share client-go, which is most of the work. The others are
+built with what they are published with.
 """
 
 from __future__ import annotations
@@ -55,10 +55,16 @@ KUBERNETES_MODULE = Module(
         HYPER,
         Program("coredns", "./coredns"),
         Program("pause", "./pause"),
-        *(
-            Program(name, f"github.com/argoproj/argo-rollouts/cmd/{name}", {_ROLLOUTS_VERSION: ROLLOUTS})
-            for name in ("rollouts-controller", "kubectl-argo-rollouts")
-        ),
+    ),
+)
+
+# With the Kubernetes that it is published with: it checks pod templates by that version's internal types, and
+# 1.37's refuse what its conversion leaves empty (a Rollout with a service account).
+ROLLOUTS_MODULE = Module(
+    "rollouts",
+    tuple(
+        Program(name, f"github.com/argoproj/argo-rollouts/cmd/{name}", {_ROLLOUTS_VERSION: ROLLOUTS})
+        for name in ("rollouts-controller", "kubectl-argo-rollouts")
     ),
     definitions=(("github.com/argoproj/argo-rollouts", ROLLOUTS, "manifests/crds"),),
 )
@@ -89,4 +95,4 @@ KEDA_MODULE = Module(
 DEFINITIONS_MODULE = Module("crds", (Program("controller-gen", "sigs.k8s.io/controller-tools/cmd/controller-gen"),))
 MONITORING_TYPES = "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 
-MODULES = (KUBERNETES_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE, KEDA_MODULE)
+MODULES = (KUBERNETES_MODULE, ROLLOUTS_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE, KEDA_MODULE)

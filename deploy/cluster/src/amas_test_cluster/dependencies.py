@@ -77,7 +77,8 @@ def make_secrets(kubectl: Kubectl) -> None:
         (CLIENTS, "valkey", {"password": valkey}),
         (CLIENTS, "issuer-clients", clients),
         (CLIENTS, "issuer-ca", {"ca.crt": authority}),
-        (CLIENTS, "tool-credentials", {"workspace": tool}),
+        # The whole value of the header, as a tool server's credential is sent.
+        (CLIENTS, "tool-credentials", {"workspace": f"Bearer {tool}"}),
     )
     items = [_secret(namespace, name, content) for namespace, name, content in made]
     kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))

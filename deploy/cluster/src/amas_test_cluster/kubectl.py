@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from .build import Builds
 from .commands import attempt, run
 from .layout import Layout
 
 REQUEST_TIMEOUT_S = 30
+# In the cluster's folder: leads to the program that its parts run.
+RUNNING_HYPER = "hyper"
 
 
 class Kubectl:
@@ -69,6 +71,7 @@ class Kubectl:
         return self.succeeds("-n", namespace, "get", "secret", name)
 
 
-def stamp() -> str:
-    """A text that differs from one call to the next, for annotations that make pods anew."""
-    return str(time.time_ns())
+def kubectl_of(layout: Layout) -> Kubectl:
+    """kubectl of the build that the cluster runs, whatever was edited since; for another cluster of this checkout's."""
+    running = layout.state / RUNNING_HYPER
+    return Kubectl(running if running.exists() else Builds(layout).program("hyper"), layout)

@@ -1,6 +1,6 @@
 """Follows PodMonitors: writes Prometheus's scrape jobs from them, as the Prometheus Operator would.
 
-Only what the charts use is understood (selector, namespaceSelector, port, path, scheme, interval, relabelings); another
+Only what charts commonly use is understood (selector, namespaceSelector, and of an endpoint ENDPOINT_MEMBERS); another
 member of an endpoint is refused with its name, so that a monitor never silently scrapes something else than it says.
 """
 
@@ -14,8 +14,8 @@ from .errors import ClusterError
 # Analyses of a canary count by seconds, so scrapes do too, whatever longer interval a monitor asks for.
 SCRAPE_INTERVAL = "2s"
 ENDPOINT_MEMBERS = {"port", "path", "scheme", "interval", "scrapeTimeout", "honorLabels", "relabelings"}
-# Of a relabeling: the operator's name → Prometheus's.
-RELABEL_MEMBERS = {
+# A PodMonitor's names of a relabelling's members, and Prometheus's.
+RELABELLING = {
     "sourceLabels": "source_labels",
     "separator": "separator",
     "targetLabel": "target_label",
@@ -66,7 +66,10 @@ def _job(monitor: dict[str, Any], index: int, endpoint: dict[str, Any], kubeconf
         _keep("__meta_kubernetes_pod_container_port_name", re.escape(endpoint["port"])),
         _keep("__meta_kubernetes_pod_phase", "Running"),
         *({"source_labels": [source], "target_label": label} for label, source in LABELS.items()),
-        *(_relabeling(one, f"{namespace}/{name}, endpoint {index}") for one in endpoint.get("relabelings") or []),
+        *(
+            _relabelling(rule, f"PodMonitor {namespace}/{name}, endpoint {index}")
+            for rule in endpoint.get("relabelings") or []
+        ),
     ]
     return {
         "job_name": f"podMonitor/{namespace}/{name}/{index}",
@@ -76,14 +79,6 @@ def _job(monitor: dict[str, Any], index: int, endpoint: dict[str, Any], kubeconf
         "kubernetes_sd_configs": [discovery],
         "relabel_configs": relabel,
     }
-
-
-def _relabeling(given: dict[str, Any], where: str) -> dict[str, Any]:
-    unknown = sorted(set(given) - set(RELABEL_MEMBERS))
-    if unknown:
-        raise ClusterError(f"PodMonitor {where}: {', '.join(unknown)} of a relabeling is not understood")
-    rule = {RELABEL_MEMBERS[member]: value for member, value in given.items()}
-    return rule | ({"action": str(rule["action"]).lower()} if "action" in rule else {})
 
 
 def _selector(selector: dict[str, Any]) -> list[dict[str, Any]]:
@@ -100,6 +95,15 @@ def _selector(selector: dict[str, Any]) -> list[dict[str, Any]]:
         }
         rules.append(choices[operator])
     return rules
+
+
+def _relabelling(rule: dict[str, Any], where: str) -> dict[str, Any]:
+    unknown = sorted(set(rule) - set(RELABELLING))
+    if unknown:
+        raise ClusterError(f"{where}: relabelings: {', '.join(unknown)} is not understood")
+    translated = {RELABELLING[name]: value for name, value in rule.items()}
+    # `Replace` and `replace` are both good in a PodMonitor.
+    return translated | ({"action": rule["action"].lower()} if "action" in rule else {})
 
 
 def _keep(label: str, regex: str) -> dict[str, Any]:

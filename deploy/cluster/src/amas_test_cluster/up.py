@@ -3,44 +3,61 @@
 from __future__ import annotations
 
 import os
-import sys
+from pathlib import Path
 
 from . import addons, control_plane, machine, network, node
 from .build import Builds
-from .components import DEFINITIONS_MODULE, KEDA_MODULE, KUBERNETES_MODULE, PROMETHEUS_MODULE
+from .components import DEFINITIONS_MODULE, KEDA_MODULE, KUBERNETES_MODULE, PROMETHEUS_MODULE, ROLLOUTS_MODULE
 from .dependencies import start_dependencies
 from .down import take_down
 from .errors import ClusterError
+from .files import write
 from .images import load_images
-from .kubectl import Kubectl
+from .kubectl import RUNNING_HYPER, Kubectl, kubectl_of
 from .layout import Layout
 from .pki import write_pki
 from .processes import Processes
 from .progress import say, step
 
-CLUSTER_MODULES = (KUBERNETES_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE)
+# In the cluster's folder once a start has reached its end: the boot that it was in.
+CAME_UP = "came-up"
+CLUSTER_MODULES = (KUBERNETES_MODULE, ROLLOUTS_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE)
 
 
 def bring_up(layout: Layout, *, keda: bool = True) -> None:
-    """Builds what is missing and starts the cluster; afterwards `layout.kubeconfig` reaches it."""
+    """Builds what is missing and starts the cluster; afterwards `layout.kubeconfig` reaches it.
+
+    A cluster that came up whole is kept: what has ended of it, or was left out, is started.
+    """
     modules = (*CLUSTER_MODULES, *((KEDA_MODULE,) if keda else ()))
     builds, processes = Builds(layout), Processes(layout)
     builds.ensure(modules)
     builds.link_tools()
-    kubectl = Kubectl(builds.program("hyper"), layout)
-    wanted = parts(keda=keda)
-    if layout.state.exists() and processes.ended(wanted):
-        if processes.names() or network.remains():
+    whole = _came_up(layout)
+    if not whole:
+        if layout.state.exists() or network.remains():
             say("clearing what an earlier start left")
-        take_down(layout)
-    if not layout.state.exists():
+            take_down(layout)
         machine.ensure_ready()
-        _start(layout, builds, processes, kubectl, keda=keda)
+        _prepare(layout, builds)
+    if not whole or processes.ended(parts(keda=keda)):
+        _start(layout, builds, processes, kubectl_of(layout), keda=keda)
+        write(layout.state / CAME_UP, _boot())
     else:
         say("the cluster is up already")
     load_images(layout)
-    start_dependencies(layout, kubectl)
+    start_dependencies(layout, kubectl_of(layout))
     say(f"up: export KUBECONFIG={layout.kubeconfig}; `make cluster-status` tells more, `make cluster-down` ends it")
+
+
+def _came_up(layout: Layout) -> bool:
+    """Whether a start reached its end since the machine was booted; mounts and interfaces do not outlive a boot."""
+    mark = layout.state / CAME_UP
+    return mark.exists() and mark.read_text() == _boot()
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text()
 
 
 def parts(*, keda: bool) -> list[str]:
@@ -54,7 +71,7 @@ def use_own(layout: Layout) -> None:
     builds = Builds(layout)
     builds.ensure((KUBERNETES_MODULE,))
     builds.link_tools()
-    kubectl = Kubectl(builds.program("hyper"), layout)
+    kubectl = kubectl_of(layout)
     if not kubectl.succeeds("get", "--raw", "/readyz"):
         raise ClusterError(f"no cluster answers behind KUBECONFIG={layout.kubeconfig}")
     needed = {
@@ -70,12 +87,17 @@ def use_own(layout: Layout) -> None:
     say(f"using the cluster of {layout.kubeconfig}; its nodes need the images (`kind load image-archive FILE`)")
 
 
-def _start(layout: Layout, builds: Builds, processes: Processes, kubectl: Kubectl, *, keda: bool) -> None:
+def _prepare(layout: Layout, builds: Builds) -> None:
     os.umask(0o022)
     # Pods' files are reached through it, so that it is open; what is secret in it has its own mode.
     layout.state.mkdir(mode=0o755, parents=True)
+    (layout.state / RUNNING_HYPER).symlink_to(builds.program("hyper"))
     with step("certificates"):
         write_pki(layout)
+
+
+def _start(layout: Layout, builds: Builds, processes: Processes, kubectl: Kubectl, *, keda: bool) -> None:
+    """Starts what does not run; each step may have been done before."""
     with step("network"):
         network.bring_up(layout)
     with step("control plane"):
@@ -97,4 +119,3 @@ def _start(layout: Layout, builds: Builds, processes: Processes, kubectl: Kubect
             addons.wait_for_keda(processes, kubectl)
     with step("names"):
         addons.wait_for_dns(kubectl)
-    sys.stdout.flush()
