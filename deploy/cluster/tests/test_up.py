@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amas_test_cluster import up
-from amas_test_cluster.down import AFTER_PODS, BEFORE_PODS
+from amas_test_cluster.down import AFTER_PODS, BEFORE_PODS, CAME_UP
 from amas_test_cluster.kubectl import RUNNING_HYPER, kubectl_of
 from amas_test_cluster.layout import Layout
 
@@ -18,9 +18,9 @@ def test_an_earlier_boot_is_no_running_cluster(layout: Layout) -> None:
     """Its files are there, but its mounts and interfaces are gone: it is cleared, not continued."""
     layout.state.mkdir()
     assert not up._came_up(layout)
-    (layout.state / up.CAME_UP).write_text(up._boot())
+    (layout.state / CAME_UP).write_text(up._boot())
     assert up._came_up(layout)
-    (layout.state / up.CAME_UP).write_text("another boot\n")
+    (layout.state / CAME_UP).write_text("another boot\n")
     assert not up._came_up(layout)
 
 

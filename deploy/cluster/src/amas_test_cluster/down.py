@@ -16,6 +16,8 @@ from .processes import Processes
 from .progress import say
 from .waiting import becomes
 
+# In the cluster's folder once a start has reached its end: the boot that it was in.
+CAME_UP = "came-up"
 # Controllers first, so that nothing brings back what is taken away; containerd last, it ends the pods.
 BEFORE_PODS = (
     "follow-monitors",
@@ -41,6 +43,8 @@ def take_down(layout: Layout) -> None:
     """Stops and removes everything of the cluster; each part may be gone already."""
     if os.geteuid() != 0:
         raise ClusterError("taking the cluster down needs root, as bringing it up did")
+    # First, so that an end that is interrupted is never taken for a cluster that came up.
+    (layout.state / CAME_UP).unlink(missing_ok=True)
     processes = Processes(layout)
     for name in BEFORE_PODS:
         processes.stop(name)

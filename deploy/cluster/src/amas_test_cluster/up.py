@@ -9,7 +9,7 @@ from . import addons, control_plane, machine, network, node
 from .build import Builds
 from .components import DEFINITIONS_MODULE, KEDA_MODULE, KUBERNETES_MODULE, PROMETHEUS_MODULE, ROLLOUTS_MODULE
 from .dependencies import start_dependencies
-from .down import take_down
+from .down import CAME_UP, take_down
 from .errors import ClusterError
 from .files import write
 from .images import load_images
@@ -19,8 +19,6 @@ from .pki import write_pki
 from .processes import Processes
 from .progress import say, step
 
-# In the cluster's folder once a start has reached its end: the boot that it was in.
-CAME_UP = "came-up"
 CLUSTER_MODULES = (KUBERNETES_MODULE, ROLLOUTS_MODULE, PROMETHEUS_MODULE, DEFINITIONS_MODULE)
 
 
