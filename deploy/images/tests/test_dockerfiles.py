@@ -73,6 +73,22 @@ def test_labels_and_entrypoint(image: Image) -> None:
     assert json.loads(entrypoint.removeprefix("ENTRYPOINT "))[0].startswith("/")
 
 
+@pytest.mark.parametrize("image", [image for image in IMAGES if image.program is None], ids=lambda image: image.name)
+def test_what_is_copied_is_there_and_not_ignored(image: Image) -> None:
+    """A folder that .dockerignore leaves out would be missing in the build alone."""
+    kept = [
+        line[1:].removesuffix("/**") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    ]
+    variant = image.variant or "none"
+    for line in instructions(image.dockerfile):
+        if not line.startswith("COPY ") or "--from=" in line:
+            continue
+        for source in line.split()[1:-1]:
+            path = source.replace("${VARIANT}", variant)
+            assert (ROOT / path).exists()
+            assert any(Path(path).is_relative_to(folder) or Path(path).match(folder) for folder in kept), path
+
+
 def test_every_service_has_an_image() -> None:
     """A new service without a Dockerfile does not go unnoticed."""
     services = {path.parent.name for path in (ROOT / "services").glob("*/pyproject.toml")}
