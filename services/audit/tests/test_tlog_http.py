@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 from amas.audit.v1 import audit_pb2
 from amas_audit.domain.merkle import leaf_hash, node_hash
@@ -140,6 +141,25 @@ async def test_entries_are_for_auditors_alone(service: AuditProcess, anybody: Tl
         assert refused.headers["Content-Type"] == "application/problem+json"
         assert refused.headers["Cache-Control"] == "no-store"
         assert b"tenant" not in refused.body.replace(b"all tenants", b"")
+
+
+async def test_who_read_entries_is_on_record_for_each_tenant(
+    service: AuditProcess, auditor: TlogClient, anybody: TlogClient
+) -> None:
+    """I12: also of the last minute before the process was asked to end; hashes tell of nobody, and are not recorded."""
+    for path in ("/tile/entries/000", "/tile/entries/001", "/tile/entries/000"):
+        assert (await auditor.ask(path)).status == 200
+    assert (await anybody.ask("/tile/0/000")).status == 200
+    assert await service.stop() == 0
+    database = await asyncpg.connect(service.database.service_dsn)
+    leaves = await database.fetch('SELECT leaf FROM audit.entry WHERE "index" >= $1 ORDER BY "index"', ENTRIES)
+    await database.close()
+    said = [json.loads(row["leaf"]) for row in leaves]
+    assert [(one["tenant"], one["source"], one["principal"], one["data"]["count"]) for one in said] == [
+        ("acme", "audit", "auditor", 312),
+        ("other", "audit", "auditor", 200),
+    ]
+    assert said[0]["data"]["filters"] == {"reader": "auditor", "stretches": [[0, 512]]}
 
 
 async def test_a_certificate_of_a_stranger_does_not_connect(

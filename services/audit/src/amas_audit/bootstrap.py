@@ -52,6 +52,7 @@ from amas_audit.usecases.get_tile import GetTile
 from amas_audit.usecases.keep_signed import KeepSigned
 from amas_audit.usecases.publish_checkpoint import PublishCheckpoint
 from amas_audit.usecases.query_events import QueryEvents
+from amas_audit.usecases.record_reads import RecordReads
 
 NAME = "audit"
 
@@ -158,6 +159,8 @@ def _spec(
     cosign = CosignCheckpoints(reader, witnesses, cosignatures, telemetry, clock)
     publish = PublishCheckpoint(reader, cosignatures, quorum=quorum)
 
+    reads = RecordReads(group_commit, PostgresLeaves(pool), clock)
+
     async def log_is_sound() -> None:
         log.check()
 
@@ -166,9 +169,10 @@ def _spec(
         settings=settings,
         services=[GrpcService(SERVICE, audit_pb2_grpc.add_AuditServiceServicer_to_server, api)],
         callers=CALLERS,
-        servers=_servers(settings, pool, reader, publish, telemetry),
+        servers=_servers(settings, pool, reader, publish, reads, telemetry),
         background=[
             KeepSigned(signer.refresh, log.open).run,
+            reads.run,
             *([cosign.run] if witnesses else []),
             *(
                 [KeepExpiring(ExpireContents(eraser, erase, retention), settings.erasure_interval).run]
@@ -178,6 +182,7 @@ def _spec(
         ],
         checks={"database": reader.check, "log": log_is_sound},
         on_stop=[
+            reads.flush,
             group_commit.close,
             *(witness.close for witness in witnesses),
             pool.close,
@@ -191,6 +196,7 @@ def _servers(
     pool: Pool,
     reader: PostgresReader,
     publish: PublishCheckpoint,
+    reads: RecordReads,
     telemetry: AuditTelemetry,
 ) -> list[TlogHttp]:
     """The log over HTTPS, where it is asked for."""
@@ -204,6 +210,7 @@ def _servers(
             checkpoint=publish,
             tile=GetTile(reader),
             entries=GetEntries(PostgresLeaves(pool)),
+            note=reads.note,
             count=telemetry.served,
         )
     ]

@@ -55,6 +55,14 @@ class LeafReader(Protocol):
         ...
 
 
+class EntryOwners(Protocol):
+    """Whose the entries of a stretch of the log are."""
+
+    async def tenants(self, start: int, end: int) -> Mapping[str, int]:
+        """Tenants with entries in [start, end), and how many. AmasError LOG_UNAVAILABLE."""
+        ...
+
+
 class ContentReader(Protocol):
     """Where the contents of entries are read."""
 

@@ -165,3 +165,13 @@ def reader_refused(service: str) -> AmasError:
 def entry_too_long() -> AmasError:
     """An entry from before leaves had a bound; its hash can be had, in a tile."""
     return AmasError(ErrorKind.INTERNAL, "ENTRY_TOO_LONG", "the bundle has an entry that is longer than 65535 bytes")
+
+
+def reads_unrecorded() -> AmasError:
+    """So many reads of entries wait to be put on record that there is no room to note another."""
+    return AmasError(
+        ErrorKind.UNAVAILABLE,
+        "READS_UNRECORDED",
+        "earlier reads of entries are not on record yet, and nothing is read off the record; ask again in a minute",
+        retry_after=60.0,
+    )

@@ -37,6 +37,8 @@ _LOG = logging.getLogger(__name__)
 Checkpoint = Callable[[], Awaitable[str]]
 Read = Callable[[Resource], Awaitable[bytes]]
 Count = Callable[[str, int], None]
+# Who reads which entries, before they are given; raises if that cannot be noted.
+Note = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class TlogHttp:
 
     def __init__(
         self, listen: str, tls: ssl.SSLContext, access: Access, *, checkpoint: Checkpoint, tile: Read, entries: Read,
-        count: Count,
+        note: Note, count: Count,
     ) -> None:  # fmt: skip
         self._listen = listen
         self._tls = tls
@@ -70,6 +72,7 @@ class TlogHttp:
         self._checkpoint = checkpoint
         self._tile = tile
         self._entries = entries
+        self._note = note
         self._count = count
         self._runner: web.AppRunner | None = None
         self.address = listen
@@ -121,6 +124,7 @@ class TlogHttp:
             return _answer(request, hashes, "application/octet-stream", _FOR_EVER)
         reader = self._access.reader(request)
         entries = await self._entries(wanted)
+        self._note(reader, wanted.start, wanted.start + wanted.width)
         self._count("entries", len(entries))
         _LOG.info("entries of all tenants were read", extra={"reader": reader, "resource": raw})
         answer = _answer(request, entries, "application/octet-stream", _FOR_EVER_PRIVATE)
