@@ -9,12 +9,10 @@ template answers with text alone, and Helm's objects do not come back from JSON 
 {{- end -}}
 {{- end -}}
 
-{{/* What the set-up Job is told (amas_cli.cluster.setup). */}}
-{{- define "amas.setupDocument" -}}
-{{- $global := .Values.global -}}
+{{/* The Secrets that the set-up makes, by what they are for, as its program wants them named. */}}
+{{- define "amas.setupSecretNames" -}}
 {{- $tls := dict -}}
-{{- $services := list "gateway" "orchestrator" "ai-router" "audit" "policy-sidecar" -}}
-{{- range $services }}{{ $_ := set $tls . (include "amas-lib.secretName" (dict "root" $ "name" (printf "%s-tls" .))) }}{{ end -}}
+{{- range list "gateway" "orchestrator" "ai-router" "audit" "policy-sidecar" "auditor" }}{{ $_ := set $tls . (include "amas-lib.secretName" (dict "root" $ "name" (printf "%s-tls" .))) }}{{ end -}}
 {{- $postgres := dict -}}
 {{- range list "amas_audit" "amas_audit_owner" "amas_audit_eraser" "amas_orchestrator" "amas_orchestrator_owner" "amas_ai_router" "amas_ai_router_owner" -}}
 {{- $_ := set $postgres . (include "amas-lib.secretName" (dict "root" $ "name" (printf "postgres-%s" (. | trimPrefix "amas_" | replace "_" "-")))) -}}
@@ -23,6 +21,20 @@ template answers with text alone, and Helm's objects do not come back from JSON 
 {{- range $member, $name := dict "ca" "ca" "auditSigningKey" "audit-signing-key" "auditMasterKey" "audit-master-key" "pseudonyms" "pseudonyms" "opa" "opa" -}}
 {{- $_ := set $secrets $member (include "amas-lib.secretName" (dict "root" $ "name" $name)) -}}
 {{- end -}}
+{{- toJson $secrets -}}
+{{- end -}}
+
+{{/* The same as a list. */}}
+{{- define "amas.setupSecrets" -}}
+{{- $secrets := include "amas.setupSecretNames" . | fromJson -}}
+{{- $others := omit $secrets "tls" "postgres" -}}
+{{- concat (values $secrets.tls) (values $secrets.postgres) (values $others) | uniq | sortAlpha | toYaml -}}
+{{- end -}}
+
+{{/* What the set-up Job is told (amas_cli.cluster.setup). */}}
+{{- define "amas.setupDocument" -}}
+{{- $global := .Values.global -}}
+{{- $secrets := include "amas.setupSecretNames" . | fromJson -}}
 {{- $setup := $global.database.setup -}}
 {{- $database := dict "enabled" $setup.enabled "host" $global.database.host "port" (int $global.database.port) "name" $global.database.name "sslMode" $global.database.sslMode -}}
 {{- if $global.database.caSecret.name }}{{ $_ := set $database "sslRootCertFile" "/etc/amas/database-ca/ca.crt" }}{{ end -}}
@@ -32,5 +44,5 @@ template answers with text alone, and Helm's objects do not come back from JSON 
 {{- $_ := set $database "adminPasswordFile" "/etc/amas/setup/admin/password" -}}
 {{- end -}}
 {{- $labels := dict "app.kubernetes.io/part-of" "amas" "app.kubernetes.io/instance" .Release.Name "app.kubernetes.io/managed-by" "amas-setup" -}}
-{{- dict "release" .Release.Name "namespace" .Release.Namespace "trustDomain" $global.trustDomain "certificates" (dict "mode" $global.certificates.mode) "services" $services "database" $database "secrets" $secrets "labels" $labels | toPrettyJson -}}
+{{- dict "release" .Release.Name "namespace" .Release.Namespace "trustDomain" $global.trustDomain "certificates" (dict "mode" $global.certificates.mode) "services" (list "gateway" "orchestrator" "ai-router" "audit" "policy-sidecar") "database" $database "secrets" $secrets "labels" $labels | toPrettyJson -}}
 {{- end -}}

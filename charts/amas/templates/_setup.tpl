@@ -23,9 +23,14 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{- toYaml $first | nindent 2 }}
 rules:
+  # A name cannot be asked for before there is one, so making is free; reading and changing is of these Secrets alone.
   - apiGroups: [""]
     resources: [secrets]
-    verbs: [get, create, update, patch]
+    verbs: [create]
+  - apiGroups: [""]
+    resources: [secrets]
+    verbs: [get, patch]
+    resourceNames: {{- include "amas.setupSecrets" $root | nindent 6 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

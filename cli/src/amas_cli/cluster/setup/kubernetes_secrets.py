@@ -86,7 +86,7 @@ class KubernetesSecrets:
             if error.status in {401, 403}:
                 raise CliError(
                     f"The Kubernetes API does not let this service account at {what} ({error.status}).",
-                    next_step="its Role needs get, create, update and patch of secrets in that namespace",
+                    next_step="its Role needs create, get and patch of these secrets in that namespace",
                     exit_code=ExitCode.NOT_ALLOWED,
                 ) from error
             if error.status == 404:
