@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The proofs on a cluster, as far as the gate's time allows: ci_cluster.sh SECONDS-LEFT
+#
+# The cluster's programs take longer to build into a cold cache than the proofs take to run. What is built stays, so a
+# gate that ran out of time says what it left out, and the next one goes on from there. A proof that fails fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+end=$((SECONDS + ${1:?usage: ci_cluster.sh SECONDS-LEFT}))
+CACHE="${AMAS_CACHE_DIR:-$HOME/.cache/amas}"
+export PATH="$PWD/.venv/bin:$CACHE/bin:$PATH"
+# Seconds on two cores, with room: images and start of the cluster; proofs 1 to 3; the rest of them.
+START=540 FIRST=1200 REST=1380
+FIRST_PROOFS="proof_1 or proof_2 or proof_3"
+
+remaining() { echo $((end - SECONDS)); }
+left_out() { echo "LEFT OUT of this gate, with $(remaining) s of its time left: $*"; }
+build() { # build SECONDS PART...: false if the time ran out first
+    local seconds=$1 code=0 part
+    shift
+    for part in "$@"; do
+        [ "$seconds" -gt 0 ] || return 1
+        timeout --signal=INT --kill-after=30 "$seconds" python -m amas_test_cluster build --only "$part" || code=$?
+        [ "$code" != 124 ] && [ "$code" != 137 ] || return 1
+        [ "$code" = 0 ] || exit "$code"
+        seconds=$(($(remaining) - START - FIRST))
+    done
+}
+
+if [ "$(id -u)" != 0 ]; then
+    left_out "all proofs on a cluster: starting one needs root"
+    exit 0
+fi
+if ! build "$(($(remaining) - START - FIRST))" kubernetes rollouts prometheus crds; then
+    left_out "all proofs on a cluster: its programs are not all built yet"
+    exit 0
+fi
+keda=()
+build "$(($(remaining) - START - FIRST))" keda || keda=(--without-keda)
+if [ "$(remaining)" -lt $((START + FIRST)) ]; then
+    left_out "all proofs on a cluster"
+    exit 0
+fi
+trap 'python -m amas_test_cluster down' EXIT
+make images
+python -m amas_test_cluster up "${keda[@]}"
+export KUBECONFIG="${AMAS_CLUSTER_DIR:-/var/lib/amas-cluster}/admin.kubeconfig"
+if [ "${#keda[@]}" = 0 ] && [ "$(remaining)" -ge $((FIRST + REST)) ]; then
+    scripts/test_cluster.sh
+else
+    scripts/test_cluster.sh -k "$FIRST_PROOFS"
+    left_out "the proofs after the third"
+fi
