@@ -21,6 +21,7 @@ from amas_cli.commands.resources import applied
 from amas_cli.errors import CliError
 from amas_cli.exit_codes import ExitCode
 from amas_cli.gateway.api import GatewayApi
+from amas_cli.output.quantities import money, tokens
 from amas_cli.resource_files import read_resource_files
 from amas_cli.verifier import amas_verify
 
@@ -111,9 +112,8 @@ class GovernedRun:
                 f"The run {run_id} ended as {run.get('state')}.", details=(json.dumps(run.get("reason") or {}),)
             )
         usage = run.get("usage") or {}
-        self._tell(
-            "run", f"{run_id} succeeded with {usage.get('model_calls', '?')} model calls; trace {run['trace_id']}"
-        )
+        cost = money(usage.get("cost")) or "nothing"
+        self._tell("run", f"{run_id} succeeded for {tokens(usage)} tokens and {cost}; trace {run.get('trace_id', '')}")
         return run
 
     async def _check_record(self, run_id: str) -> None:
