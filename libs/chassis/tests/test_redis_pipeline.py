@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from amas_chassis.clock import SystemClock
-from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline, Script, connect
+from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline, RedisRefusedError, Script, connect
 
 pytestmark = pytest.mark.integration
 ECHO = Script("return {ARGV[1]}", "0" * 40)
@@ -46,6 +46,25 @@ async def test_a_surprise_between_two_answers_leaves_none_of_them_behind(
     assert [type(answer) for answer in await echoed(pipeline, "c", "d")] == [RedisAwayError] * 2
     pipeline._away_until = None
     assert await echoed(pipeline, "e", "f") == [[b"e"], [b"f"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [("return 7", 7), ("return ARGV[1]", b"a"), ("return false", None), ("return {}", [])]
+)
+async def test_an_answer_of_any_kind_is_an_answer(pipeline: RedisPipeline, text: str, answer: Any) -> None:
+    """Only the absence of one is an outage."""
+    assert await pipeline.call(Script(text, "2" * 40), [], ["a"]) == answer
+
+
+async def test_a_refusal_is_told_from_an_outage(pipeline: RedisPipeline) -> None:
+    """The caller fails closed all the same, the log says why, and those beside it get their answers."""
+    broken = Script("return redis.error_reply('ERR no')", "3" * 40)
+    refused, answered = await asyncio.gather(
+        pipeline.call(broken, [], []), pipeline.call(ECHO, [], ["b"]), return_exceptions=True
+    )
+    assert isinstance(refused, RedisRefusedError)
+    assert answered == [b"b"]
+    assert await echoed(pipeline, "c") == [[b"c"]]
 
 
 async def test_a_server_that_became_a_replica_is_left(pipeline: RedisPipeline) -> None:

@@ -26,7 +26,16 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseE
 
 from .clock import Clock
 
-__all__ = ["RETRY_SECONDS", "TIMEOUT_SECONDS", "RedisAwayError", "RedisPipeline", "Script", "Word", "connect"]
+__all__ = [
+    "RETRY_SECONDS",
+    "TIMEOUT_SECONDS",
+    "RedisAwayError",
+    "RedisPipeline",
+    "RedisRefusedError",
+    "Script",
+    "Word",
+    "connect",
+]
 
 # Redis stands beside us; a round trip that takes longer than this is none (seconds).
 TIMEOUT_SECONDS = 0.5
@@ -47,6 +56,13 @@ _log = logging.getLogger(__name__)
 
 class RedisAwayError(Exception):
     """Redis did not answer, or not in time, or not well. What was asked may or may not have been done."""
+
+
+class RedisRefusedError(RedisAwayError):
+    """Redis answered, and will not do it: the script or the set-up is at fault, and asking again mends nothing.
+
+    To whoever needs the answer it is as good as away.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +114,8 @@ class RedisPipeline:
         self._away_until: float | None = None
         self._server: bytes = b""
 
-    async def call(self, script: Script, keys: Sequence[Word], arguments: Sequence[Word]) -> list[Any]:
-        """A script's answer. Raises RedisAwayError.
+    async def call(self, script: Script, keys: Sequence[Word], arguments: Sequence[Word]) -> Any:
+        """A script's answer, whatever it is. Raises RedisAwayError; RedisRefusedError if Redis will not do it.
 
         A caller that is cancelled does not take its script back: it is done, and its answer dropped.
         """
@@ -111,7 +127,7 @@ class RedisPipeline:
         self._waiting.append(_Asked(script, (len(keys), *keys, *arguments), answer))
         if self._pump is None:
             self._pump = asyncio.create_task(self._work())
-        return await answer  # type: ignore[no-any-return]  # a script's answer is a list
+        return await answer
 
     async def close(self) -> None:
         """Ends the connection; what waits is told that Redis is away."""
@@ -139,7 +155,7 @@ class RedisPipeline:
         finally:
             self._pump = None
             for asked in (*batch, *self._waiting):
-                _give(asked, None)
+                _lose(asked)
             self._waiting.clear()
 
     async def _round_trip(self, batch: list[_Asked]) -> list[Any]:
@@ -189,11 +205,16 @@ class RedisPipeline:
 
 
 def _give(asked: _Asked, answer: Any) -> None:
+    """Hand on whatever the script answered; what that must look like is known to whoever wrote it."""
     if asked.answer.done():
         return
     if isinstance(answer, ResponseError):
         _log.error("Redis refuses a script: %s", answer)
-    if isinstance(answer, list):
-        asked.answer.set_result(answer)
+        asked.answer.set_exception(RedisRefusedError("Redis refuses the script"))
     else:
+        asked.answer.set_result(answer)
+
+
+def _lose(asked: _Asked) -> None:
+    if not asked.answer.done():
         asked.answer.set_exception(RedisAwayError("Redis did not answer"))
