@@ -108,7 +108,7 @@ slo: setup sloth ## Generate alert rules and the questions that canaries are jud
 	python scripts/slo.py
 
 .PHONY: cluster-build
-cluster-build: setup ## Build the test cluster's programs into the cache (once, about half an hour on two cores)
+cluster-build: setup ## Build the test cluster's programs into the cache (once, about 40 minutes on two cores)
 	@python -m amas_test_cluster build
 
 .PHONY: cluster-up
