@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +86,23 @@ class ApiServer:
             f"--service-account-key-file={self.folder / 'accounts.key'}",
             f"--service-account-signing-key-file={self.folder / 'accounts.key'}",
         )
-        self._wait("kube-apiserver", lambda: self.kubectl("get", "--raw", "/readyz").code == 0, API_READY_S)
+        self._wait("kube-apiserver", self._ready, API_READY_S)
+
+    def _ready(self) -> bool:
+        return self.kubectl("get", "--raw", "/readyz").code == 0
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The API server is killed, and back at the end with all that it held."""
+        killed = self._processes.pop()
+        killed.kill()
+        killed.wait(STOP_S)
+        try:
+            yield
+        finally:
+            _, name, *arguments = [str(argument) for argument in killed.args]  # type: ignore[union-attr]
+            self._spawn(name, *arguments)
+            self._wait(name, self._ready, API_READY_S)
 
     def stop(self) -> None:
         """Stops both, the API server first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,17 @@ DEFINITIONS = Path(__file__).resolve().parents[2] / "charts" / "amas-crds" / "fi
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A real API server that knows our kinds."""
+    with running_api_server(tmp_path_factory.mktemp("kubernetes")) as server:
+        yield server
+
+
+@contextmanager
+def running_api_server(folder: Path) -> Iterator[ApiServer]:
+    """A real API server that knows our kinds, with data in a folder; stopped at the end, whatever happens."""
     hyper = program()
     if hyper is None:
         pytest.skip("no kube-apiserver is built on this machine: `make cluster-up` builds one into the cache, once")
-    server = ApiServer(hyper, tmp_path_factory.mktemp("kubernetes"), users=("nobody", "viewer", "operator"))
+    server = ApiServer(hyper, folder, users=("operator",))
     try:
         server.start()
         made = server.kubectl("apply", "-f", str(DEFINITIONS))

@@ -14,10 +14,17 @@ from tests.local_platform import CONTRACTS, LocalPlatform, running_platform
 from tests.waiting import wait_for
 
 from .api_server import ApiServer
+from .conftest import running_api_server
 from .operators import Operators, answers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 RELEASE_NOTES = CONTRACTS / "release-notes"
+QUOTA = """
+apiVersion: amas.dev/v1alpha1
+kind: Quota
+metadata: {name: outage}
+spec: {subject: {tenant: acme}, window: day, calls: 1000000}
+"""
 ROLES = ("historian", "analyst", "writer", "publisher")
 
 
@@ -96,3 +103,26 @@ def test_what_a_tenants_policy_forbids_is_refused(operators: Operators, platform
     operators.apply("-f", "-", given=(platform.home / "resources" / "model.yaml").read_text())
     found = operators.become({"ModelRoute/default": "Refused"})
     assert found["ModelRoute/default"]["status"] == "False"
+
+
+def test_an_api_server_that_comes_back_is_gone_on_with(platform: LocalPlatform, tmp_path: Path) -> None:
+    """The process lives on without its lease, and takes it up again: what is written then comes into force."""
+    with running_api_server(_folder(tmp_path / "server")) as server:
+        operators = Operators(server, platform, "outage", tmp_path)
+        operators.prepare()
+        try:
+            operators.start("one", free_port())
+            operators.apply("-f", str(platform.home / "resources"))
+            operators.become({"ModelRoute/default": "Applied"})
+            with server.away():
+                wait_for("it has lost its lease", lambda: "the lease is lost" in operators.log("one"), 60, every=0.5)
+            operators.apply("-f", "-", given=QUOTA)
+            operators.become({"Quota/outage": "Applied"})
+            assert operators.end("one", signal.SIGTERM) == 0
+        finally:
+            operators.end_all()
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
