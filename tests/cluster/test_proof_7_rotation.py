@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import secrets
@@ -33,6 +34,9 @@ WARM_RUNS = 3
 GRPC_PORT = 8443
 CREDENTIALS = "tool-credentials"
 TOOL_SERVER, TOKENS = "mcp-workspace", "tokens"
+FILES = ("tls.crt", "ca.crt")
+Held = dict[str, dict[str, bytes]]
+Pods = list[tuple[str, dict[str, Any]]]
 LONG_AGO = "2026-01-01T00:00:00+00:00"
 
 
@@ -85,58 +89,59 @@ class Rotation:
 
     def unread(self) -> list[str]:
         """Pods that show another certificate than their Secret holds, and containers whose files are behind it."""
-        return [*self._showing_another(), *self._behind()]
+        held = {name: self._tls(name) for name in (*SERVICES, "policy-sidecar", "auditor")}
+        pods = [(service, pod) for service in SERVICES for pod in self._kube.pods(selector(service))]
+        return [*self._showing_another(pods, held), *self._behind(pods, held)]
 
-    def _showing_another(self) -> Iterator[str]:
-        for service in SERVICES:
-            serial = x509.load_pem_x509_certificate(self.certificate(service)).serial_number
-            for pod in self._kube.pods(selector(service)):
-                if self._presented(pod["status"]["podIP"], service) != serial:
-                    yield f"{pod['metadata']['name']} shows its old certificate"
+    def _tls(self, name: str) -> dict[str, bytes]:
+        data = self._kube.get("secret", f"{self._release}-{name}-tls")["data"]
+        return {key: base64.b64decode(value) for key, value in data.items()}
 
-    def _presented(self, address: str, service: str) -> int:
-        """The serial number of the certificate that a pod shows to the auditor."""
-        own = {key: self._kube.secret(f"{self._release}-auditor-tls", key) for key in ("tls.crt", "tls.key", "ca.crt")}
-        context = ssl.create_default_context(cadata=own["ca.crt"])
-        context.set_alpn_protocols(["h2"])
-        with tempfile.NamedTemporaryFile("w") as pair:
-            pair.write(own["tls.crt"] + own["tls.key"])
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        with (
-            socket.create_connection((address, GRPC_PORT), 10) as plain,
-            context.wrap_socket(plain, server_hostname=f"{service}.amas.internal") as connection,
-        ):
-            der = connection.getpeercert(binary_form=True)
-        assert der is not None
-        return x509.load_der_x509_certificate(der).serial_number
+    def _showing_another(self, pods: Pods, held: Held) -> Iterator[str]:
+        for service, pod in pods:
+            serial = x509.load_pem_x509_certificate(held[service]["tls.crt"]).serial_number
+            if presented(pod["status"]["podIP"], service, held["auditor"]) != serial:
+                yield f"{pod['metadata']['name']} shows its old certificate"
 
-    def _behind(self) -> Iterator[str]:
+    def _behind(self, pods: Pods, held: Held) -> Iterator[str]:
         """Of the files of each container, sidecars included."""
-        for service in SERVICES:
-            for pod in self._kube.pods(selector(service)):
-                for container in (service, "policy-sidecar"):
-                    if container == service or container in sidecars(pod):
-                        secret = f"{self._release}-{container}-tls"
-                        for file in ("tls.crt", "ca.crt"):
-                            mounted = digest_in(self._kube, pod, container, f"/etc/amas/tls/{file}")
-                            if mounted != digest(self._kube.secret(secret, file)):
-                                yield f"{container} in {pod['metadata']['name']} has not got its new {file}"
+        for service, pod in pods:
+            for container in (service, *({"policy-sidecar"} & sidecars(pod))):
+                mounted = digests_in(self._kube, pod, container, [f"/etc/amas/tls/{file}" for file in FILES])
+                if mounted != [digest(held[container][file]) for file in FILES]:
+                    yield f"{container} in {pod['metadata']['name']} has not got its new files"
+
+
+def presented(address: str, service: str, own: dict[str, bytes]) -> int:
+    """The serial number of the certificate that a pod shows to who comes with this one."""
+    context = ssl.create_default_context(cadata=own["ca.crt"].decode())
+    context.set_alpn_protocols(["h2"])
+    with tempfile.NamedTemporaryFile() as pair:
+        pair.write(own["tls.crt"] + own["tls.key"])
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    with (
+        socket.create_connection((address, GRPC_PORT), 10) as plain,
+        context.wrap_socket(plain, server_hostname=f"{service}.amas.internal") as connection,
+    ):
+        der = connection.getpeercert(binary_form=True)
+    assert der is not None
+    return x509.load_der_x509_certificate(der).serial_number
 
 
 def sidecars(pod: dict[str, Any]) -> set[str]:
     return {one["name"] for one in pod["spec"].get("initContainers", [])}
 
 
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
-def digest_in(kube: Kube, pod: dict[str, Any], container: str, file: str) -> str:
-    """The digest of a file as a container sees it. Its content never leaves the pod."""
-    program = f"import hashlib;print(hashlib.sha256(open({file!r},'rb').read()).hexdigest())"
+def digests_in(kube: Kube, pod: dict[str, Any], container: str, files: list[str]) -> list[str]:
+    """The digests of files as a container sees them. Their content never leaves the pod."""
+    program = f"import hashlib;[print(hashlib.sha256(open(f,'rb').read()).hexdigest()) for f in {files!r}]"
     name = pod["metadata"]["name"]
-    return kube.run("exec", name, "--container", container, "--", "/app/bin/python", "-I", "-c", program).strip()
+    return kube.run("exec", name, "--container", container, "--", "/app/bin/python", "-I", "-c", program).split()
 
 
 def put(kube: Kube, secret: str, key: str, value: str) -> None:
@@ -224,23 +229,24 @@ def tell_tool_server(dependencies: Kube, tokens: str) -> None:
 
     def read() -> bool:
         pods = dependencies.pods("app.kubernetes.io/name=mcp-workspace")
-        seen = [digest_in(dependencies, pod, TOOL_SERVER, "/secrets/tokens") for pod in pods]
-        return bool(seen) and all(one == digest(tokens) for one in seen)
+        seen = [digests_in(dependencies, pod, TOOL_SERVER, ["/secrets/tokens"]) for pod in pods]
+        return bool(seen) and all(one == [digest(tokens.encode())] for one in seen)
 
     dependencies.until("the tool server's new tokens", read, READ_TIMEOUT_S)
 
 
 def old_credentials(kube: Kube) -> list[str]:
     """Sidecars that have not got what the Secret holds."""
-    wanted = digest(kube.secret(CREDENTIALS, "workspace"))
+    wanted = [digest(kube.secret(CREDENTIALS, "workspace").encode())]
     found = []
     for service in SERVICES:
         for pod in kube.pods(selector(service)):
             if "policy-sidecar" in sidecars(pod):
                 try:
-                    mounted = digest_in(kube, pod, "policy-sidecar", "/etc/amas/credentials/workspace")
+                    mounted = digests_in(kube, pod, "policy-sidecar", ["/etc/amas/credentials/workspace"])
                 except KubectlError:
-                    mounted = ""
+                    # The volume is the orchestrator's alone, or the pod is going.
+                    mounted = wanted if service != "orchestrator" else []
                 if mounted != wanted:
                     found.append(pod["metadata"]["name"])
     return found
