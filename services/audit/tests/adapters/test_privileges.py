@@ -86,6 +86,25 @@ async def test_migrating_twice_changes_nothing(log_database: LogDatabase, pool: 
     assert (await wired.log.append(submission(event(2))))[0].index == 1
 
 
+_SET = "UPDATE audit.alembic_version SET version_num = $1"
+
+
+async def test_a_newer_schema_is_one_to_start_on(pool: Pool, log_database: LogDatabase) -> None:
+    """What a canary that was taken back has left behind must not keep the stable instances from starting."""
+    owner = await asyncpg.connect(log_database.owner_dsn)
+    try:
+        for revision, starts in (("0999", True), ("0001", False)):
+            await owner.execute(_SET, revision)
+            if starts:
+                await wait_for_tables(pool, start_timeout=1)
+            else:
+                with pytest.raises(NotReadyError, match="at revision 0001"):
+                    await wait_for_tables(pool, start_timeout=0.1)
+    finally:
+        await owner.execute(_SET, REVISION)
+        await owner.close()
+
+
 def test_the_code_works_with_the_newest_revision() -> None:
     """A migration without the code that it is for, or the other way round, does not get through."""
     assert newest_revision() == REVISION

@@ -28,9 +28,16 @@ _FOREIGN_KEYS = "SELECT count(*) FROM audit.content_key WHERE substring(wrapped 
 
 
 async def wait_for_tables(pool: Pool, *, start_timeout: float) -> None:
-    """Wait until the schema is at REVISION. NotReadyError after `start_timeout` s, or if the role may change rows."""
+    """Wait until the schema is at REVISION, or at a newer one.
+
+    NotReadyError after `start_timeout` s, or if the role may change rows.
+
+    Migrations are written so that the code before them works on: a canary that is taken back leaves its schema behind,
+    and the stable instances must be able to start on it.
+    """
     deadline = asyncio.get_running_loop().time() + start_timeout
-    while (found := await _revision(pool)) != REVISION:
+    # Numbers of four digits, so that their order is that of their texts.
+    while (found := await _revision(pool)) < REVISION:
         if asyncio.get_running_loop().time() >= deadline:
             raise NotReadyError(
                 f"the schema audit is at revision {found or 'none'}, not {REVISION}: run `python -m amas_audit migrate`"
