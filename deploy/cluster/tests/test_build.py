@@ -81,6 +81,8 @@ def test_a_build_is_made_once(module: tuple[Layout, Module]) -> None:
 def test_a_failed_build_is_not_taken_for_whole(module: tuple[Layout, Module], monkeypatch: pytest.MonkeyPatch) -> None:
     """What Go said is in the error, and the next build starts over."""
     layout, one = module
+    interrupted = layout.builds / ".building-one-of-other-sources"
+    interrupted.mkdir(parents=True)
     monkeypatch.setenv("FAKE_GO_FAILS", "1")
     with pytest.raises(ClusterError, match="building program failed:\nno such package"):
         Builds(layout).ensure((one,))

@@ -83,7 +83,7 @@ def kubectl(layout: Layout, tmp_path: Path) -> Kubectl:
     program = tmp_path / "hyper"
     program.write_text(FAKE_HYPER)
     program.chmod(0o755)
-    return Kubectl(program, layout)
+    return Kubectl([str(program), "kubectl"], layout)
 
 
 def test_clients_know_what_servers_ask_for(kubectl: Kubectl, tmp_path: Path) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
 from amas_test_cluster import up
 from amas_test_cluster.down import AFTER_PODS, BEFORE_PODS, CAME_UP
+from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.kubectl import RUNNING_HYPER, kubectl_of
 from amas_test_cluster.layout import Layout
 
@@ -31,3 +37,37 @@ def test_a_running_cluster_keeps_its_own_kubectl(layout: Layout) -> None:
     running.write_text("#!/bin/sh\necho '{\"items\": []}'\n")
     running.chmod(0o755)
     assert kubectl_of(layout).json("get", "pods") == {"items": []}
+
+
+OWN_KUBECTL = """#!/bin/sh
+case "$*" in
+  *"get --raw /readyz"*) [ -z "$FAKE_CLUSTER_IS_DOWN" ];;
+  *"get crd rollouts.argoproj.io"*) exit 0;;
+  *) exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def own(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A layout of a user's cluster that has Argo Rollouts alone, and the user's kubectl, which we made."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "kubectl").write_text(OWN_KUBECTL)
+    (tools / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return dataclasses.replace(layout, own_kubeconfig=str(tmp_path / "mine"))
+
+
+def test_what_an_own_cluster_lacks_is_named_and_nothing_is_built(own: Layout) -> None:
+    """With the user's kubectl nothing has to be compiled, and what is missing is said with where to get it."""
+    with pytest.raises(ClusterError, match=r"lacks: KEDA \(https://.*\); the Prometheus Operator \(https://"):
+        up.use_own(own)
+    assert not own.builds.exists()
+
+
+def test_an_own_cluster_that_does_not_answer(own: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said which file led there."""
+    monkeypatch.setenv("FAKE_CLUSTER_IS_DOWN", "1")
+    with pytest.raises(ClusterError, match=f"no cluster answers behind KUBECONFIG={own.own_kubeconfig}"):
+        up.use_own(own)

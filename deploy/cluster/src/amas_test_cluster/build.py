@@ -85,8 +85,10 @@ class Builds:
         if shutil.which("go") is None:
             raise ClusterError("the test cluster is built with Go 1.26 or newer: install it (https://go.dev/dl)")
         source, target = self._source(module), self._folder(module)
+        # Nobody else builds, since we have the lock: what is there was interrupted.
+        for left in self._layout.builds.glob(f".building-{module.name}-*"):
+            shutil.rmtree(left, ignore_errors=True)
         made = target.with_name(f".building-{target.name}")
-        shutil.rmtree(made, ignore_errors=True)
         (made / "bin").mkdir(parents=True)
         say(f"building {module.name}: {', '.join(program.name for program in module.programs)} (once, into {target})")
         for program in module.programs:

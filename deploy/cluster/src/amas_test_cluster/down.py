@@ -8,8 +8,10 @@ from pathlib import Path
 
 from . import network
 from .addresses import POD_BRIDGE
+from .cgroups import pod_cgroups, remove_pod_cgroups
 from .commands import attempt
 from .errors import ClusterError
+from .files import remove_if_empty
 from .layout import Layout
 from .node import ctr
 from .processes import Processes
@@ -31,7 +33,6 @@ BEFORE_PODS = (
 )
 AFTER_PODS = ("kube-proxy", "kube-apiserver", "etcd", "containerd")
 PODS_END_S = 20.0
-CGROUPS_END_S = 10.0
 # Links to pods' logs, which kubelet makes whatever folder it is told.
 LOG_LINKS = Path("/var/log/containers")
 # Of containerd's library for pod networks, and of its shims; both know no other place.
@@ -54,14 +55,14 @@ def take_down(layout: Layout) -> None:
         processes.stop(name)
     _unmount(layout)
     network.take_down(layout)
-    _remove_cgroups()
+    remove_pod_cgroups()
     _remove_strays(layout)
     shutil.rmtree(layout.state, ignore_errors=True)
 
 
 def report_remains(layout: Layout) -> None:
     """Says that nothing is left, or what."""
-    left = [*network.remains(), *map(str, _cgroups())]
+    left = [*network.remains(), *map(str, pod_cgroups())]
     if layout.state.exists():
         left.append(str(layout.state))
     left += [line.split()[1] for line in _mounts(layout)]
@@ -92,28 +93,6 @@ def _unmount(layout: Layout) -> None:
             attempt(["umount", "--lazy", target])
 
 
-def _cgroups() -> list[Path]:
-    root = Path("/sys/fs/cgroup")
-    return [path for path in (root / "kubepods", *root.glob("*/kubepods")) if path.is_dir()]
-
-
-def _remove_cgroups() -> None:
-    def empty() -> bool:
-        for top in _cgroups():
-            for folder, _, _ in os.walk(top, topdown=False):
-                _remove_if_empty(Path(folder))
-        return not _cgroups()
-
-    becomes(empty, CGROUPS_END_S)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        return
-
-
 def _remove_strays(layout: Layout) -> None:
     for link in LOG_LINKS.glob("*.log"):
         if link.is_symlink() and os.readlink(link).startswith(f"{layout.state}/"):
@@ -125,4 +104,4 @@ def _remove_strays(layout: Layout) -> None:
         if stray.is_socket() and str(stray) not in Path("/proc/net/unix").read_text():
             stray.unlink()
     for folder in (LOG_LINKS, NETWORK_RESULTS, NETWORK_RESULTS.parent, SHIM_SOCKETS, SHIM_SOCKETS.parent):
-        _remove_if_empty(folder)
+        remove_if_empty(folder)

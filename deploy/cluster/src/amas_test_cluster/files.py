@@ -28,6 +28,14 @@ def write_json(path: Path, content: Any, mode: int = 0o644) -> Path:
     return write(path, json.dumps(content, indent=1) + "\n", mode)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Removes an empty folder; another one, or none, stays as it is."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
 def render(template: Path, **values: str) -> str:
     """Replaces each `${name}`; a name without a value is an error, since half a manifest must not be applied."""
     try:

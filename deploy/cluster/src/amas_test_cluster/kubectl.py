@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -19,10 +21,9 @@ RUNNING_HYPER = "hyper"
 class Kubectl:
     """kubectl with the cluster's kubeconfig, never the user's default context."""
 
-    def __init__(self, hyper: Path, layout: Layout) -> None:
+    def __init__(self, program: Sequence[str], layout: Layout) -> None:
         self._unbounded = [
-            str(hyper),
-            "kubectl",
+            *program,
             f"--kubeconfig={layout.kubeconfig}",
             f"--cache-dir={layout.builds}/kubectl",
         ]
@@ -72,6 +73,8 @@ class Kubectl:
 
 
 def kubectl_of(layout: Layout) -> Kubectl:
-    """kubectl of the build that the cluster runs, whatever was edited since; for another cluster of this checkout's."""
+    """kubectl of the build that the cluster runs, whatever was edited since; the user's for a cluster of the user."""
     running = layout.state / RUNNING_HYPER
-    return Kubectl(running if running.exists() else Builds(layout).program("hyper"), layout)
+    if layout.own_kubeconfig:
+        return Kubectl([shutil.which("kubectl") or str(layout.tools / "kubectl")], layout)
+    return Kubectl([str(running if running.exists() else Builds(layout).program("hyper")), "kubectl"], layout)

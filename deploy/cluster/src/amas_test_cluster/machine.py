@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from pathlib import Path
 
 from .addresses import LISTENERS, NODE_IP
+from .cgroups import pod_cgroups
 from .commands import run
 from .errors import ClusterError
 from .network import BRIDGE_NETFILTER
@@ -40,8 +40,8 @@ def ensure_ready() -> None:
     taken = [f"{address}:{port}" for address, port in LISTENERS if address != NODE_IP and _is_taken(address, port)]
     if taken:
         raise ClusterError(f"taken by another program: {', '.join(taken)}; end it (`ss -ltnp` names it) and try again")
-    for hierarchy in Path("/sys/fs/cgroup").glob("*/kubepods"):
-        raise ClusterError(f"{hierarchy} is there: another kubelet runs here, or ended without `make cluster-down`")
+    for top in pod_cgroups():
+        raise ClusterError(f"{top} is there: another kubelet runs here, or one ended without `make cluster-down`")
 
 
 def missing_packages() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from . import addons, control_plane, machine, network, node
@@ -66,9 +67,10 @@ def parts(*, keda: bool) -> list[str]:
 
 def use_own(layout: Layout) -> None:
     """Looks at the cluster that KUBECONFIG names: it must answer, and have what the tests need."""
-    builds = Builds(layout)
-    builds.ensure((KUBERNETES_MODULE,))
-    builds.link_tools()
+    if shutil.which("kubectl") is None:
+        builds = Builds(layout)
+        builds.ensure((KUBERNETES_MODULE,))
+        builds.link_tools()
     kubectl = kubectl_of(layout)
     if not kubectl.succeeds("get", "--raw", "/readyz"):
         raise ClusterError(f"no cluster answers behind KUBECONFIG={layout.kubeconfig}")
