@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
         _do(options, layout)
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`); the interpreter's own flush at the end must not stumble either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"cluster: {error.filename or 'the machine'}: {error.strerror}; then run it again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cluster: interrupted; `make cluster-up` goes on, `make cluster-down` clears", file=sys.stderr)
