@@ -25,13 +25,17 @@ class Release:
         self.chart = chart
         self._values = values
 
-    def upgrade(self, sets: Mapping[str, Any] | None = None, *, chart: Path | None = None) -> str:
+    def upgrade(
+        self, sets: Mapping[str, Any] | None = None, *, chart: Path | None = None, take_over: bool = False
+    ) -> str:
         """Installs the release or upgrades it, with some values set above the files.
 
         Helm waits for the hooks alone (set-up, migrations): it does not know when a Rollout is done, and one that
-        analysis takes back would be a failure to it.
+        analysis takes back would be a failure to it. `take_over` sets also what others have set since, such as the
+        number of pods that an autoscaler chose.
         """
         files = [part for file in self._values for part in ("--values", str(file))]
+        forced = ["--force-conflicts"] if take_over else []
         given = [part for key, value in (sets or {}).items() for part in ("--set-json", f"{key}={json.dumps(value)}")]
         return self._run(
             "upgrade",
@@ -40,6 +44,7 @@ class Release:
             str(chart or self.chart),
             *files,
             *given,
+            *forced,
             "--timeout",
             f"{HELM_TIMEOUT_S}s",
         )

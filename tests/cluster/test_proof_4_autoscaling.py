@@ -55,7 +55,7 @@ def test_the_orchestrator_scales_out_and_in(
         runs = len(before.runs) + len(report.runs)
         proof.note(load=report.numbers(), most=most, runs=runs, failed=len(report.failed), lost=len(problems))
         assert not problems, problems[:10]
-        release.upgrade(good)
+        release.upgrade(good, take_over=True)
         kube.until("every rollout is settled", lambda: not unsettled(kube, release.name), SETTLE_TIMEOUT_S)
 
 
