@@ -8,9 +8,8 @@ cd "$(dirname "$0")/.."
 end=$((SECONDS + ${1:?usage: ci_cluster.sh SECONDS-LEFT}))
 CACHE="${AMAS_CACHE_DIR:-$HOME/.cache/amas}"
 export PATH="$PWD/.venv/bin:$CACHE/bin:$PATH"
-# Seconds on two cores, with room: images and start of the cluster; proofs 1 to 3; the rest of them.
-START=540 FIRST=1200 REST=1380
-FIRST_PROOFS="proof_1 or proof_2 or proof_3"
+# Seconds on two cores, with room: images and start of the cluster; proofs 1 to 3; taking it all down.
+START=480 FIRST=960 DOWN=90
 
 remaining() { echo $((end - SECONDS)); }
 left_out() { echo "LEFT OUT of this gate, with $(remaining) s of its time left: $*"; }
@@ -44,9 +43,13 @@ trap 'python -m amas_test_cluster down' EXIT
 make images
 python -m amas_test_cluster up "${keda[@]}"
 export KUBECONFIG="${AMAS_CLUSTER_DIR:-/var/lib/amas-cluster}/admin.kubeconfig"
-if [ "${#keda[@]}" = 0 ] && [ "$(remaining)" -ge $((FIRST + REST)) ]; then
-    scripts/test_cluster.sh
-else
-    scripts/test_cluster.sh -k "$FIRST_PROOFS"
-    left_out "the proofs after the third"
+proofs=()
+[ "${#keda[@]}" = 0 ] || proofs=(-k "not autoscaling")
+code=0
+timeout --signal=INT --kill-after=60 "$(($(remaining) - DOWN))" scripts/test_cluster.sh "${proofs[@]}" || code=$?
+[ "${#keda[@]}" = 0 ] || left_out "autoscaling, since KEDA is not built yet"
+if [ "$code" = 124 ] && ! grep -q '"result": "FAILED"' out/cluster/summary.json; then
+    left_out "the proofs that the table above lacks or calls cut off"
+    exit 0
 fi
+exit "$code"

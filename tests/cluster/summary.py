@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-PASSED, FAILED = "passed", "FAILED"
+PASSED, FAILED, CUT_OFF = "passed", "FAILED", "cut off"
+"""Cut off: interrupted from outside, so that nothing is said about what it was to show."""
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Summary:
             proof.result = PASSED
         except BaseException as error:
             proof.error = f"{type(error).__name__}: {error}"[:2000]
+            if isinstance(error, KeyboardInterrupt):
+                proof.result = CUT_OFF
             raise
         finally:
             proof.seconds = round(time.monotonic() - began, 1)
