@@ -25,7 +25,7 @@ class Image:
     program: Callable[[Path, Path], None] | None = None
     """Puts the program into a folder (first argument), which is then the context; the second is the cache."""
     on: str | None = None
-    """The image that this one is a thin layer on, and in which way it is bad."""
+    """The image that this one is a thin layer on, and in which way it is another."""
     variant: str = ""
     probe: tuple[str, ...] = ()
     """Arguments of the start that is measured; none: a start without settings, which says what is missing."""
@@ -72,6 +72,10 @@ def _bad(name: str, variant: str) -> Image:
     return Image(f"{name}:bad-{variant}", HERE / "bad/Dockerfile", for_tests=True, on=name, variant=variant)
 
 
+def _next(name: str) -> Image:
+    return Image(f"{name}:next", HERE / "next/Dockerfile", for_tests=True, on=name, variant="next")
+
+
 IMAGES = (
     *(_service(name) for name in ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")),
     Image("cli", ROOT / "cli/Dockerfile", probe=("--help",)),
@@ -82,6 +86,7 @@ IMAGES = (
     Image("valkey", HERE / "valkey/Dockerfile", for_tests=True),
     Image("mcp-workspace", HERE / "mcp-workspace/Dockerfile", for_tests=True, probe=("--help",)),
     Image("pause", HERE / "pause/Dockerfile", for_tests=True, program=_pause, probe=("--version",)),
+    *(_next(name) for name in ("gateway", "orchestrator", "ai-router", "audit")),
     _bad("ai-router", "errors"),
     _bad("ai-router", "latency"),
     _bad("orchestrator", "cost"),
