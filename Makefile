@@ -168,7 +168,7 @@ lint-charts: setup opa helm ## Charts: no drift, all values files rendered, sche
 	python scripts/generate_charts.py --check
 	@scripts/build_charts.sh >/dev/null
 	python -m scripts.check_charts
-	helm-unittest --strict out/charts/amas
+	helm-unittest --strict out/charts/amas charts/witness
 
 .PHONY: breaking
 breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)

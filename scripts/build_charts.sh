@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The umbrella with everything in it: out/charts/amas (a folder) and out/charts/amas-<version>.tgz.
+# The umbrella with everything in it: out/charts/amas (a folder) and out/charts/amas-<version>.tgz; and the witness beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=out/charts
@@ -15,6 +15,8 @@ helm package "$out/source/amas" --destination "$out" >/dev/null
 version=$(sed -n 's/^version: //p' charts/amas/Chart.yaml)
 tar -xmzf "$out/amas-$version.tgz" -C "$out"
 rm -rf "$out/source"
+# A chart for somebody else, who runs nothing of the platform.
+helm package charts/witness --destination "$out" >/dev/null
 # Unit tests are run on what is shipped, and are not shipped.
 cp -r charts/amas/tests "$out/amas/tests"
 echo "$out/amas"

@@ -1,4 +1,4 @@
-"""Holds the environment that charts give to containers against the settings classes that will read it.
+"""Holds what charts give to containers against what will read it: settings classes, and the witness's command line.
 
 A misspelt variable is silently another default; here it is a complaint. A value that a service would refuse at its
 start is one too.
@@ -6,14 +6,18 @@ start is one too.
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from typing import Any
 from unittest.mock import patch
 
 from amas_chassis.settings import EnvironmentSettings, SettingsError
 from amas_operator.settings import OperatorSettings
 from amas_policy_sidecar.settings import Settings as SidecarSettings
+from amas_witness.__main__ import parser as witness_parser
 
 from scripts.generate_charts import SERVICES
 
@@ -22,9 +26,12 @@ CLASSES = {str(settings.model_config["env_prefix"]): settings for settings in AL
 
 
 def complaints(documents: list[dict[str, Any]]) -> list[str]:
-    """What services would have against their environment, for all containers of a release."""
+    """What programs would have against their environment and arguments, for all containers of a release."""
     found = []
-    for place, environment in _environments(documents):
+    for place, container in _containers(documents):
+        if container["name"] == "witness":
+            found += [f"{place}: {problem}" for problem in _misread(witness_parser(), container["args"])]
+        environment = {item["name"]: item["value"] for item in container.get("env", []) if "value" in item}
         for prefix, settings in CLASSES.items():
             own = {name: value for name, value in environment.items() if name.startswith(prefix)}
             found += [f"{place}: {problem}" for problem in _problems(settings, prefix, own)] if own else []
@@ -42,9 +49,18 @@ def _problems(settings: type[EnvironmentSettings], prefix: str, own: dict[str, s
             yield str(error)
 
 
-def _environments(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, str]]]:
+def _misread(parser: argparse.ArgumentParser, arguments: list[str]) -> Iterator[str]:
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            parser.parse_args(arguments)
+    except SystemExit:
+        yield told.getvalue().splitlines()[-1]
+
+
+def _containers(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for document in documents:
         spec = document.get("spec", {}).get("template", {}).get("spec", {})
         for container in [*spec.get("initContainers", []), *spec.get("containers", [])]:
             place = f"{document['kind']} {document['metadata']['name']}, container {container['name']}"
-            yield place, {item["name"]: item["value"] for item in container.get("env", []) if "value" in item}
+            yield place, container

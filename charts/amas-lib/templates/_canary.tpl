@@ -1,7 +1,7 @@
 {{/*
 The steps of a canary: so many pods, then a counted analysis, until the last, which decides. Without traffic routing a
 weight is a share of the pods, so `replicas` decides how fine the steps are: 25 % needs four. The last weight stays below
-100, because the stable pods are what a canary is compared with; after the last analysis all pods are replaced.
+100, because the stable pods are what a canary is compared with; after the last analysis all pods are replaced, where `approval` is asked for once a person has promoted it.
 */}}
 {{- define "amas-lib.canarySteps" -}}
 {{- $root := . -}}
@@ -20,6 +20,9 @@ weight is a share of the pods, so `replicas` decides how fine the steps are: 25 
         valueFrom: {podTemplateHashValue: Latest}
       - name: stable-hash
         valueFrom: {podTemplateHashValue: Stable}
+{{- end }}
+{{- if $delivery.approval }}
+- pause: {}
 {{- end }}
 {{- end }}
 

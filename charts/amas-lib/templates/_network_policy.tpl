@@ -61,6 +61,10 @@ spec:
     {{- end }}
     {{- end }}
     {{- end }}
+    {{- if and .Values.witnesses $network.witnesses.peers }}
+    - to: {{- toYaml $network.witnesses.peers | nindent 8 }}
+      ports: {{- include "amas-lib.ports" $network.witnesses.ports | nindent 8 }}
+    {{- end }}
     {{- if and .Values.global.otlpEndpoint $network.telemetry.peers }}
     {{- include "amas-lib.storeEgress" $network.telemetry | nindent 4 }}
     {{- end }}

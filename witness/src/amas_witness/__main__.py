@@ -22,7 +22,7 @@ EXIT_USAGE = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code of the process: 0 ended as told, 1 failed, 2 called wrongly."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     try:
         if asked.command == "keygen":
             print(Cosigner(asked.name, make_key(asked.key)).verifier_key)
@@ -56,9 +56,10 @@ def _serve(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="amas-witness", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="amas-witness", description=__doc__)
+    commands = made.add_subparsers(dest="command", required=True)
     serve, keygen = commands.add_parser("serve"), commands.add_parser("keygen")
     for command in (serve, keygen):
         command.add_argument("--name", required=True, help="name of the witness, like a URL without a scheme")
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen", default="127.0.0.1:7070", help="host:port")
     serve.add_argument("--tls-cert", type=Path, help="certificate chain to serve HTTPS with (PEM)")
     serve.add_argument("--tls-key", type=Path, help="its private key (PEM)")
-    return parser
+    return made
 
 
 if __name__ == "__main__":

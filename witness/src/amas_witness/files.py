@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -42,8 +42,12 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     """The witness's key. FileError if there is none, or others may read it."""
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise FileError(f"the key {path} is open to group or others: chmod 600 it")
+            # Asked of the open file, so that the answer is about what is read.
+            if not is_private(os.fstat(file.fileno()), os.geteuid(), {os.getegid(), *os.getgroups()}):
+                raise FileError(
+                    f"the key {path} is open to group or others: chmod 600 it, or give it to root and to a group of "
+                    "the witness's own, mode 440"
+                )
             key = load_pem_private_key(file.read(), password=None)
     except OSError as error:
         raise FileError(f"the key {path} cannot be read: {error.strerror}") from error
@@ -52,6 +56,18 @@ def read_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise FileError(f"the key {path} is not an Ed25519 key")
     return key
+
+
+def is_private(found: os.stat_result, user: int, groups: Collection[int]) -> bool:
+    """Whether nobody but this user can read or change the file, root aside.
+
+    Root's own file may be read by a group of ours (a Secret's volume under `fsGroup`); a file of ours has no reason to.
+    """
+    if found.st_mode & (stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP):
+        return False
+    if not found.st_mode & stat.S_IRGRP:
+        return True
+    return found.st_uid == 0 != user and found.st_gid in groups
 
 
 class LogFile:
