@@ -83,7 +83,7 @@ opa: ## Find the pinned OPA, or build it into the cache
 	@scripts/ensure_opa.sh "$(CACHE)"
 
 .PHONY: helm
-helm: ## Find the pinned Helm and helm-unittest, or build them into the cache
+helm: ## Find the pinned Helm, helm-unittest and Kustomize, or build them into the cache
 	@scripts/ensure_helm.sh "$(CACHE)"
 
 .PHONY: charts
@@ -164,10 +164,11 @@ lint-slo: setup sloth promtool ## Objectives: what is generated from them is up 
 	promtool test rules dashboards/tests/*.yaml
 
 .PHONY: lint-charts
-lint-charts: setup opa helm ## Charts: no drift, all values files rendered, schemas of three Kubernetes versions, policies, unit tests
+lint-charts: setup opa helm ## Charts and overlays: no drift, all values files rendered, schemas of three Kubernetes versions, policies, unit tests
 	python scripts/generate_charts.py --check
 	@scripts/build_charts.sh >/dev/null
 	python -m scripts.check_charts
+	python -m scripts.check_overlays
 	helm-unittest --strict out/charts/amas charts/witness
 
 .PHONY: breaking

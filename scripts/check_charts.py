@@ -28,7 +28,7 @@ CHARTS = ROOT / "charts"
 BUILT = ROOT / "out" / "charts" / "amas"
 VERSIONS = ("1.35.0", "1.36.0", "1.37.0")
 KUBERNETES = Path(str(files("kubernetes_validate"))) / "kubernetes-json-schema"
-POLICIES = ("pods", "network", "rollouts")
+POLICIES = ("pods", "network", "rollouts", "production")
 # What a Rollout has and a Deployment has not.
 ROLLOUT_ONLY = ("progressDeadlineAbort", "rollbackWindow", "strategy", "analysis")
 
@@ -116,7 +116,8 @@ def judge(documents: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _all_complaints(documents: list[dict[str, Any]]) -> list[str]:
+def all_complaints(documents: list[dict[str, Any]]) -> list[str]:
+    """What schemas, policies and programs have against a release."""
     return [*validate(documents), *judge(documents), *chart_settings.complaints(documents)]
 
 
@@ -128,7 +129,7 @@ def main() -> int:
         run("helm", "lint", "--strict", "--quiet", str(chart), "--values", str(values))
         documents = render(chart, values)
         name = values.relative_to(ROOT)
-        complaints += [f"{name}: {complaint}" for complaint in _all_complaints(documents)]
+        complaints += [f"{name}: {complaint}" for complaint in all_complaints(documents)]
         count += 1
         print(f"{name}: {len(documents)} documents")
     for complaint in complaints:

@@ -2,7 +2,8 @@
 
 They come from the projects' own Go modules, so that they can be had wherever Go modules can. What is kept is small: no
 descriptions, and pod specifications are left to Kubernetes' own schemas (scripts/check_charts.py checks those apart).
-Unlike a CRD in a cluster, which drops what it does not know, a derived schema refuses it.
+Unlike a CRD in a cluster, which drops what it does not know, a derived schema refuses it. Skaffold's schema is its own,
+without the descriptions.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "config/crds/bases/external-secrets.io_externalsecrets.yaml",
     ),
 }
+SKAFFOLD = "github.com/GoogleContainerTools/skaffold/v2@v2.16.1"
+SKAFFOLD_SCHEMA = "docs-v2/content/en/schemas/v4beta13.json"
+WORDS = ("description", "x-intellij-html-description", "examples", "default")
 KEPT = ("type", "enum", "pattern", "format", "required", "minimum", "maximum", "minLength", "maxLength", "minItems",
         "maxItems", "minProperties", "nullable")  # fmt: skip
 
@@ -87,18 +91,34 @@ def schemas(definition: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def without_words(schema: Any) -> Any:
+    """A JSON Schema without what is there for readers."""
+    if isinstance(schema, list):
+        return [without_words(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # A property may have one of these names too; then it is a schema, and not a text or a value.
+    return {key: without_words(value) for key, value in schema.items() if key not in WORDS or isinstance(value, dict)}
+
+
 def main() -> int:
     """Writes charts/schemas anew."""
+    skaffold = json.loads((module_folder(SKAFFOLD) / SKAFFOLD_SCHEMA).read_text())
+    _write("skaffold/v4beta13.json", without_words(skaffold), SKAFFOLD)
     for module, files in SOURCES.items():
         folder = module_folder(module)
         for file in files:
             definition = YAML(typ="safe").load((folder / file).read_text())
             for name, schema in schemas(definition).items():
-                path = TARGET / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(schema, separators=(",", ":"), sort_keys=True) + "\n")
-                print(f"{path.relative_to(ROOT)} from {module}")
+                _write(name, schema, module)
     return 0
+
+
+def _write(name: str, schema: Any, module: str) -> None:
+    path = TARGET / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(schema, separators=(",", ":"), sort_keys=True) + "\n")
+    print(f"{path.relative_to(ROOT)} from {module}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Finds the pinned Helm and helm-unittest on the PATH or in the cache, else builds them there with Go.
+# Finds the pinned Helm, helm-unittest and Kustomize on the PATH or in the cache, else builds them there with Go.
 set -euo pipefail
 helm_version=4.3.1
 unittest_version=1.1.2
+kustomize_version=5.8.1
 cache=$1
 
 # A program that Go built names its module's version; one of a release says it by itself.
@@ -29,6 +30,10 @@ build_helm() {
   GOBIN="$1" GOTOOLCHAIN=auto nice go install "helm.sh/helm/v4/cmd/helm@v$helm_version"
 }
 
+build_kustomize() {
+  GOBIN="$1" GOTOOLCHAIN=auto nice go install "sigs.k8s.io/kustomize/kustomize/v5@v$kustomize_version"
+}
+
 # A module that replaces another cannot be installed by its name: a module of our own repeats the replacement.
 build_unittest() {
   cat >"$1/go.mod" <<EOF
@@ -43,3 +48,4 @@ EOF
 
 found helm "$helm_version" helm version --template '{{.Version}}' || build helm build_helm
 found helm-unittest "$unittest_version" true || build helm-unittest build_unittest
+found kustomize "$kustomize_version" kustomize version || build kustomize build_kustomize
