@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from .errors import ClusterError
 
@@ -59,6 +63,29 @@ def attempt(
         raise ClusterError(f"{argv[0]} is not there; `make cluster-up` says which packages are missing") from error
     except subprocess.TimeoutExpired as error:
         raise ClusterError(f"{Path(argv[0]).name} took longer than {timeout:.0f} s") from error
+
+
+def feed(argv: Sequence[str], write: Callable[[IO[bytes]], None], *, timeout: float) -> None:
+    """Runs a program that reads what `write` writes; a failure is a ClusterError with the program's own words."""
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=said, stderr=said)  # noqa: S603 -- as above
+        except FileNotFoundError as error:
+            raise ClusterError(f"{argv[0]} is not there; `make cluster-up` says which packages are missing") from error
+        # Ends a program that has stopped reading, and so a writer that waits for it.
+        late = threading.Timer(timeout, process.kill)
+        late.start()
+        try:
+            with process, contextlib.suppress(BrokenPipeError):
+                assert process.stdin is not None  # noqa: S101 -- for the type checker: PIPE was asked for
+                with process.stdin as sink:
+                    write(sink)
+        finally:
+            late.cancel()
+        if process.returncode != 0:
+            said.seek(0)
+            words = said.read().decode(errors="replace").strip()[-SHOWN:]
+            raise ClusterError(f"{Path(argv[0]).name} failed ({process.returncode}): {words}")
 
 
 def spawn(argv: Sequence[str | Path], log: Path, environment: Mapping[str, str]) -> int:

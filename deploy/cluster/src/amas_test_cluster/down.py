@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from . import network
-from .addresses import POD_BRIDGE
 from .cgroups import pod_cgroups, remove_pod_cgroups
 from .commands import attempt
 from .errors import ClusterError
@@ -66,6 +65,7 @@ def report_remains(layout: Layout) -> None:
     if layout.state.exists():
         left.append(str(layout.state))
     left += [line.split()[1] for line in _mounts(layout)]
+    left += map(str, _network_results(layout))
     if left:
         raise ClusterError(f"still there: {', '.join(left)}; look at what uses it and run `make cluster-down` again")
     say("down: no process, mount, interface, rule, cgroup or file of the cluster is left")
@@ -93,11 +93,18 @@ def _unmount(layout: Layout) -> None:
             attempt(["umount", "--lazy", target])
 
 
+def _network_results(layout: Layout) -> list[Path]:
+    """What networks keep of each pod, loopback's as well: those that name our folder, by the path of a pod's network
+    or of the plug-ins' state."""
+    ours = f'"{layout.state}/'.encode()
+    return [path for path in NETWORK_RESULTS.glob("*") if path.is_file() and ours in path.read_bytes()]
+
+
 def _remove_strays(layout: Layout) -> None:
     for link in LOG_LINKS.glob("*.log"):
         if link.is_symlink() and os.readlink(link).startswith(f"{layout.state}/"):
             link.unlink()
-    for result in NETWORK_RESULTS.glob(f"{POD_BRIDGE}-*"):
+    for result in _network_results(layout):
         result.unlink()
     for stray in SHIM_SOCKETS.glob("*"):
         # A shim's socket without its shim answers nobody.

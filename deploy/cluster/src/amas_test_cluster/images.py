@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
 from pathlib import Path
 
+from . import merged_archive
 from .errors import ClusterError
 from .files import write
 from .layout import Layout
-from .node import import_image
+from .node import import_images
 from .processes import Processes
 from .progress import say, step
 
@@ -24,8 +23,12 @@ def load_images(layout: Layout, *, required: bool = False) -> int:
         return 0
     if not Processes(layout).running("containerd"):
         raise ClusterError("the cluster is not up: `make cluster-up`")
-    for archive in archives:
-        _load(layout, archive)
+    changed = [archive for archive in archives if not _is_loaded(layout, archive)]
+    if changed:
+        with step(f"images {', '.join(archive.stem for archive in changed)}"):
+            import_images(layout, changed)
+    for archive in changed:
+        write(_mark(layout, archive), _state(archive))
     return len(archives)
 
 
@@ -33,29 +36,21 @@ def references(layout: Layout) -> dict[str, str]:
     """The tag of each image that `make images` wrote, by the image's name (`postgres`); of several, the newest."""
     found: dict[str, str] = {}
     for archive in sorted(layout.images.glob("*.tar"), key=lambda path: path.stat().st_mtime_ns):
-        for reference in _references(archive):
+        for reference in merged_archive.references(archive):
             name, _, tag = reference.rpartition("/")[2].partition(":")
             found[name] = tag
     return found
 
 
-def _references(archive: Path) -> list[str]:
-    """What a docker archive calls its images (`RepoTags` of its manifest.json)."""
-    try:
-        with tarfile.open(archive, "r:") as content:
-            stream = content.extractfile("manifest.json")
-            manifest = json.load(stream) if stream else []
-        return [reference for image in manifest for reference in image["RepoTags"] or []]
-    except (tarfile.TarError, KeyError, ValueError) as error:
-        raise ClusterError(f"{archive} is no docker archive ({error}); build it again: `make images`") from error
+def _is_loaded(layout: Layout, archive: Path) -> bool:
+    mark = _mark(layout, archive)
+    return mark.exists() and mark.read_text() == _state(archive)
 
 
-def _load(layout: Layout, archive: Path) -> None:
+def _mark(layout: Layout, archive: Path) -> Path:
+    return layout.state / "loaded" / archive.name
+
+
+def _state(archive: Path) -> str:
     stat = archive.stat()
-    mark = layout.state / "loaded" / archive.name
-    state = f"{archive} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    if mark.exists() and mark.read_text() == state:
-        return
-    with step(f"image {archive.stem}, {stat.st_size / 1e6:.0f} MB"):
-        import_image(layout, archive)
-    write(mark, state)
+    return f"{archive} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
