@@ -37,7 +37,9 @@ SPREAD_STREAMS = 6
 STREAM_TIMEOUT_SECONDS = 3_600.0
 
 # Every method is idempotent (by an id or an idempotency key), so that UNAVAILABLE may be asked again: at most three
-# more times, within the call's deadline, and not at all when a third of recent calls fail.
+# more times, within the call's deadline, and not at all when a third of recent calls fail. CANCELLED from a peer means
+# the same: a gRPC server that stops says it to calls that no handler began (grpc/grpc#41785) and to those that outlast
+# its drain. A call that we cancel ourselves is over at once.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -48,7 +50,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.05s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],
