@@ -4,12 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${KUBECONFIG:-}" ]; then
     make images
-    # A good release: the same code under another label, and so another image.
-    services=(gateway orchestrator ai-router audit)
-    python -m deploy.images "${services[@]}" --tag next --no-start --out out/images/next
-    for service in "${services[@]}"; do
-        mv "out/images/next/$service.tar" "out/images/$service-next.tar"
-    done
     trap 'make cluster-down' EXIT
     make cluster-up
     export KUBECONFIG="${AMAS_CLUSTER_DIR:-/var/lib/amas-cluster}/admin.kubeconfig"
