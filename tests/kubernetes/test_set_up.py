@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Namespace:
     def __init__(self, server: ApiServer, folder: Path) -> None:
         self._server = server
         self._folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
         self.name = f"set-up-{next(_numbers)}"
         self._make("create", "namespace", self.name)
         self._make("create", "serviceaccount", ACCOUNT, "-n", self.name)
@@ -54,13 +56,21 @@ class Namespace:
             .replace(self._server.tokens["admin"], token or self.token)
             .replace(self._server.url, url or self._server.url)
         )
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "amas_cli.cluster.setup", "--file", str(file), *arguments],
             env={"PATH": os.environ["PATH"], "HOME": str(self._folder), "KUBECONFIG": str(config)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._processes.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """Ends what a test that failed left under way, and closes its pipes."""
+        for process in self._processes:
+            with process:
+                process.kill()
 
     def run(self, *arguments: str, code: int = 0, **changes: Any) -> list[dict[str, Any]]:
         """The program's lines, once it ended with that code."""
@@ -94,8 +104,10 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> list[dict[str, Any]]
 
 
 @pytest.fixture
-def namespace(api_server: ApiServer, tmp_path: Path) -> Namespace:
-    return Namespace(api_server, tmp_path)
+def namespace(api_server: ApiServer, tmp_path: Path) -> Iterator[Namespace]:
+    made = Namespace(api_server, tmp_path)
+    yield made
+    made.end_all()
 
 
 def versions(secrets: dict[str, dict[str, Any]]) -> dict[str, str]:

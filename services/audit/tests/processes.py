@@ -31,7 +31,7 @@ SAMPLES = {
     "dev.amas.run.ended": '{"orchestration":"o","state":"succeeded","usage":{}}',
 }
 # Seconds: to become ready, and to end after SIGTERM.
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 90.0
 END_TIMEOUT = 15.0
 
 

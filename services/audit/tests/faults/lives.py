@@ -20,8 +20,9 @@ from amas_audit.domain.signed_note import NoteVerifier
 from .appender import Generation
 
 ROOT = Path(__file__).resolve().parents[4]
-# Seconds that one life may take: it waits for locks and for a database that comes back.
-LIFE_TIMEOUT = 60.0
+# Seconds without a word after which a process hangs. A life takes as long as it takes: it says each step, and each try
+# while it waits for locks and for a database that comes back.
+SILENCE_TIMEOUT = 60.0
 
 
 @dataclass
@@ -70,15 +71,14 @@ class Appender:
 
     async def end(self, *, until: Callable[[], bool] | None = None) -> int | None:
         """Its exit code once it has ended (negative: the signal); None if `until` held before."""
-        async with asyncio.timeout(LIFE_TIMEOUT):
-            while True:
-                if until is not None and until():
-                    return None
-                words = await self._words()
-                if words[0] == "ended":
-                    self.child = 0
-                    return int(words[1])
-                self._books.note(words)
+        while True:
+            if until is not None and until():
+                return None
+            words = await self._words()
+            if words[0] == "ended":
+                self.child = 0
+                return int(words[1])
+            self._books.note(words)
 
     async def live(self, generation: Generation) -> int | None:
         """A whole life."""
@@ -87,7 +87,8 @@ class Appender:
 
     async def _words(self) -> list[str]:
         assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
+        async with asyncio.timeout(SILENCE_TIMEOUT):
+            line = await self._process.stdout.readline()
         assert line, "the program has ended"
         return line.decode().split()
 

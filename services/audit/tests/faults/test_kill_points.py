@@ -16,7 +16,7 @@ from ..logs import LogDatabase
 from ..processes import poll
 from .appender import Generation
 from .failpoints import POINTS
-from .lives import Books, Witness, appender
+from .lives import SILENCE_TIMEOUT, Books, Witness, appender
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ async def witness(log_database: LogDatabase, signer: NoteSigner) -> AsyncIterato
     await connection.close()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 async def test_kill_9_at_every_point_of_an_append(
     log_database: LogDatabase, signer: NoteSigner, witness: Witness
 ) -> None:
@@ -100,10 +100,10 @@ async def _until_stopped(process: int) -> None:
     async def reached() -> bool:
         return psutil.Process(process).status() == psutil.STATUS_STOPPED
 
-    await poll(reached, seconds=20, pause=0.01)
+    await poll(reached, seconds=SILENCE_TIMEOUT, pause=0.01)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_200)
 async def test_two_sequencers_at_once_and_each_is_killed_in_turn(
     log_database: LogDatabase, signer: NoteSigner, witness: Witness
 ) -> None:
