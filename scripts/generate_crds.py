@@ -10,7 +10,7 @@ import io
 import sys
 from pathlib import Path
 
-from amas_governance.custom_resources import GROUP, NAMES, definition
+from amas_governance.custom_resources import GROUP, NAMES, RUNS, definition, run_definition
 from ruamel.yaml import YAML
 
 TARGET = Path(__file__).resolve().parent.parent / "charts" / "amas-crds" / "files"
@@ -28,12 +28,12 @@ def rendered() -> dict[str, str]:
     yaml.width = 10_000  # wrapped texts would change whole paragraphs of a diff
     yaml.representer.ignore_aliases = lambda _: True
     files: dict[str, str] = {}
-    for kind, names in NAMES.items():
+    definitions = {names.plural: definition(kind) for kind, names in NAMES.items()} | {RUNS.plural: run_definition()}
+    for plural, crd in definitions.items():
         text = io.StringIO()
-        crd = definition(kind)
         crd["metadata"]["annotations"] = KEPT
         yaml.dump(crd, text)
-        files[f"{GROUP}_{names.plural}.yaml"] = HEADER + text.getvalue()
+        files[f"{GROUP}_{plural}.yaml"] = HEADER + text.getvalue()
     return files
 
 

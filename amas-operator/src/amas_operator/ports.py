@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .domain.model import Applied, CustomResource, Key
+from .domain.runs import RunObject, RunSeen
 
 
 class Cluster(Protocol):
@@ -40,6 +41,34 @@ class Platform(Protocol):
         ...
 
 
+class RunObjects(Protocol):
+    """The mirrored runs of the namespace, which are ours alone. Raises UnavailableError as `Cluster` does."""
+
+    async def mirrored(self) -> list[RunObject]:
+        """All that we wrote."""
+        ...
+
+    async def create(self, name: str, status: Mapping[str, Any]) -> None:
+        """Writes a new one; raises ChangedMeanwhileError if somebody has taken the name."""
+        ...
+
+    async def update(self, run: RunObject, status: Mapping[str, Any]) -> None:
+        """Replaces its status; raises ChangedMeanwhileError if it is gone."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Deletes it; raises ChangedMeanwhileError if it is gone."""
+        ...
+
+
+class Runs(Protocol):
+    """The tenant's runs on the platform."""
+
+    async def newest(self, count: int) -> list[RunSeen]:
+        """The newest, at most `count`, never a part. Raises UnavailableError, NotAllowedError or RefusedError."""
+        ...
+
+
 class Telemetry(Protocol):
     """What is counted."""
 
@@ -49,4 +78,12 @@ class Telemetry(Protocol):
 
     def resources(self, ready: int, not_ready: int) -> None:
         """How many resources there are."""
+        ...
+
+    def mirrored(self, outcome: str) -> None:
+        """A round over runs ended: `mirrored` or `unavailable`."""
+        ...
+
+    def runs(self, count: int) -> None:
+        """How many runs are mirrored."""
         ...

@@ -47,6 +47,9 @@ class OperatorSettings(EnvironmentSettings):
     )
     resync_seconds: float = Field(default=300.0, ge=1, le=86_400, description="between two rounds when nothing changes")
 
+    runs_mirrored: int = Field(default=100, ge=0, le=1000, description="newest runs shown as Runs; 0: none")
+    runs_seconds: float = Field(default=5.0, ge=1, le=3600, description="between two looks at the newest runs")
+
     @model_validator(mode="after")
     def _one_way_to_a_token(self) -> Self:
         client = (self.issuer, self.client_id, self.client_secret_file)

@@ -19,6 +19,11 @@ class OperatorTelemetry:
         self._resources = Gauge("amas_operator_resources", "Custom resources", ["ready"], registry=registry)
         self._leading = Gauge("amas_operator_leading", "1 while this process is the one at work", registry=registry)
 
+        self._mirrorings = Counter(
+            "amas_operator_mirror_rounds", "Rounds over the newest runs", ["outcome"], registry=registry
+        )
+        self._runs = Gauge("amas_operator_runs", "Mirrored runs", registry=registry)
+
     def reconciled(self, outcome: str, seconds: float) -> None:
         """A round ended: `applied`, `refused` or `unavailable`."""
         self._rounds.labels(outcome).inc()
@@ -28,6 +33,14 @@ class OperatorTelemetry:
         """How many resources there are."""
         self._resources.labels("true").set(ready)
         self._resources.labels("false").set(not_ready)
+
+    def mirrored(self, outcome: str) -> None:
+        """A round over runs ended: `mirrored` or `unavailable`."""
+        self._mirrorings.labels(outcome).inc()
+
+    def runs(self, count: int) -> None:
+        """How many runs are mirrored."""
+        self._runs.set(count)
 
     def leading(self, leads: bool) -> None:
         """Whether this process is the one at work."""

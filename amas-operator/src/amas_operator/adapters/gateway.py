@@ -61,8 +61,11 @@ class Gateway:
 
     async def has(self, key: Key) -> bool:
         """Whether there is such a resource."""
-        answer = await self._request("GET", f"/v1/resources/{key.kind}/{quote(key.name, safe='')}", None)
-        return bool(answer)
+        return bool(await self.get(f"/v1/resources/{key.kind}/{quote(key.name, safe='')}"))
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """What is at a path; empty if nothing."""
+        return await self._request("GET", path, None)
 
     async def _request(self, method: str, path: str, body: Any) -> dict[str, Any]:
         """The JSON of a successful answer; empty for what is not there."""
@@ -73,7 +76,7 @@ class Gateway:
             async with self._session.request(
                 method, self._url + path, json=body, headers=headers, allow_redirects=False
             ) as answer:
-                status, content = answer.status, await answer.content.read(MAX_ANSWER_BYTES)
+                status, content = answer.status, await _whole(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"the gateway {self._url} cannot be reached") from error
         document = _document(content)
@@ -82,6 +85,16 @@ class Gateway:
         if status >= 300 or not isinstance(document, dict):
             raise _problem(status, document)
         return document
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """All of a body, which comes in pieces; of what is too long for us, nothing."""
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            return b""
+    return bytes(body)
 
 
 def _document(content: bytes) -> Any:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from amas_chassis.settings import SettingsError
 from kubernetes.aio import client, config
+
+from amas_operator.domain.errors import ChangedMeanwhileError, UnavailableError
+
+TIMEOUT_S = 30.0
+MERGE_PATCH = "application/merge-patch+json"
+MANAGER = "amas-operator"
 
 
 async def api_client(kubeconfig: Path | None) -> client.ApiClient:
@@ -22,3 +30,15 @@ async def api_client(kubeconfig: Path | None) -> client.ApiClient:
         where = "this is no pod with a service account" if kubeconfig is None else str(kubeconfig)
         raise SettingsError(f"AMAS_OPERATOR_KUBECONFIG_FILE: no access to an API server ({where}): {error}") from error
     return client.ApiClient(configuration)
+
+
+async def answered(request: Awaitable[Any]) -> Any:
+    """The answer to a request; whatever else happens becomes an error of ours."""
+    try:
+        return await request
+    except client.ApiException as error:
+        if error.status in (404, 409):
+            raise ChangedMeanwhileError(f"the API server answered with status {error.status}") from error
+        raise UnavailableError(f"the API server answered with status {error.status}: {error.reason}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnavailableError("the API server cannot be reached") from error

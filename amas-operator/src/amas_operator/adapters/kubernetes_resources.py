@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 from amas_governance.custom_resources import GROUP, NAMES, VERSION, manifest_of
 from kubernetes.aio import client
 
-from amas_operator.domain.errors import ChangedMeanwhileError, UnavailableError
 from amas_operator.domain.model import FINALIZER, CustomResource, Key
 
-TIMEOUT_S = 30.0
+from .kubernetes_access import MANAGER, MERGE_PATCH, TIMEOUT_S, answered
+
 PAGE = 500
-_PATCH = "application/merge-patch+json"
-_MANAGER = "amas-operator"
 
 
 class KubernetesResources:
@@ -35,7 +32,7 @@ class KubernetesResources:
         page: dict[str, Any] = {}
         while not items or page["metadata"].get("continue"):
             following = {"_continue": page["metadata"]["continue"]} if page else {}
-            page = await self._answered(
+            page = await answered(
                 self._api.list_namespaced_custom_object(
                     GROUP,
                     VERSION,
@@ -53,12 +50,12 @@ class KubernetesResources:
 
     async def write_status(self, resource: CustomResource, status: Mapping[str, Any]) -> None:
         """Replaces what is ours of the status."""
-        await self._answered(
+        await answered(
             self._api.patch_namespaced_custom_object_status(
                 *self._place(resource),
                 {"status": dict(status)},
-                field_manager=_MANAGER,
-                _content_type=_PATCH,
+                field_manager=MANAGER,
+                _content_type=MERGE_PATCH,
                 _request_timeout=TIMEOUT_S,
             )
         )
@@ -73,12 +70,12 @@ class KubernetesResources:
 
     async def _with_finalizers(self, resource: CustomResource, finalizers: tuple[str, ...]) -> CustomResource:
         metadata = {"finalizers": list(finalizers), "resourceVersion": resource.resource_version}
-        changed = await self._answered(
+        changed = await answered(
             self._api.patch_namespaced_custom_object(
                 *self._place(resource),
                 {"metadata": metadata},
-                field_manager=_MANAGER,
-                _content_type=_PATCH,
+                field_manager=MANAGER,
+                _content_type=MERGE_PATCH,
                 _request_timeout=TIMEOUT_S,
             )
         )
@@ -86,18 +83,6 @@ class KubernetesResources:
 
     def _place(self, resource: CustomResource) -> tuple[str, str, str, str, str]:
         return GROUP, VERSION, self._namespace, NAMES[resource.key.kind].plural, resource.key.name
-
-    @staticmethod
-    async def _answered(request: Awaitable[Any]) -> Any:
-        """The answer to a request; whatever else happens becomes an error of ours."""
-        try:
-            return await request
-        except client.ApiException as error:
-            if error.status in (404, 409):
-                raise ChangedMeanwhileError(f"the API server answered with status {error.status}") from error
-            raise UnavailableError(f"the API server answered with status {error.status}: {error.reason}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnavailableError("the API server cannot be reached") from error
 
 
 def _read(kind: str, item: Mapping[str, Any]) -> CustomResource:

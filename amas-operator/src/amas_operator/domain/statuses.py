@@ -40,7 +40,7 @@ def next_status(resource: CustomResource, verdict: Verdict, now: datetime) -> di
         "status": _WORDS[verdict.ready],
         "observedGeneration": resource.generation,
         "reason": str(verdict.reason),
-        "message": _bounded(verdict.message),
+        "message": bounded(verdict.message),
     }
     bundle = verdict.bundle or str(resource.status.get("bundleDigest") or "")
     status: dict[str, Any] = {"observedGeneration": resource.generation}
@@ -50,7 +50,7 @@ def next_status(resource: CustomResource, verdict: Verdict, now: datetime) -> di
     if same and all(resource.status.get(key) == value for key, value in status.items()):
         return None
     moved = before.get("status") != condition["status"] or not before.get("lastTransitionTime")
-    since = now.strftime("%Y-%m-%dT%H:%M:%SZ") if moved else before["lastTransitionTime"]
+    since = timestamp(now) if moved else before["lastTransitionTime"]
     return {**status, "conditions": [{**condition, "lastTransitionTime": since}]}
 
 
@@ -65,5 +65,11 @@ def applied(resource: CustomResource, bundle: str, *, changed: bool, notes: str)
     return Verdict(True, Reason.APPLIED, notes or "in force", kept_bundle(resource, bundle, changed=changed))
 
 
-def _bounded(message: str) -> str:
+def timestamp(time: datetime) -> str:
+    """A time in UTC as the API server writes its own (RFC 3339), in whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def bounded(message: str) -> str:
+    """A message of a condition, cut to what a definition takes."""
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"

@@ -2,5 +2,6 @@
 
 from .definition import GROUP, NAMES, VERSION, definition
 from .reading import manifest_of
+from .run_view import RUN_KIND, RUNS, run_definition
 
-__all__ = ["GROUP", "NAMES", "VERSION", "definition", "manifest_of"]
+__all__ = ["GROUP", "NAMES", "RUNS", "RUN_KIND", "VERSION", "definition", "manifest_of", "run_definition"]

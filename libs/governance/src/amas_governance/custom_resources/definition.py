@@ -41,7 +41,17 @@ _READY = '.status.conditions[?(@.type=="Ready")]'
 
 def definition(kind: str) -> dict[str, Any]:
     """The definition of a kind as plain JSON."""
-    names, model = NAMES[kind], KINDS[kind]
+    names = NAMES[kind]
+    version = {
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": _columns(names),
+        "schema": {"openAPIV3Schema": _schema(KINDS[kind])},
+    }
+    return wrapped(kind, names, version)
+
+
+def wrapped(kind: str, names: ResourceNames, version: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition with one version, of which the rest is given."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -61,14 +71,7 @@ def definition(kind: str) -> dict[str, Any]:
                 "categories": ["amas"],
             },
             "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": _columns(names),
-                    "schema": {"openAPIV3Schema": _schema(model)},
-                }
+                {"name": VERSION, "served": True, "storage": True, **version},
             ],
         },
     }

@@ -38,14 +38,19 @@ def status_schema() -> dict[str, Any]:
                 "maxLength": 71,
                 "description": "The bundle that this generation came into force with.",
             },
-            "conditions": {
-                "type": "array",
-                "maxItems": MAX_CONDITIONS,
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["type"],
-                "items": _condition(),
-            },
+            "conditions": conditions_schema(),
         },
+    }
+
+
+def conditions_schema() -> dict[str, Any]:
+    """The schema of conditions, one a type."""
+    return {
+        "type": "array",
+        "maxItems": MAX_CONDITIONS,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": _condition(),
     }
 
 
