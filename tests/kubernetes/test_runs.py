@@ -26,8 +26,8 @@ RUN = RunSeen(
     id="run-01kb5x4d8w0000000000000000",
     orchestration="release-notes",
     state="waiting",
-    created_at=NOW - timedelta(hours=2, minutes=1),
-    started_at=NOW - timedelta(hours=2),
+    created_at=NOW - timedelta(days=50, hours=1),
+    started_at=NOW - timedelta(days=50),
     ended_at=None,
     cost="0.0120",
     currency="EUR",
@@ -70,7 +70,7 @@ async def test_the_life_of_a_mirrored_run(server: ApiServer) -> None:
         await runs.create(RUN.id, seen_status(RUN, {}, NOW))
         assert _printed(server) == [
             ["NAME", "ORCHESTRATION", "STATE", "WAITING", "AGE", "COST"],
-            [RUN.id, "release-notes", "waiting", "1", "121m", "0.0120"],
+            [RUN.id, "release-notes", "waiting", "1", "50d", "0.0120"],
         ]
         with pytest.raises(ChangedMeanwhileError):
             await runs.create(RUN.id, seen_status(RUN, {}, NOW))
@@ -84,7 +84,7 @@ async def test_the_life_of_a_mirrored_run(server: ApiServer) -> None:
         await runs.update(held, seen_status(ended, held.status, NOW))
         (held,) = await runs.mirrored()
         assert held.status == seen_status(ended, held.status, NOW)
-        assert _printed(server)[1] == [RUN.id, "release-notes", "succeeded", "0", "121m"]
+        assert _printed(server)[1] == [RUN.id, "release-notes", "succeeded", "0", "50d"]
 
         await runs.delete(RUN.id)
         assert await runs.mirrored() == []
