@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 from amas_test_cluster.commands import feed
@@ -13,6 +14,11 @@ from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.merged_archive import references, write_merged
 
 SHARED, OWN = b"of both" * 100, b"of one"
+
+
+def much(sink: IO[bytes]) -> None:
+    """More than a pipe holds."""
+    sink.write(b"x" * 10_000_000)
 
 
 def archive(path: Path, reference: str, layers: dict[str, bytes]) -> Path:
@@ -75,10 +81,10 @@ def test_a_layer_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_reader_that_fails_is_told_in_its_words() -> None:
     """What it said, and not that a pipe broke."""
     with pytest.raises(ClusterError, match=r"sh failed \(3\): no room"):
-        feed(["sh", "-c", "echo no room >&2; exit 3"], lambda sink: sink.write(b"x" * 10_000_000) and None, timeout=20)
+        feed(["sh", "-c", "echo no room >&2; exit 3"], much, timeout=20)
 
 
 def test_a_reader_that_hangs_is_ended() -> None:
     """Even if its writer waits for it."""
     with pytest.raises(ClusterError, match=r"sleep failed \(-9\)"):
-        feed(["sleep", "60"], lambda sink: sink.write(b"x" * 10_000_000) and None, timeout=0.5)
+        feed(["sleep", "60"], much, timeout=0.5)
