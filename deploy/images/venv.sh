@@ -12,7 +12,7 @@ tools=/build/tools/bin
 umask 022
 # Compiled files hold sets, whose order hangs on this; wheels hold times.
 export PYTHONHASHSEED=0 SOURCE_DATE_EPOCH=1767225600
-export UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+export UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 
 listing() { (cd / && find app \( -type f -o -type l \) 2>/dev/null | LC_ALL=C sort); }
 
