@@ -27,7 +27,7 @@ def running_api_server(folder: Path) -> Iterator[ApiServer]:
     hyper = program()
     if hyper is None:
         pytest.skip("no kube-apiserver is built on this machine: `make cluster-up` builds one into the cache, once")
-    server = ApiServer(hyper, folder, users=("operator", "reader"))
+    server = ApiServer(hyper, folder, users=("operator", "reader", "nobody"))
     try:
         server.start()
         made = server.kubectl("apply", "-f", str(DEFINITIONS))
