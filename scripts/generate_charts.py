@@ -1,4 +1,4 @@
-"""Generates what the charts take from elsewhere: value schemas and OPA's configuration; `--check` fails on drift.
+"""Generates what charts take from elsewhere: value schemas, OPA's configuration, the version; `--check` fails on drift.
 
 A service's `settings` are typed by its own settings class, so that a chart cannot offer what the service does not read.
 Helm looks for `values.schema.json` in each chart and follows no reference out of it, hence one whole file a chart.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,22 @@ def opa_template() -> str:
     return "\n".join(lines) + "\n"
 
 
+def versioned(chart: str, version: str) -> str:
+    """A Chart.yaml with this version: its own, its appVersion, and that of the charts beside it that it needs."""
+    chart = re.sub(r"^(version:) .*$", rf"\1 {version}", chart, flags=re.MULTILINE)
+    chart = re.sub(r"^(appVersion:) .*$", rf'\1 "{version}"', chart, flags=re.MULTILINE)
+    return re.sub(r"(\bversion:) [^\s,}]+(?=(?:,|\n) *repository: \W?file:)", rf"\1 {version}", chart)
+
+
 def outputs() -> dict[Path, str]:
     """Every generated file and its content."""
+    umbrella = CHARTS / "amas" / "Chart.yaml"
+    version = str(_read(umbrella)["version"])
+    charts = {path: versioned(path.read_text(), version) for path in sorted(CHARTS.glob("*/Chart.yaml"))}
     schemas = {name: service_schema(name) for name in SERVICES}
     schemas |= {"amas-lib": library_schema(), "amas": umbrella_schema()}
     files = {CHARTS / name / "values.schema.json": _json(schema) for name, schema in schemas.items()}
-    return {**files, CHARTS / "amas-lib" / "templates" / "_opa_files.tpl": opa_template()}
+    return {**charts, **files, CHARTS / "amas-lib" / "templates" / "_opa_files.tpl": opa_template()}
 
 
 def _source(name: str) -> dict[str, Any]:
