@@ -169,7 +169,7 @@ lint-charts: setup opa helm ## Charts and overlays: no drift, all values files r
 	@scripts/build_charts.sh >/dev/null
 	python -m scripts.check_charts
 	python -m scripts.check_overlays
-	helm-unittest --strict out/charts/amas charts/witness
+	helm-unittest --strict out/charts/amas charts/witness charts/operator
 
 .PHONY: breaking
 breaking: setup ## Check the contracts for changes that break clients of AGAINST (a git revision)

@@ -104,6 +104,26 @@ class ApiServer:
             self._spawn(name, *arguments)
             self._wait(name, self._ready, API_READY_S)
 
+    @contextmanager
+    def controllers(self, *names: str) -> Iterator[None]:
+        """Some of Kubernetes' controllers are at work beside the API server."""
+        name = "kube-controller-manager"
+        self._spawn(
+            name,
+            f"--kubeconfig={self.kubeconfig()}",
+            f"--controllers={','.join(names)}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        )
+        process = self._processes.pop()
+        try:
+            yield
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended by itself: {(self.folder / f'{name}.log').read_text()[-3000:]}")
+        finally:
+            process.kill()
+            process.wait(STOP_S)
+
     def stop(self) -> None:
         """Stops both, the API server first."""
         for process in reversed(self._processes):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import free_port
+from tests.gateway_client import GatewayClient
 from tests.local_platform import CONTRACTS, LocalPlatform, running_platform
 from tests.waiting import wait_for
 
@@ -103,6 +104,26 @@ def test_what_a_tenants_policy_forbids_is_refused(operators: Operators, platform
     operators.apply("-f", "-", given=(platform.home / "resources" / "model.yaml").read_text())
     found = operators.become({"ModelRoute/default": "Refused"})
     assert found["ModelRoute/default"]["status"] == "False"
+
+
+def test_runs_are_shown_by_kubectl(operators: Operators, platform: LocalPlatform) -> None:
+    """A run that waits for its approval, as the platform has it, without what it was given."""
+    platform.apply_release_notes()
+    run = platform.start_run()
+    operators.start("one", free_port())
+
+    def shown() -> str:
+        return operators.server.kubectl("get", "runs", "-n", operators.namespace, "--no-headers").out
+
+    wait_for("kubectl shows that it waits", lambda: "waiting" in shown(), 90, every=0.5)
+    assert shown().split()[:4] == [run, "release-notes", "waiting", "1"]
+    platform.command("cancel", run, "--as", "developer")
+    wait_for("kubectl shows its end", lambda: "cancelled" in shown(), 60, every=0.5)
+    held = json.loads(operators.server.kubectl("get", "run", run, "-n", operators.namespace, "-o", "json").out)
+    told = GatewayClient(platform.status()["endpoints"]["api"], platform.token()).run(run)
+    assert held["status"]["traceId"] == told["traceId"]
+    assert held["status"]["cost"] == told["usage"]["cost"]["amount"]
+    assert "repository" not in json.dumps(held["status"])
 
 
 def test_an_api_server_that_comes_back_is_gone_on_with(platform: LocalPlatform, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +16,14 @@ from amas_operator.domain.errors import ChangedMeanwhileError
 from amas_operator.domain.runs import RunSeen, seen_status, unseen_status
 from ruamel.yaml import YAML
 
+from tests.waiting import wait_for
+
 from .api_server import ApiServer
 from .operators import ROOT, RULES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 NAMESPACE = "runs"
-READERS = ROOT / "charts" / "amas-crds" / "templates" / "readers.yaml"
+VIEW = ROOT / "charts" / "amas-crds" / "templates" / "readers.yaml"
 NOW = datetime.now(UTC)
 RUN = RunSeen(
     id="run-01kb5x4d8w0000000000000000",
@@ -37,24 +40,35 @@ RUN = RunSeen(
 
 
 @pytest.fixture(scope="module")
-def server(api_server: ApiServer) -> ApiServer:
-    """With the rights of the operator's chart for `operator`, and those that viewers get for `reader`."""
+def server(api_server: ApiServer) -> Iterator[ApiServer]:
+    """With the rights of the operator's chart for `operator`, and Kubernetes' own ClusterRole `view` for `reader`.
+
+    The role that amas-crds brings is aggregated to `view` by the controller that does so on a cluster.
+    """
     assert api_server.kubectl("create", "namespace", NAMESPACE).code == 0
     rules = YAML(typ="safe").load(RULES.read_text())
-    reading = YAML(typ="safe").load(READERS.read_text())["rules"]
-    for user, given in (("operator", rules), ("reader", reading)):
-        role: dict[str, Any] = {"kind": "Role", "metadata": {"name": user}, "rules": given}
-        binding = {
-            "kind": "RoleBinding",
-            "metadata": {"name": user},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": user},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-        }
-        for content in (role, binding):
-            text = json.dumps({"apiVersion": "rbac.authorization.k8s.io/v1", **content})
-            made = api_server.kubectl("apply", "-n", NAMESPACE, "-f", "-", given=text)
-            assert made.code == 0, made.err
-    return api_server
+    _apply(api_server, {"kind": "Role", "metadata": {"name": "operator"}, "rules": rules})
+    for user, kind, role in (("operator", "Role", "operator"), ("reader", "ClusterRole", "view")):
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+        binding = {"kind": "RoleBinding", "metadata": {"name": user}, "roleRef": reference, "subjects": [subject]}
+        _apply(api_server, binding)
+    with api_server.controllers("clusterrole-aggregation-controller"):
+        made = api_server.kubectl("apply", "-f", str(VIEW))
+        assert made.code == 0, made.err
+        wait_for("viewers may read runs", lambda: _may(api_server, "reader", "list"), 60, every=0.5)
+        yield api_server
+
+
+def _apply(server: ApiServer, content: dict[str, Any]) -> None:
+    text = json.dumps({"apiVersion": "rbac.authorization.k8s.io/v1", **content})
+    made = server.kubectl("apply", "-n", NAMESPACE, "-f", "-", given=text)
+    assert made.code == 0, made.err
+
+
+def _may(server: ApiServer, user: str, verb: str, namespace: str = NAMESPACE) -> bool:
+    answer = server.kubectl("auth", "can-i", verb, "runs.amas.dev", "-n", namespace, user=user)
+    return answer.out.strip() == "yes"
 
 
 def _printed(server: ApiServer, *more: str) -> list[list[str]]:
@@ -125,3 +139,20 @@ def test_the_definition_has_no_room_for_what_a_run_was_given(server: ApiServer) 
     refused = server.kubectl("create", "-n", NAMESPACE, "-f", "-", given=json.dumps(run))
     assert "inputJson" in refused.err
     assert server.kubectl("get", "run", "talkative", "-n", NAMESPACE).code != 0
+
+
+def test_who_views_a_namespace_sees_its_runs_and_nobody_else(server: ApiServer) -> None:
+    """By the aggregated role: reading, in the namespace that was given; without `view` a refusal."""
+    assert _printed(server) == []
+    assert [verb for verb in ("get", "list", "watch") if not _may(server, "reader", verb)] == []
+    wrong = [
+        verb for verb in ("create", "update", "patch", "delete", "deletecollection") if _may(server, "reader", verb)
+    ]
+    assert wrong == []
+    assert not _may(server, "reader", "list", "default")
+    for user, namespace in (("nobody", NAMESPACE), ("reader", "default")):
+        refused = server.kubectl("get", "runs", "-n", namespace, user=user)
+        assert refused.code != 0
+        assert f'User "{user}" cannot list resource "runs" in API group "amas.dev"' in refused.err
+    assert _may(server, "operator", "list")
+    assert not _may(server, "operator", "watch"), "the operator asks for no more than it uses"
