@@ -20,9 +20,11 @@ from tests.integration.ports import free_ports
 from .fakes import DIGEST
 from .upstreams import Upstreams, upstreams
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-READY_SECONDS = 30
+# Bounds of a hang, not of a machine with much else to do: a process that ends is noticed at once.
+READY_SECONDS = 90
+END_SECONDS = 60
 
 
 @dataclass
@@ -65,11 +67,13 @@ async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path
     environment = os.environ | {f"AMAS_GATEWAY_{name}": str(value) for name, value in settings.items()}
     process = await start(environment)
     url = f"http://127.0.0.1:{port}"
-    await until_ready(url)
-    yield Gateway(process, url, environment)
-    if process.returncode is None:
-        process.kill()
-    await process.communicate()
+    try:
+        await until_ready(url, process)
+        yield Gateway(process, url, environment)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
@@ -78,9 +82,10 @@ async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
     )
 
 
-async def until_ready(url: str) -> None:
+async def until_ready(url: str, process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
         while True:
+            assert process.returncode is None, "the gateway has ended"
             try:
                 if (await client.get(f"{url}/readyz")).status_code == 200:
                     return
@@ -169,7 +174,7 @@ async def test_sigterm_under_load_loses_no_request(gateway: Gateway, behind: Ups
         gateway.process.send_signal(signal.SIGTERM)
     for client in clients:
         await client.aclose()
-    _, stderr = await asyncio.wait_for(gateway.process.communicate(), 20)
+    _, stderr = await asyncio.wait_for(gateway.process.communicate(), END_SECONDS)
     assert gateway.process.returncode == 0, stderr.decode()
     assert set(answered) <= {201, 429}
     assert answered.count(201) == len(behind.orchestrator.seen)
@@ -182,12 +187,12 @@ async def test_port_in_use_is_one_sentence(gateway: Gateway) -> None:
         "AMAS_GATEWAY_HTTP_LISTEN": "127.0.0.1:0",
     }
     second = await start(environment)
-    _, stderr = await asyncio.wait_for(second.communicate(), 20)
+    _, stderr = await asyncio.wait_for(second.communicate(), END_SECONDS)
     assert second.returncode == 3
     told = [line for line in stderr.decode().splitlines() if not line.startswith("{")]
     address = gateway.environment["AMAS_GATEWAY_PUBLIC_HTTP_LISTEN"]
     assert told == [f"gateway: {address} cannot be listened on: another process listens there"]
-    await until_ready(gateway.url)
+    await until_ready(gateway.url, gateway.process)
 
 
 async def test_restart_on_the_same_port(gateway: Gateway) -> None:
@@ -196,7 +201,7 @@ async def test_restart_on_the_same_port(gateway: Gateway) -> None:
     await gateway.process.wait()
     second = await start(gateway.environment)
     try:
-        await until_ready(gateway.url)
+        await until_ready(gateway.url, second)
     finally:
         second.kill()
         await second.communicate()

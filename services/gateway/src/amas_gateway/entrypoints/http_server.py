@@ -1,7 +1,8 @@
 """uvicorn as one of the servers of the process: it binds early, with a clear sentence, and drains late.
 
 On a drain it first goes on accepting for a moment and closes connections after their response, so that clients with
-kept connections move on without a lost request; then it stops listening and waits for what is under way.
+kept connections move on without a lost request; then it stops listening, serves what the kernel had accepted by then,
+and waits for what is under way. It must never close a connection whose first request may be on its way already.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ KEEP_ALIVE_SECONDS = 30
 # Longest time, and largest part of the drain, in which new requests are still taken.
 LINGER_SECONDS = 1.0
 LINGER_PART = 0.2
+# How often connections without a request are looked at (seconds).
+FIRST_REQUEST_POLL_SECONDS = 0.02
 START_TIMEOUT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -81,12 +84,15 @@ class HttpServer:
         )
         self._server = _Uvicorn(self._config)
         self._serving: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self.address = listen
 
     async def start(self) -> None:
         """Binds and serves. Raises ListenError with one sentence."""
         bound = _bind(self._listen)
         self.address = f"{self._listen.rpartition(':')[0]}:{bound.getsockname()[1]}"
+        # uvicorn closes its own; connections that wait for accept(2) then are reached by this one.
+        self._listener = bound.dup()
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
         listening = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait(
@@ -95,6 +101,7 @@ class HttpServer:
         if not self._server.listening.is_set():
             listening.cancel()
             self._serving.cancel()
+            self._listener.close()
             raise ListenError(f"{self._listen} cannot be listened on: the HTTP server did not start")
         _log.info("public HTTP listening", extra={"address": self.address})
 
@@ -105,9 +112,41 @@ class HttpServer:
         self._draining.set()
         linger = min(LINGER_SECONDS, timeout * LINGER_PART) if self._server.server_state.connections else 0.0
         await asyncio.sleep(linger)
-        self._config.timeout_graceful_shutdown = max(1, int(timeout - linger))
+        await self._stop_listening()
+        settle = min(LINGER_SECONDS, timeout * LINGER_PART)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_requests(), settle)
+        self._config.timeout_graceful_shutdown = max(1, int(timeout - linger - settle))
         self._server.should_exit = True
         await self._serving
+
+    async def _stop_listening(self) -> None:
+        """No further connection is taken; those that a client already has are served."""
+        for server in self._server.servers:
+            server.close()
+        waiting: list[socket.socket] = []
+        if self._listener is not None:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    waiting.append(self._listener.accept()[0])
+            self._listener.close()
+        # A TLS handshake that fails is its client's loss alone.
+        await asyncio.gather(*map(self._serve_accepted, waiting), return_exceptions=True)
+
+    async def _serve_accepted(self, connection: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self._config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes it
+                config=self._config, server_state=self._server.server_state, app_state=self._server.lifespan.state
+            )
+            return made
+
+        connection.setblocking(False)
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection, ssl=self._config.ssl)
+
+    async def _first_requests(self) -> None:
+        """Until each connection has begun a request, or is gone."""
+        while any(getattr(made, "cycle", None) is None for made in self._server.server_state.connections):  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(FIRST_REQUEST_POLL_SECONDS)
 
 
 def _bind(listen: str) -> socket.socket:
