@@ -2,7 +2,8 @@
 
 On a drain it first goes on accepting for a moment and closes connections after their response, so that clients with
 kept connections move on without a lost request; then it stops listening, serves what the kernel had accepted by then,
-and waits for what is under way. It must never close a connection whose first request may be on its way already.
+gives a connection without a request a moment for its first one (or for its TLS handshake), and waits for what is under
+way. It must never take a connection from the kernel and drop it unserved within that moment.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import contextlib
 import errno
 import logging
 import socket
+import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from amas_chassis.service import ListenError
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 # Connections that wait for accept(2).
 BACKLOG = 2048
@@ -27,16 +32,51 @@ KEEP_ALIVE_SECONDS = 30
 # Longest time, and largest part of the drain, in which new requests are still taken.
 LINGER_SECONDS = 1.0
 LINGER_PART = 0.2
-# How often connections without a request are looked at (seconds).
+# Longest time, and largest part of the drain, that a connection without a request has for its first one.
+FIRST_REQUEST_SECONDS = 1.0
+FIRST_REQUEST_PART = 0.2
+# How often connections without a request are looked at in that time (seconds).
 FIRST_REQUEST_POLL_SECONDS = 0.02
 START_TIMEOUT_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
 
+class _State(ServerState):
+    """uvicorn's, and the connections that have not begun a request: `connections` lacks those in a TLS handshake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Weak, since nothing tells a protocol that its handshake failed.
+        self.unasked: weakref.WeakSet[HttpToolsProtocol] = weakref.WeakSet()
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, counted in `_State.unasked` from the moment that it is accepted to its first request."""
+
+    server_state: _State
+
+    def __init__(self, **made_with: Any) -> None:
+        super().__init__(**made_with)
+        self.server_state.unasked.add(self)
+
+    def on_headers_complete(self) -> None:
+        """A request has begun."""
+        super().on_headers_complete()
+        self.server_state.unasked.discard(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        self.server_state.unasked.discard(self)
+
+
 class _Uvicorn(uvicorn.Server):
+    server_state: _State
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = _State()
         self.listening = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,7 +106,7 @@ class HttpServer:
         certificate, key = tls or (None, None)
         self._config = uvicorn.Config(
             app,
-            http="httptools",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -85,6 +125,7 @@ class HttpServer:
         self._server = _Uvicorn(self._config)
         self._serving: asyncio.Task[None] | None = None
         self._listener: socket.socket | None = None
+        self._late: set[asyncio.Task[Any]] = set()
         self.address = listen
 
     async def start(self) -> None:
@@ -109,44 +150,66 @@ class HttpServer:
         """Ends streams and idle connections, lets requests end, at most `timeout` seconds."""
         if self._serving is None:
             return
+        until = time.monotonic() + timeout
         self._draining.set()
-        linger = min(LINGER_SECONDS, timeout * LINGER_PART) if self._server.server_state.connections else 0.0
-        await asyncio.sleep(linger)
-        await self._stop_listening()
-        settle = min(LINGER_SECONDS, timeout * LINGER_PART)
+        if self._server.server_state.connections:
+            await asyncio.sleep(min(LINGER_SECONDS, timeout * LINGER_PART))
+        self._stop_listening()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_requests(), settle)
-        self._config.timeout_graceful_shutdown = max(1, int(timeout - linger - settle))
+            async with asyncio.timeout(min(FIRST_REQUEST_SECONDS, timeout * FIRST_REQUEST_PART)):
+                await self._first_requests()
+        self._config.timeout_graceful_shutdown = max(1, int(until - time.monotonic()))
         self._server.should_exit = True
         await self._serving
+        for handshake in self._late:
+            handshake.cancel()
 
-    async def _stop_listening(self) -> None:
+    def _stop_listening(self) -> None:
         """No further connection is taken; those that a client already has are served."""
         for server in self._server.servers:
             server.close()
-        waiting: list[socket.socket] = []
-        if self._listener is not None:
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    waiting.append(self._listener.accept()[0])
-            self._listener.close()
-        # A TLS handshake that fails is its client's loss alone.
-        await asyncio.gather(*map(self._serve_accepted, waiting), return_exceptions=True)
-
-    async def _serve_accepted(self, connection: socket.socket) -> None:
-        def protocol() -> asyncio.Protocol:
-            made: asyncio.Protocol = self._config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn makes it
-                config=self._config, server_state=self._server.server_state, app_state=self._server.lifespan.state
+        if self._listener is None:
+            return
+        loop = asyncio.get_running_loop()
+        with self._listener as listener:
+            # Taken at once, and served after the socket is closed: TCP resets what comes to its queue in between.
+            waiting = list(_accepted(listener))
+        for connection in waiting:
+            serving = loop.create_task(
+                loop.connect_accepted_socket(self._protocol, connection, ssl=self._config.ssl), name="accepted late"
             )
-            return made
+            self._late.add(serving)
+            serving.add_done_callback(self._late_began)
 
-        connection.setblocking(False)
-        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection, ssl=self._config.ssl)
+    def _protocol(self) -> _Protocol:
+        server = self._server
+        return _Protocol(config=self._config, server_state=server.server_state, app_state=server.lifespan.state)
+
+    def _late_began(self, serving: asyncio.Task[Any]) -> None:
+        """Forgets it. A TLS handshake that fails is its client's loss alone."""
+        self._late.discard(serving)
+        if not serving.cancelled() and (error := serving.exception()):
+            _log.debug("a connection ended before its first request", extra={"error": repr(error)})
 
     async def _first_requests(self) -> None:
         """Until each connection has begun a request, or is gone."""
-        while any(getattr(made, "cycle", None) is None for made in self._server.server_state.connections):  # noqa: ASYNC110 - uvicorn has no event for it
+        while self._late or self._server.server_state.unasked:  # noqa: ASYNC110 - a failed handshake has no event
             await asyncio.sleep(FIRST_REQUEST_POLL_SECONDS)
+
+
+def _accepted(listener: socket.socket) -> Iterator[socket.socket]:
+    """What waits for accept(2), until nothing does or nothing more can be held."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except ConnectionAbortedError:
+            continue
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                _log.warning("connections that waited could not be accepted", extra={"error": str(error)})
+            return
+        connection.setblocking(False)
+        yield connection
 
 
 def _bind(listen: str) -> socket.socket:
