@@ -124,7 +124,7 @@ cluster-status: setup ## What of the test cluster runs, and how it is reached
 	@python -m amas_test_cluster status
 
 .PHONY: cluster-load
-cluster-load: setup ## Give the test cluster the images that `make images` built
+cluster-load: setup ## Give the test cluster the images that `make images` and `make previous` built
 	@python -m amas_test_cluster load
 
 .PHONY: policies
@@ -136,6 +136,10 @@ policies: opa ## Format, check and compile the policies
 .PHONY: images
 images: setup ## Build the images with buildah into out/images (IMAGES="gateway audit" TAG=dev IMAGES_OPTIONS=--twice)
 	@python -m deploy.images $(IMAGES) --tag "$(TAG)" $(IMAGES_OPTIONS)
+
+.PHONY: previous
+previous: setup helm ## Build chart and images of the release before this one into the cache; out/previous links there
+	@python -m deploy.previous
 
 .PHONY: format
 format: setup ## Format and fix what ruff can fix

@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--without-keda", action="store_true", help="neither build nor start KEDA")
     verbs.add_parser("down", help="stop the cluster and leave nothing behind")
     verbs.add_parser("status", help="what runs, and how it is reached")
-    verbs.add_parser("load", help="import out/images/*.tar")
+    verbs.add_parser("load", help="import out/images/*.tar and out/previous/images/*.tar")
     build = verbs.add_parser("build", help="build the programs into the cache")
     build.add_argument("--only", action="append", choices=[module.name for module in MODULES], help="default: all")
     for verb in ("restart", "kill"):

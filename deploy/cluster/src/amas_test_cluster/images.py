@@ -1,4 +1,4 @@
-"""Gives containerd the images that `make images` wrote, each once."""
+"""Gives containerd the images that `make images` and `make previous` wrote, each once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .progress import say, step
 
 def load_images(layout: Layout, *, required: bool = False) -> int:
     """Imports each archive that has changed since it was imported; answers how many there are."""
-    archives = sorted(layout.images.glob("*.tar"))
+    archives = [*sorted(layout.images.glob("*.tar")), *sorted(layout.previous_images.glob("*.tar"))]
     if not archives:
         if required:
             raise ClusterError(f"no image in {layout.images}: `make images` builds them")
@@ -48,7 +48,8 @@ def _is_loaded(layout: Layout, archive: Path) -> bool:
 
 
 def _mark(layout: Layout, archive: Path) -> Path:
-    return layout.state / "loaded" / archive.name
+    before = "previous-" if archive.parent == layout.previous_images else ""
+    return layout.state / "loaded" / f"{before}{archive.name}"
 
 
 def _state(archive: Path) -> str:

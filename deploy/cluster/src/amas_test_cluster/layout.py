@@ -54,6 +54,11 @@ class Layout:
         return self.source.parents[1] / "out" / "images"
 
     @property
+    def previous_images(self) -> Path:
+        """Docker archives that `make previous` makes: the release before this one."""
+        return self.source.parents[1] / "out" / "previous" / "images"
+
+    @property
     def pki(self) -> Path:
         """Certificates and keys of the running cluster."""
         return self.state / "pki"

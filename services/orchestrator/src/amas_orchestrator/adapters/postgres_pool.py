@@ -79,10 +79,14 @@ class Database:
             yield connection
 
     async def check(self, revision: str) -> None:
-        """Raises unless the database answers and its schema is at the revision."""
+        """Raises unless the database answers and its schema is at the revision, or at a newer one.
+
+        Migrations only add: while an upgrade lasts, and after it was taken back, this code works on a newer schema.
+        Revisions are numbers of four digits, so that their order is that of their texts.
+        """
         async with self.connection() as connection:
             found = await connection.fetchval("SELECT version_num FROM orchestrator.alembic_version")
-        if found != revision:
+        if found is None or found < revision:
             raise AmasError(
                 ErrorKind.FAILED_PRECONDITION,
                 "SCHEMA_MISMATCH",
