@@ -14,7 +14,7 @@ from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHe
 from amas_audit.domain.sealing import Sealer, Subject, SubjectKey, open_sealed
 from amas_audit.domain.sequencing import NewEntry, Recorded, RunState, plan
 from amas_audit.domain.signed_note import NoteSigner
-from amas_audit.domain.tiles import Edge, Tile, TileId
+from amas_audit.domain.tiles import Edge, Tile, TileHashes, TileId
 from amas_chassis.errors import AmasError
 
 
@@ -98,9 +98,9 @@ class MemoryLog:
         found = [head for head in self.heads if size is None or head.size == size]
         return found[-1] if found else None
 
-    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
+    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, TileHashes]:
         edge = {(level, self._edge.size >> (8 * level) >> 8): row for level, row in enumerate(self._edge.partial)}
-        return {tile: self._tiles.get(tile) or edge[tile] for tile in ids}
+        return {tile: TileHashes(self._tiles.get(tile) or edge[tile]) for tile in ids}
 
     def _keep(self, filled: Sequence[Tile]) -> None:
         self._tiles.update({(tile.level, tile.position): tile.hashes for tile in filled})

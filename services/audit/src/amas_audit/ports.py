@@ -8,7 +8,7 @@ from typing import Protocol
 from amas_audit.domain.erasure import DoomedKey
 from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.subjects import SubjectKeyUse, SubjectRun
-from amas_audit.domain.tiles import TileId
+from amas_audit.domain.tiles import TileHashes, TileId
 from amas_audit.domain.witnessing import WitnessKey
 
 
@@ -42,7 +42,7 @@ class LogReader(Protocol):
         """The newest signed head, or that of a size if one was signed."""
         ...
 
-    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
+    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, TileHashes]:
         """The tiles, those at the right edge as far as they are filled."""
         ...
 

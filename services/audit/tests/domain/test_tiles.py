@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import pytest
 from amas_audit.domain.merkle import inclusion_ranges, leaf_hash, nodes_of, range_root, root_from_inclusion
-from amas_audit.domain.tiles import Edge, Tile, node_in, tiles_of
+from amas_audit.domain.tiles import Edge, Tile, TileHashes, node_in, tiles_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,11 +63,11 @@ def test_proofs_out_of_tiles_lead_to_the_root(size: int) -> None:
 def test_a_node_beyond_a_tile_is_refused() -> None:
     """A tile that is not as full as it should be gives no wrong hash."""
     with pytest.raises(IndexError):
-        node_in({(0, 0): hashes()[:3]}, 1, 1)
+        node_in({(0, 0): TileHashes(hashes()[:3])}, 1, 1)
 
 
-def _all_tiles(edge: Edge, filled: list[Tile]) -> dict[tuple[int, int], tuple[bytes, ...]]:
-    tiles = {(tile.level, tile.position): tile.hashes for tile in filled}
+def _all_tiles(edge: Edge, filled: list[Tile]) -> dict[tuple[int, int], TileHashes]:
+    tiles = {(tile.level, tile.position): TileHashes(tile.hashes) for tile in filled}
     for level, row in enumerate(edge.partial):
-        tiles[level, edge.size >> (8 * level) >> 8] = row
+        tiles[level, edge.size >> (8 * level) >> 8] = TileHashes(row)
     return tiles

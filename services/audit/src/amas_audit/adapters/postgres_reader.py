@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from amas_audit.adapters.entry_search import EntrySearch
-from amas_audit.adapters.postgres_edge import read_row
 from amas_audit.adapters.postgres_pool import Pool, unavailable_when_away
 from amas_audit.domain.errors import NotReadyError
-from amas_audit.domain.merkle import HASH_SIZE
 from amas_audit.domain.model import EventFilter, Page, SignedHead
-from amas_audit.domain.tiles import TILE_WIDTH, TileId
+from amas_audit.domain.tiles import TILE_WIDTH, TileHashes, TileId
 
-# Full tiles in memory (about 17 KB each); they never change, so none is ever stale.
+# Full tiles of a level in memory (about 35 KB each with the nodes above); they never change, so none is ever stale.
+# Those of upper levels stand for so many entries (16 million) that proofs find theirs again.
 MAX_KEPT_TILES = 256
 
 _HOLDS = 'SELECT EXISTS (SELECT FROM audit.entry WHERE "index" = $1 AND tenant = $2)'
@@ -21,9 +20,20 @@ _HEAD = """
 SELECT size, root, note FROM audit.checkpoint WHERE $1::bigint IS NULL OR size = $1
 ORDER BY size DESC, (key_id = $2) DESC LIMIT 1
 """
+# What is no tile yet is at the right edge: leaves, or roots of the tiles below, as far as they are there.
 _TILES = """
-SELECT t.level, t.position, t.hashes FROM unnest($1::smallint[], $2::bigint[]) AS q (level, position)
-JOIN audit.tile t ON t.level = q.level AND t.position = q.position
+SELECT q.level, q.position, t.hashes IS NOT NULL AS full, coalesce(
+    t.hashes,
+    CASE WHEN q.level = 0 THEN (
+        SELECT string_agg(e.leaf_hash, '' ORDER BY e."index") FROM audit.entry e
+        WHERE e."index" >= q.position * $3::bigint AND e."index" < (q.position + 1) * $3::bigint
+    ) ELSE (
+        SELECT string_agg(b.root, '' ORDER BY b.position) FROM audit.tile b
+        WHERE b.level = q.level - 1 AND b.position >= q.position * $3::bigint
+          AND b.position < (q.position + 1) * $3::bigint
+    ) END, '') AS hashes
+FROM unnest($1::smallint[], $2::bigint[]) AS q (level, position)
+LEFT JOIN audit.tile t ON t.level = q.level AND t.position = q.position
 """
 
 
@@ -34,7 +44,7 @@ class PostgresReader:
         self._pool = pool
         self._search = EntrySearch(pool)
         self._key_id = key_id
-        self._kept: OrderedDict[TileId, tuple[bytes, ...]] = OrderedDict()
+        self._kept: dict[int, OrderedDict[int, TileHashes]] = defaultdict(OrderedDict)
 
     async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
         """Entries of one tenant with start <= index < end, in their order, within the bounds (but at least one)."""
@@ -51,19 +61,27 @@ class PostgresReader:
             row = await self._pool.fetchrow(_HEAD, size, self._key_id())
         return None if row is None else SignedHead(row["size"], row["root"], row["note"])
 
-    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, Sequence[bytes]]:
+    async def tiles(self, ids: Iterable[TileId]) -> Mapping[TileId, TileHashes]:
         """The tiles, those at the right edge as far as they are filled."""
-        found: dict[TileId, Sequence[bytes]] = {}
+        found: dict[TileId, TileHashes] = {}
         missing: list[TileId] = []
-        for tile in ids:
-            if (kept := self._kept.get(tile)) is not None:
-                self._kept.move_to_end(tile)
-                found[tile] = kept
+        for level, position in ids:
+            kept = self._kept[level]
+            if (tile := kept.get(position)) is not None:
+                kept.move_to_end(position)
+                found[level, position] = tile
             else:
-                missing.append(tile)
+                missing.append((level, position))
         if missing:
             with unavailable_when_away():
-                found.update(await self._fetch(missing))
+                rows = await self._pool.fetch(
+                    _TILES, [tile[0] for tile in missing], [tile[1] for tile in missing], TILE_WIDTH
+                )
+            for row in rows:
+                hashes = TileHashes.split(row["hashes"])
+                found[row["level"], row["position"]] = hashes
+                if row["full"]:
+                    self._keep(row["level"], row["position"], hashes)
         return found
 
     async def check(self) -> None:
@@ -76,25 +94,8 @@ class PostgresReader:
         if read_only:
             raise NotReadyError("the database takes no writes: it is a replica or set to read only")
 
-    async def _fetch(self, missing: Sequence[TileId]) -> dict[TileId, Sequence[bytes]]:
-        found: dict[TileId, Sequence[bytes]] = {}
-        async with self._pool.acquire() as connection:
-            rows = await connection.fetch(_TILES, [tile[0] for tile in missing], [tile[1] for tile in missing])
-            for row in rows:
-                hashes = _split(row["hashes"])
-                found[row["level"], row["position"]] = hashes
-                self._keep((row["level"], row["position"]), hashes)
-            for level, position in missing:
-                if (level, position) not in found:
-                    first = position * TILE_WIDTH
-                    found[level, position] = await read_row(connection, level, first, first + TILE_WIDTH)
-        return found
-
-    def _keep(self, tile: TileId, hashes: tuple[bytes, ...]) -> None:
-        self._kept[tile] = hashes
-        if len(self._kept) > MAX_KEPT_TILES:
-            self._kept.popitem(last=False)
-
-
-def _split(hashes: bytes) -> tuple[bytes, ...]:
-    return tuple(hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE))
+    def _keep(self, level: int, position: int, hashes: TileHashes) -> None:
+        kept = self._kept[level]
+        kept[position] = hashes
+        if len(kept) > MAX_KEPT_TILES:
+            kept.popitem(last=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from amas_audit.domain.errors import ArchiveDamagedError
 from amas_audit.domain.merkle import HASH_SIZE, leaf_hash, nodes_of, perfect_root, range_root
-from amas_audit.domain.tiles import TILE_HEIGHT, TILE_WIDTH, TileId, node_in, tiles_of
+from amas_audit.domain.tiles import TILE_HEIGHT, TILE_WIDTH, TileHashes, TileId, node_in, tiles_of
 from amas_audit.domain.tlog_paths import Resource
 
 CHECKPOINT = "checkpoint"
@@ -113,7 +113,7 @@ def check_tree(read: Read, first: int, past: int, root: bytes) -> None:
             raise ArchiveDamagedError(f"{path} has {len(content)} bytes, not {resource.width * HASH_SIZE}")
         elif resource.width == TILE_WIDTH:
             above = _hashes(read, resource.level + 1, resource.position // TILE_WIDTH, past)
-            if perfect_root(_split(content)) != above[resource.position % TILE_WIDTH]:
+            if perfect_root(TileHashes.split(content)) != above[resource.position % TILE_WIDTH]:
                 raise ArchiveDamagedError(f"{path} does not fit the tile above it")
     tiles = {tile: _hashes(read, *tile, past) for tile in tiles_of(nodes_of([(0, past)]))}
     if range_root(0, past, lambda level, at: node_in(tiles, level, at)) != root:
@@ -126,23 +126,19 @@ def tile_width(tile: TileId, size: int) -> int:
     return min(TILE_WIDTH, (size >> (TILE_HEIGHT * level)) - position * TILE_WIDTH)
 
 
-def _hashes(read: Read, level: int, position: int, size: int) -> list[bytes]:
+def _hashes(read: Read, level: int, position: int, size: int) -> TileHashes:
     width = tile_width((level, position), size)
     path = f"tile/{Resource(level, position, width).path()}"
     content = read(path)
     if len(content) != width * HASH_SIZE:
         raise ArchiveDamagedError(f"{path} has {len(content)} bytes, not {width * HASH_SIZE}")
-    return _split(content)
+    return TileHashes.split(content)
 
 
-def _check_bundle(path: str, content: bytes, hashes: list[bytes]) -> None:
+def _check_bundle(path: str, content: bytes, hashes: TileHashes) -> None:
     try:
-        fits = [leaf_hash(leaf) for leaf in leaves_in(content)] == hashes
+        fits = tuple(leaf_hash(leaf) for leaf in leaves_in(content)) == hashes
     except ValueError as error:
         raise ArchiveDamagedError(f"{path}: {error}") from error
     if not fits:
         raise ArchiveDamagedError(f"{path} does not fit its tile")
-
-
-def _split(content: bytes) -> list[bytes]:
-    return [content[at : at + HASH_SIZE] for at in range(0, len(content), HASH_SIZE)]

@@ -27,13 +27,20 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def perfect_root(hashes: Sequence[bytes]) -> bytes:
-    """Root over a power of two of sibling hashes."""
+def pairs(row: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The nodes above a row: one for each two of it from the left; one that is over says nothing yet."""
     sha256 = hashlib.sha256
-    row = list(hashes)
+    # `node_hash`, written out: a tile takes hundreds of these, and the call costs as much as the hash.
+    return tuple(sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=False))
+
+
+def perfect_root(hashes: Sequence[bytes]) -> bytes:
+    """Root over a power of two of sibling hashes. ValueError if they are not as many."""
+    if not hashes or len(hashes) & (len(hashes) - 1):
+        raise ValueError(f"{len(hashes)} hashes are no power of two")
+    row = hashes
     while len(row) > 1:
-        # `node_hash`, written out: a proof takes hundreds of these, and the call costs as much as the hash.
-        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
+        row = pairs(row)
     return row[0]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 
-from amas_audit.domain.merkle import EMPTY_ROOT, Node, fold_right, node_hash, perfect_root
+from amas_audit.domain.merkle import EMPTY_ROOT, HASH_SIZE, Node, fold_right, node_hash, pairs
 
 # Fixed by C2SP tlog-tiles.
 TILE_HEIGHT = 8
@@ -26,6 +27,23 @@ class Tile:
     position: int
     hashes: tuple[bytes, ...]
     root: bytes
+
+
+class TileHashes(tuple[bytes, ...]):
+    """The hashes of a tile, with the nodes above them made once: a tile that is kept costs a later proof no hash."""
+
+    @classmethod
+    def split(cls, content: bytes) -> TileHashes:
+        """The hashes of a tile as it is stored and served: one after the other."""
+        return cls(content[at : at + HASH_SIZE] for at in range(0, len(content), HASH_SIZE))
+
+    @cached_property
+    def rows(self) -> tuple[tuple[bytes, ...], ...]:
+        """Its rows of nodes, lowest first; a node that the hashes do not fill yet is in none."""
+        found: list[tuple[bytes, ...]] = [self]
+        while len(found[-1]) > 1:
+            found.append(pairs(found[-1]))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +125,11 @@ def tiles_of(nodes: Iterable[Node]) -> set[TileId]:
     return {tile_of(node) for node in nodes}
 
 
-def node_in(tiles: Mapping[TileId, Sequence[bytes]], level: int, position: int) -> bytes:
+def node_in(tiles: Mapping[TileId, TileHashes], level: int, position: int) -> bytes:
     """Hash of a node, out of tiles that were fetched. KeyError or IndexError if they do not hold it."""
-    hashes = tiles[tile_of((level, position))]
+    tile = tiles[tile_of((level, position))]
     inner = level % TILE_HEIGHT
-    start = (position << inner) & (TILE_WIDTH - 1)
-    width = 1 << inner
-    if start + width > len(hashes):
+    at = position & ((TILE_WIDTH >> inner) - 1)
+    if (at + 1) << inner > len(tile):
         raise IndexError(f"node {level}/{position} is beyond its tile")
-    return perfect_root(hashes[start : start + width])
+    return tile.rows[inner][at]
