@@ -17,7 +17,8 @@ from .authority import Authority
 from .echo import EchoStub
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 20
+# Bound of a hang, not of a machine with much else to do.
+START_SECONDS = 60
 
 
 def free_port() -> int:

@@ -38,7 +38,7 @@ async def test_sigterm_loses_no_accepted_call(start: Start, authority: Authority
                 return
 
     channels = ClientChannels(authority.issue("friend"), "friend")
-    async with start() as process:
+    async with start(DRAIN_TIMEOUT=str(2 * START_SECONDS)) as process:
         await process.said("ready to serve")
         stub = channels.mux_client(EchoStub, process.target, "server").stub
         callers = [asyncio.create_task(hammer(stub, caller)) for caller in range(CALLERS)]
@@ -46,7 +46,7 @@ async def test_sigterm_loses_no_accepted_call(start: Start, authority: Authority
             while len(answered) < 5 * CALLERS:
                 await asyncio.wait(callers, timeout=0.02)
         process.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(START_SECONDS):
             code = await process.ended()
         await asyncio.gather(*callers)
         accepted = {line.split()[1] for line in process.notes() if line.startswith("accepted")}

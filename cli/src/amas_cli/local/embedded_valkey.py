@@ -32,7 +32,6 @@ class EmbeddedValkey(EmbeddedServer):
     """One server with a password, in a data folder of its own."""
 
     name = "Valkey"
-    start_timeout = 15.0
     stop_timeout = 10.0
 
     def __init__(

@@ -23,8 +23,9 @@ from .fake_services import Fakes
 from .neighbours import Neighbours, tls_files
 
 LEASE_SECONDS = 1.0
-START_SECONDS = 30.0
-PATIENCE_SECONDS = 30.0
+# Bounds of a hang, not of a machine with much else to do. The first run of a process compiles its detectors.
+START_SECONDS = 90.0
+PATIENCE_SECONDS = 60.0
 
 DEVELOPER = identity_pb2.Principal(subject="developer", issuer="https://issuer", tenant="acme", roles=["developer"])
 MANAGER = identity_pb2.Principal(

@@ -14,11 +14,9 @@ from amas_cli.cache_folder import cache_folder
 
 from conftest import free_port
 
-from .platform import Platform, Process, _http_get
+from .platform import START_SECONDS, Platform, Process, _http_get
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
-START_SECONDS = 90.0
-"""Until its port answers: before that it compiles its detectors, or reads them from where a laptop keeps them."""
 COMPILED = str(cache_folder() / "compiled")
 URL = "AMAS_ORCHESTRATOR_DATABASE_URL"
 
@@ -76,7 +74,7 @@ async def test_a_process_waits_for_its_database_alive_and_says_so(amas: Platform
         async def ready() -> bool:
             return (await probe(process, "/readyz"))[0] == 200
 
-        await amas.until(ready, f"a process that is ready; log:\n{process.log}")
+        await amas.until(ready, f"a process that is ready; log:\n{process.log}", START_SECONDS)
         await process.kill()
 
 
