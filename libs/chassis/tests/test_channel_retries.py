@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 from amas_chassis.errors import AmasError, ErrorKind
 
 from .conftest import Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, echo_service
 from .test_access import refusal
+
+# Calls that wait at one peer when it stops: more than gRPC's usual throttle lets through.
+QUEUED = 400
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.UNAVAILABLE, ErrorKind.CANCELLED])
@@ -27,6 +31,33 @@ async def test_a_call_that_the_peer_let_go_of_is_asked_again(loopback: Loopback,
     client = loopback.client(await loopback.serve(echo_service(EchoServicer(echo=once))))
     assert (await client.stub.Echo(EchoRequest(text="x"))).text == "x"
     assert asked == ["x", "x"]
+
+
+async def test_the_whole_queue_of_a_peer_that_stops_is_asked_again(loopback: Loopback) -> None:
+    """Hundreds of calls that were under way are no sign that calls fail in general."""
+    asked: set[str] = set()
+
+    async def once(request: Any, context: Any) -> Any:
+        if request.text not in asked:
+            asked.add(request.text)
+            await context.abort(grpc.StatusCode.CANCELLED)
+        return EchoResponse(text=request.text)
+
+    client = loopback.client(await loopback.serve(echo_service(EchoServicer(echo=once))))
+    texts = [str(number) for number in range(QUEUED)]
+    answers = await asyncio.gather(*(client.stub.Echo(EchoRequest(text=text), timeout=60) for text in texts))
+    assert [answer.text for answer in answers] == texts
+
+
+async def test_a_peer_that_lets_go_each_time_is_away(loopback: Loopback) -> None:
+    """CANCELLED is no word for callers that cancelled nothing: they would hide it, or take it for their client's."""
+
+    async def stopping(_request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.CANCELLED)
+
+    client = loopback.client(await loopback.serve(echo_service(EchoServicer(echo=stopping))))
+    shown = await refusal(client.stub.Echo(EchoRequest(text="x"), timeout=60))
+    assert (shown.kind, shown.reason) == (ErrorKind.UNAVAILABLE, "RPC_CANCELLED")
 
 
 async def test_an_answer_is_an_answer(loopback: Loopback) -> None:

@@ -56,7 +56,7 @@ async def _until(reached: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("kind", [ErrorKind.UNAVAILABLE, ErrorKind.CANCELLED, ErrorKind.ABORTED])
+@pytest.mark.parametrize("kind", [ErrorKind.UNAVAILABLE, ErrorKind.ABORTED])
 async def test_items_arrive_in_order_once_the_far_side_is_back(far: FarSide, kind: ErrorKind) -> None:
     """Nothing is given up while the other side is away or ends its calls, however often it was asked."""
     far.away_as = kind

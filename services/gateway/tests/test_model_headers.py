@@ -125,6 +125,7 @@ async def test_the_client_hands_the_deadline_on_and_caps_it() -> None:
         (grpc.StatusCode.UNAVAILABLE, (("grpc-retry-pushback-ms", "200"),), False),
         (grpc.StatusCode.UNAVAILABLE, (), False),
         (grpc.StatusCode.DEADLINE_EXCEEDED, (), True),
+        (grpc.StatusCode.CANCELLED, (), True),
     ],
 )
 async def test_the_routers_word_against_repeating_is_kept(

@@ -37,9 +37,10 @@ SPREAD_STREAMS = 6
 STREAM_TIMEOUT_SECONDS = 3_600.0
 
 # Every method is idempotent (by an id or an idempotency key), so that UNAVAILABLE may be asked again: at most three
-# more times, within the call's deadline, and not at all when a third of recent calls fail. CANCELLED from a peer means
-# the same: a gRPC server that stops says it to calls that no handler began (grpc/grpc#41785) and to those that outlast
-# its drain. A call that we cancel ourselves is over at once.
+# more times, within the call's deadline, and not at all while a third of calls fail (gRFC A6). CANCELLED from a peer
+# means the same: a gRPC server that stops says it to calls that no handler began (grpc/grpc#41785) and to those that
+# outlast its drain; where it is not asked again, it is UNAVAILABLE to us (`rpc_errors.py`). A call that we cancel
+# ourselves is over at once.
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
@@ -54,7 +55,8 @@ _SERVICE_CONFIG = {
             },
         }
     ],
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
+    # Half of the tokens may be used up, one a failure: the queue of a peer that stops must fit in. 1000 is gRPC's most.
+    "retryThrottling": {"maxTokens": 1000, "tokenRatio": 0.5},
 }
 
 

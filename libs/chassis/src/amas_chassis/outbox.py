@@ -25,14 +25,13 @@ MOST_IN_BATCH = 128
 FIRST_PAUSE = 0.1
 LAST_PAUSE = 5.0
 
-# What passes: also the end of the other side, which cancels calls that outlast its drain.
+# What passes.
 _LATER = frozenset(
     {
         ErrorKind.UNAVAILABLE,
         ErrorKind.DEADLINE_EXCEEDED,
         ErrorKind.RESOURCE_EXHAUSTED,
         ErrorKind.ABORTED,
-        ErrorKind.CANCELLED,
     }
 )
 _log = logging.getLogger(__name__)

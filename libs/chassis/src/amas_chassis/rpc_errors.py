@@ -27,10 +27,13 @@ MAX_TEXT = 1_024
 _SENTENCES = {
     ErrorKind.UNAVAILABLE: "the service cannot be reached",
     ErrorKind.DEADLINE_EXCEEDED: "the service did not answer in time",
-    ErrorKind.CANCELLED: "the call was cancelled",
     ErrorKind.RESOURCE_EXHAUSTED: "the message is too large, or the service is asked for too much",
 }
-_KINDS = {getattr(grpc.StatusCode, kind.value): kind for kind in ErrorKind}
+# What a caller cancels itself ends in asyncio.CancelledError, never here: a peer that answers CANCELLED is one that
+# stops (`channels.py`), and is as good as away.
+_KINDS = {getattr(grpc.StatusCode, kind.value): kind for kind in ErrorKind} | {
+    grpc.StatusCode.CANCELLED: ErrorKind.UNAVAILABLE
+}
 
 
 def grpc_code(kind: ErrorKind) -> grpc.StatusCode:

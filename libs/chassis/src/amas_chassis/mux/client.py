@@ -15,6 +15,9 @@ from typing import Any
 
 import grpc
 
+from amas_chassis.errors import ErrorKind
+from amas_chassis.rpc_errors import from_rpc_error
+
 from . import frames
 from .client_calls import MuxCall, UnaryCall, rpc_error
 from .client_stream import END_SECONDS, ClientStream, State
@@ -111,7 +114,7 @@ class MuxChannel:
             self._wait(call)
         if stream.began and not unsent:
             self._flush()
-        elif stream.began or error.code() is grpc.StatusCode.UNAVAILABLE:
+        elif stream.began or from_rpc_error(error).kind is ErrorKind.UNAVAILABLE:
             self._failures += 1
             self._open_later()
         else:

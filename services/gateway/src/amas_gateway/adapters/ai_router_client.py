@@ -105,6 +105,9 @@ class RouterUsage:
         return model.Page(answer.budgets, answer.next_page_token)
 
 
+_LEFT_OPEN = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
+
 @contextmanager
 def _model_errors() -> Iterator[None]:
     """Translates the AioRpcError of a model call, and keeps the router's word that it must not be repeated blindly."""
@@ -112,8 +115,8 @@ def _model_errors() -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         told = translated(SERVICE, error)
-        # Past its deadline nobody can say what a provider has done.
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED or _pushed_back(error):
+        # Past its deadline, or the end of a router that let go of it, nobody can say what a provider has done.
+        if error.code() in _LEFT_OPEN or _pushed_back(error):
             raise repeat_unsafe(told) from error
         raise told from error
 

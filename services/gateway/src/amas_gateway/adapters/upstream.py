@@ -21,7 +21,6 @@ _SENTENCES = {
     ErrorKind.UNAVAILABLE: "is not available at the moment.",
     ErrorKind.DEADLINE_EXCEEDED: "did not answer in time.",
     ErrorKind.RESOURCE_EXHAUSTED: "answered with too much, or was asked for too much.",
-    ErrorKind.CANCELLED: "ended the call.",
 }
 
 

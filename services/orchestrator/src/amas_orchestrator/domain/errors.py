@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amas_chassis.errors import AmasError, ErrorKind, FieldViolation
 
-RETRYABLE = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.ABORTED, ErrorKind.CANCELLED})
+RETRYABLE = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.DEADLINE_EXCEEDED, ErrorKind.ABORTED})
 """Kinds after which the same request with the same key may well be answered: a dependency is away or drains."""
 
 FENCED = "FENCED"
