@@ -10,7 +10,7 @@ import pytest
 from amas_test_cluster import up
 from amas_test_cluster.down import AFTER_PODS, BEFORE_PODS, CAME_UP
 from amas_test_cluster.errors import ClusterError
-from amas_test_cluster.kubectl import RUNNING_HYPER, kubectl_of
+from amas_test_cluster.kubectl import kubectl_of
 from amas_test_cluster.layout import Layout
 
 
@@ -33,7 +33,7 @@ def test_an_earlier_boot_is_no_running_cluster(layout: Layout) -> None:
 def test_a_running_cluster_keeps_its_own_kubectl(layout: Layout) -> None:
     """An edited checkout asks with the program that the cluster runs, not with one that is still to be built."""
     layout.state.mkdir()
-    running = layout.state / RUNNING_HYPER
+    running = layout.running_hyper
     running.write_text("#!/bin/sh\necho '{\"items\": []}'\n")
     running.chmod(0o755)
     assert kubectl_of(layout).json("get", "pods") == {"items": []}

@@ -18,6 +18,7 @@ from .follow_monitors import follow
 from .images import load_images
 from .kubectl import kubectl_of
 from .layout import Layout
+from .outdated import KEPT_DAYS
 from .processes import Processes
 from .progress import say
 from .status import show_status
@@ -55,6 +56,8 @@ def _do(options: argparse.Namespace, layout: Layout) -> None:
         Builds(layout).ensure(chosen)
         Builds(layout).link_tools()
         say(f"built: {', '.join(module.name for module in chosen)}")
+        if removed := Builds(layout).remove_outdated():
+            say(f"removed, since nothing asked for them in {KEPT_DAYS} days: {', '.join(removed)}")
     else:
         with _alone(layout):
             _change(options, layout)

@@ -13,13 +13,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .commands import run
 from .components import DEFINITIONS_MODULE, MODULES, MONITORING_TYPES, Module, Program
 from .errors import ClusterError
 from .layout import Layout
+from .outdated import remove_outdated
 from .progress import say, step
 
 # How often a long build says that it goes on, in seconds.
@@ -40,14 +41,19 @@ class Builds:
 
     def ensure(self, modules: tuple[Module, ...] = MODULES) -> None:
         """Builds what is missing of `modules`."""
-        missing = [module for module in modules if not self._folder(module).is_dir()]
+        missing = [module for module in modules if not self._found(module)]
         if not missing:
             return
         self._layout.builds.mkdir(parents=True, exist_ok=True)
         with _locked(self._layout.builds / "build.lock"):
             for module in missing:
-                if not self._folder(module).is_dir():
+                if not self._found(module):
                     self._build(module)
+
+    def remove_outdated(self) -> list[str]:
+        """Removes builds that nobody has a use for any more (`outdated.py`); answers their names."""
+        with _locked(self._layout.builds / "build.lock"):
+            return remove_outdated(self._layout, {self._folder(module) for module in MODULES})
 
     def missing(self, modules: tuple[Module, ...] = MODULES) -> list[str]:
         """Names of the modules that are still to be built."""
@@ -74,6 +80,14 @@ class Builds:
                 beside = self._layout.tools / f".{name}.{os.getpid()}"
                 beside.symlink_to(target)
                 beside.replace(self._layout.tools / name)
+
+    def _found(self, module: Module) -> bool:
+        """Whether the build is there; it is marked as asked for."""
+        try:
+            os.utime(self._folder(module))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _folder(self, module: Module) -> Path:
         return self._layout.builds / f"{module.name}-{key(module, self._source(module))}"
@@ -146,9 +160,11 @@ def _follow(process: subprocess.Popen[str], lines: list[str], counter: _Counter)
     reader = threading.Thread(target=lambda: lines.extend(_each_line(process)), daemon=True)
     reader.start()
     try:
-        while process.poll() is None:
-            time.sleep(0.2)
-            counter.say_sometimes()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(counter.seconds())
+                return
+            counter.say()
     except BaseException:
         process.terminate()
         raise
@@ -169,10 +185,13 @@ class _Counter:
         self._name, self._packages, self._lines = name, packages, lines
         self._next = time.monotonic() + PROGRESS_S
 
-    def say_sometimes(self) -> None:
-        if time.monotonic() >= self._next:
-            self._next += PROGRESS_S
-            say(f"  {self._name}: {len(self._lines)} packages compiled, of {self._packages} at most")
+    def seconds(self) -> float:
+        """Until it says something again."""
+        return max(0.0, self._next - time.monotonic())
+
+    def say(self) -> None:
+        self._next += PROGRESS_S
+        say(f"  {self._name}: {len(self._lines)} packages compiled, of {self._packages} at most")
 
 
 def _tags(program: Program) -> list[str]:

@@ -14,8 +14,6 @@ from .commands import attempt, run
 from .layout import Layout
 
 REQUEST_TIMEOUT_S = 30
-# In the cluster's folder: leads to the program that its parts run.
-RUNNING_HYPER = "hyper"
 
 
 class Kubectl:
@@ -74,7 +72,7 @@ class Kubectl:
 
 def kubectl_of(layout: Layout) -> Kubectl:
     """kubectl of the build that the cluster runs, whatever was edited since; the user's for a cluster of the user."""
-    running = layout.state / RUNNING_HYPER
+    running = layout.running_hyper
     if layout.own_kubeconfig:
         return Kubectl([shutil.which("kubectl") or str(layout.tools / "kubectl")], layout)
     return Kubectl([str(running if running.exists() else Builds(layout).program("hyper")), "kubectl"], layout)

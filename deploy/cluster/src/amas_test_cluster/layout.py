@@ -59,6 +59,11 @@ class Layout:
         return self.source.parents[1] / "out" / "previous" / "images"
 
     @property
+    def running_hyper(self) -> Path:
+        """Link to the program that the running cluster was started with: its kubectl fits, whatever is built since."""
+        return self.state / "hyper"
+
+    @property
     def pki(self) -> Path:
         """Certificates and keys of the running cluster."""
         return self.state / "pki"

@@ -14,7 +14,7 @@ from .down import CAME_UP, take_down
 from .errors import ClusterError
 from .files import write
 from .images import load_images
-from .kubectl import RUNNING_HYPER, Kubectl, kubectl_of
+from .kubectl import Kubectl, kubectl_of
 from .layout import Layout
 from .pki import write_pki
 from .processes import Processes
@@ -91,7 +91,7 @@ def _prepare(layout: Layout, builds: Builds) -> None:
     os.umask(0o022)
     # Pods' files are reached through it, so that it is open; what is secret in it has its own mode.
     layout.state.mkdir(mode=0o755, parents=True)
-    (layout.state / RUNNING_HYPER).symlink_to(builds.program("hyper"))
+    layout.running_hyper.symlink_to(builds.program("hyper"))
     with step("certificates"):
         write_pki(layout)
 
