@@ -14,6 +14,8 @@ from typing import Any, Self
 from ..waiting import wait_for
 from .kube import Kube
 
+ROLLOUTS = "rollouts.argoproj.io"
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -92,13 +94,28 @@ def _weight(begun: list[dict[str, Any]]) -> int:
     return next((int(one["setWeight"]) for one in reversed(begun) if "setWeight" in one), 0)
 
 
+def promote_by_plugin(kube: Kube, name: str, *, full: bool = False) -> None:
+    """A person's yes to a Rollout that waits, by the plugin of Argo Rollouts; `full` to all steps that are left."""
+    # A plugin takes its flags behind its name.
+    command = ["kubectl", "argo", "rollouts", "promote", name, "--namespace", kube.namespace]
+    command += ["--full"] if full else []
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}"
+
+
+def promote_by_kubectl(kube: Kube, name: str) -> None:
+    """The same without the plugin, as deploy/README.md tells."""
+    change = json.dumps({"status": {"pauseConditions": None}})
+    kube.run("patch", ROLLOUTS, name, "--subresource", "status", "--type", "merge", "--patch", change)
+
+
 class Watch:
     """A watch on one Rollout, in a thread; each change is kept, and told."""
 
     def __init__(self, kube: Kube, name: str, tell: Callable[[str], None] = print) -> None:
         self._command = ["kubectl", "--namespace", kube.namespace, "get", "rollouts.argoproj.io", name]
         self._command += ["--watch", "--output", "json"]
-        self._name = name
+        self.name = name
         self._tell = tell
         self._begun = time.monotonic()
         self._process: subprocess.Popen[str] | None = None
@@ -110,7 +127,7 @@ class Watch:
         self._process = subprocess.Popen(
             self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
         )
-        self._thread = threading.Thread(target=self._read, name=f"watch {self._name}", daemon=True)
+        self._thread = threading.Thread(target=self._read, name=f"watch {self.name}", daemon=True)
         self._thread.start()
         return self
 
@@ -132,7 +149,7 @@ class Watch:
     def until(self, what: str, holds: Callable[[Seen], bool], timeout: float, *, after: float = 0.0) -> Seen:
         """Waits for a state that was seen later than `after` seconds into the watch."""
         return wait_for(
-            f"{self._name}: {what}",
+            f"{self.name}: {what}",
             lambda: next((one for one in self.states if one.at >= after and holds(one)), None),
             timeout,
             every=0.2,
@@ -154,4 +171,4 @@ class Watch:
         if self.states and now.told() == self.states[-1].told() and now.generation == self.states[-1].generation:
             return
         self.states.append(now)
-        self._tell(f"  {self._name} {now.at:6.1f} s  {now.told()}")
+        self._tell(f"  {self.name} {now.at:6.1f} s  {now.told()}")

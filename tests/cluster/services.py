@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from .kube import Kube, is_ready
-from .rollouts import seen
+from .rollouts import ROLLOUTS, seen
 
 SERVICES = ("gateway", "orchestrator", "ai-router", "audit")
-ROLLOUTS = "rollouts.argoproj.io"
 
 
 def selector(service: str) -> str:

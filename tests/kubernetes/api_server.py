@@ -29,8 +29,18 @@ def program() -> Path | None:
     given = os.environ.get("AMAS_KUBERNETES_PROGRAM")
     if given:
         return Path(given)
+    return _newest("kubernetes-*/bin/hyper")
+
+
+def definitions(part: str) -> list[Path]:
+    """Definitions of custom resources that came with a part of the test cluster: `rollouts`, `keda`, `crds`."""
+    folder = _newest(f"{part}-*/crds")
+    return sorted(folder.glob("*.yaml")) if folder else []
+
+
+def _newest(pattern: str) -> Path | None:
     cache = Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas")
-    built = sorted((cache / "cluster").glob("kubernetes-*/bin/hyper"), key=lambda path: path.stat().st_mtime)
+    built = sorted((cache / "cluster").glob(pattern), key=lambda path: path.stat().st_mtime)
     return built[-1] if built else None
 
 

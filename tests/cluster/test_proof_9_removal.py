@@ -1,4 +1,4 @@
-"""Proof 8: `helm uninstall` takes away everything but the Secrets that the installation's notes name."""
+"""Proof 9: `helm uninstall` takes away everything but the Secrets that the installation's notes name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT = "app.kubernetes.io/managed-by=amas-setup"
 
 def test_nothing_is_left_but_what_is_named(summary: Summary, kube: Kube, release: Release):
     """No object of any kind stays; of the Secrets those of the set-up, whose loss would be a loss of data."""
-    with summary.proof("8 uninstall", "helm uninstall leaves no orphan but the Secrets that it names") as proof:
+    with summary.proof("9 uninstall", "helm uninstall leaves no orphan but the Secrets that it names") as proof:
         kept = {secret["metadata"]["name"] for secret in kube.all("secrets", KEPT)}
         assert f"{release.name}-audit-master-key" in kept
         with proof.timed("uninstall_s"):
