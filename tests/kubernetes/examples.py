@@ -8,7 +8,14 @@ from amas_governance.loader import SourceFile, load
 from amas_governance.resources import Resource
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("policies/contracts", "tests/e2e", "tests/attacks", "tests/load/reference", "libs/governance/tests")
+FOLDERS = (
+    "policies/contracts",
+    "deploy/first-run",
+    "tests/e2e",
+    "tests/attacks",
+    "tests/load/reference",
+    "libs/governance/tests",
+)
 # What tests fill in when they use a file.
 _FILLED_IN = {
     "MODEL_URL": "http://127.0.0.1:9/v1",
