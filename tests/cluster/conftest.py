@@ -14,6 +14,7 @@ import pytest
 from .evidence import OUT, keep
 from .helm import Release
 from .kube import Kube
+from .netpol.rendered import rendered
 from .platform import ROOT, ClusterPlatform
 from .summary import PASSED, Summary
 
@@ -70,6 +71,12 @@ def release(kube: Kube) -> Release:
     if not CHART.is_dir():
         pytest.fail(f"{CHART} is not there: run `make charts`")
     return Release(RELEASE, NAMESPACE, CHART, (VALUES,))
+
+
+@pytest.fixture(scope="session")
+def policies() -> list[dict[str, Any]]:
+    """The chart's NetworkPolicies, each outside peer named as narrowly as can be."""
+    return rendered(RELEASE, NAMESPACE, CHART, VALUES)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Faults of the node, on the test cluster of deploy/cluster alone: a container killed, a part restarted."""
+"""What is done to the node, on the test cluster of deploy/cluster alone: faults, and policies enforced."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ def is_ours() -> bool:
 def restart(part: str) -> None:
     """Restarts a program of the test cluster, such as kubelet."""
     _run(sys.executable, "-m", "amas_test_cluster", "restart", part)
+
+
+def has_nft() -> bool:
+    """Whether this machine's packets can be filtered."""
+    return shutil.which("nft") is not None
+
+
+def policies(what: str) -> None:
+    """Enforces the NetworkPolicies of this moment by nftables (`apply`), or no more (`remove`)."""
+    _run(sys.executable, "-m", "amas_test_cluster", "policies", what)
 
 
 def kill_container(kube: Kube, pod: str, container: str) -> None:

@@ -3,71 +3,34 @@
 from __future__ import annotations
 
 import copy
-import json
-import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from .conftest import CHART, NAMESPACE, RELEASE, VALUES
+from .netpol.analyzer import Analyzer
 from .netpol.matrix import ARROWS, PEERS, probes
-from .platform import ROOT
 from .summary import Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-NETPOL_VALUES = Path(__file__).parent / "netpol" / "values.yaml"
-ANALYSE_TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="module")
-def analyzer() -> Path:
-    """The program that asks cyclonus, from the cache."""
-    cache = os.environ.get("AMAS_CACHE_DIR") or str(Path.home() / ".cache" / "amas")
-    done = subprocess.run(
-        [str(ROOT / "scripts" / "ensure_netpol.sh"), cache], capture_output=True, text=True, timeout=800, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+def analyzer() -> Analyzer:
+    """The program that asks cyclonus."""
+    return Analyzer()
 
 
-@pytest.fixture(scope="module")
-def policies() -> list[dict[str, Any]]:
-    """The chart's NetworkPolicies, rendered."""
-    rendered = subprocess.run(
-        ["helm", "template", RELEASE, str(CHART), "--namespace", NAMESPACE]
-        + [part for file in (VALUES, NETPOL_VALUES) for part in ("--values", str(file))],
-        capture_output=True, text=True, timeout=ANALYSE_TIMEOUT_S, check=True,
-    ).stdout  # fmt: skip
-    found = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] == "NetworkPolicy"]
-    for policy in found:
-        policy["metadata"].setdefault("namespace", NAMESPACE)
-    return found
-
-
-def allowed(analyzer: Path, policies: list[dict[str, Any]]) -> set[Any]:
+def allowed(analyzer: Analyzer, policies: list[dict[str, Any]]) -> set[Any]:
     """The probes that the policies let through."""
     asked = probes()
-    question = {
-        "policies": policies,
-        "peers": PEERS,
-        "probes": [{"from": one.source, "to": one.to, "port": one.port, "protocol": one.protocol} for one in asked],
-    }
-    done = subprocess.run(
-        [str(analyzer)],
-        input=json.dumps(question),
-        capture_output=True,
-        text=True,
-        timeout=ANALYSE_TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return {one for one, answer in zip(asked, json.loads(done.stdout), strict=True) if answer}
+    questions = [{"from": one.source, "to": one.to, "port": one.port, "protocol": one.protocol} for one in asked]
+    answers = analyzer.allowed(policies, PEERS, questions)
+    return {one for one, answer in zip(asked, answers, strict=True) if answer}
 
 
-def test_each_arrow_is_open_and_everything_else_shut(summary: Summary, analyzer: Path, policies: list[dict[str, Any]]):
+def test_each_arrow_is_open_and_everything_else_shut(
+    summary: Summary, analyzer: Analyzer, policies: list[dict[str, Any]]
+):
     """The whole matrix; and one policy less is found at once."""
     with summary.proof("6 policies", "each arrow open, everything else shut (cyclonus 0.5.6 over the charts)") as proof:
         found = allowed(analyzer, policies)

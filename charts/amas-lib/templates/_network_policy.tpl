@@ -99,6 +99,8 @@ spec:
       podSelector:
         matchLabels: {{- toYaml $dns.podLabels | nindent 10 }}
   ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
+    {{- range $dns.ports }}
+    - {protocol: UDP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end -}}

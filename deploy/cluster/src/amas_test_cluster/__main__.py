@@ -1,4 +1,4 @@
-"""`python -m amas_test_cluster up | down | status | load | build | restart PART | kill PART`."""
+"""`python -m amas_test_cluster up | down | status | load | build | restart PART | kill PART | policies WHAT`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .follow_monitors import follow
 from .images import load_images
 from .kubectl import kubectl_of
 from .layout import Layout
+from .netpol import table
 from .outdated import KEPT_DAYS
 from .processes import Processes
 from .progress import say
@@ -84,6 +85,10 @@ def _change(options: argparse.Namespace, layout: Layout) -> None:
     elif options.verb == "kill":
         Processes(layout).kill(options.part)
         say(f"{options.part} was killed")
+    elif options.what == "apply":
+        table.apply(layout, kubectl_of(layout))
+    else:
+        table.remove()
 
 
 @contextmanager
@@ -112,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--only", action="append", choices=[module.name for module in MODULES], help="default: all")
     for verb in ("restart", "kill"):
         verbs.add_parser(verb, help=f"{verb} one of the cluster's processes").add_argument("part")
+    policies = verbs.add_parser("policies", help="enforce the NetworkPolicies of this moment by nftables, or cease to")
+    policies.add_argument("what", choices=["apply", "remove"])
     verbs.add_parser("follow-monitors", help=argparse.SUPPRESS)
     return parser
 

@@ -14,6 +14,7 @@ from .addresses import NODE_INTERFACE, NODE_IP, POD_BRIDGE, POD_RANGE, SERVICE_R
 from .commands import attempt, run
 from .files import write_json
 from .layout import Layout
+from .netpol.rendering import TABLE as POLICIES
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 # Packets between pods of one bridge pass netfilter, so that answers of a Service are rewritten back.
@@ -21,6 +22,7 @@ BRIDGE_NETFILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 TABLE = "amas_cluster"
 # kube-proxy's own, in nftables mode.
 PROXY_TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
+TABLES = (*PROXY_TABLES, ("inet", TABLE), ("inet", POLICIES))
 
 RULES = f"""
 table inet {TABLE} {{
@@ -56,7 +58,7 @@ def bring_up(layout: Layout) -> None:
 
 def take_down(layout: Layout) -> None:
     """Removes all of it; each part may be gone already."""
-    for family, table in (*PROXY_TABLES, ("inet", TABLE)):
+    for family, table in TABLES:
         attempt(["nft", "delete", "table", family, table])
     attempt(["ip", "route", "del", "blackhole", POD_RANGE])
     for interface in (POD_BRIDGE, NODE_INTERFACE):
@@ -71,7 +73,7 @@ def remains() -> list[str]:
     """What is still there of the cluster's network."""
     found = [name for name in (POD_BRIDGE, NODE_INTERFACE) if _interface_exists(name)]
     tables = attempt(["nft", "list", "tables"]).stdout
-    found += [table for _, table in (*PROXY_TABLES, ("inet", TABLE)) if f" {table}\n" in tables]
+    found += [table for _, table in TABLES if f" {table}\n" in tables]
     return found
 
 

@@ -1,0 +1,1 @@
+"""NetworkPolicies as nftables rules: stands in for a policy engine on the test cluster, which has none."""
