@@ -21,6 +21,8 @@ from amas_test_cluster.netpol.isolation import allows, isolated
 from amas_test_cluster.netpol.rendering import render
 from amas_test_cluster.netpol.selectors import Pod, Population
 
+from .netpol.probe import TIMED_OUT
+
 PROBE = Path(__file__).parent / "netpol" / "probe.py"
 NODE = "10.243.7.1"
 PORTS = (53, 8080, 9090)
@@ -35,6 +37,14 @@ PODS = {
 SHOP = Population(tuple(PODS.values()), {"shop": {"kind": "ours"}, "away": {"kind": "theirs"}})
 WEB = {"podSelector": {"matchLabels": {"app": "web"}}}
 THEIRS = {"namespaceSelector": {"matchLabels": {"kind": "theirs"}}}
+SERVICE = """
+table ip service {
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+    ip daddr 10.243.8.1 tcp dport 80 dnat to 10.243.7.3:8080
+  }
+}
+"""
 
 
 def policy(spec: dict[str, Any], app: str = "api") -> dict[str, Any]:
@@ -95,14 +105,16 @@ class Bridge:
             for port in ports
             if name != source
         ]
-        told = run(
-            *self._in(source), sys.executable, "-I", "-S", str(PROBE), "ask", str(ASK_S), given=json.dumps(questions)
-        )
         return {
             (source, str(one["to"]), int(str(one["port"])), str(one["protocol"]))
-            for one, answer in zip(questions, json.loads(told), strict=True)
+            for one, answer in zip(questions, self.ask(source, questions), strict=True)
             if answer == one["to"]
         }
+
+    def ask(self, source: str, questions: list[dict[str, Any]]) -> list[str]:
+        """What the probe program of a pod is told."""
+        command = [sys.executable, "-I", "-S", str(PROBE), "ask", str(ASK_S)]
+        return list(json.loads(run(*self._in(source), *command, given=json.dumps(questions))))
 
     def _in(self, name: str) -> tuple[str, ...]:
         return "ip", "netns", "exec", f"{self._own}-{name}"
@@ -127,6 +139,7 @@ class Bridge:
         run(*node, "ip", "link", "set", pod.name, "master", "pods", "up")
         run(*inside, "ip", "address", "add", f"{pod.address}/24", "dev", "eth0")
         run(*inside, "ip", "link", "set", "eth0", "up")
+        run(*inside, "ip", "route", "add", "default", "via", NODE)
         listens = [sys.executable, "-I", "-S", str(PROBE), "serve", pod.name, ",".join(map(str, PORTS)), "53"]
         process = subprocess.Popen([*inside, *listens], stdout=subprocess.PIPE, text=True)
         undo.callback(_end, process)
@@ -173,3 +186,15 @@ def test_packets_go_where_the_policies_say(bridge: Bridge, name: str):
         assert set().union(*at_once.map(bridge.open, PODS)) == expected
     assert len(expected) == len(asked) if name == "no policy" else 0 < len(expected) < len(asked)
     assert len(bridge.open("node")) == len(PODS) * (len(PORTS) + 1)
+
+
+def test_a_service_is_judged_by_the_pod_that_it_leads_to(bridge: Bridge):
+    """As kube-proxy does it: the address and port of a Service become a pod's before policies are asked."""
+    shut = isolated([policy({"ingress": [{"from": [WEB], "ports": [{"port": 8080}]}]})], SHOP)
+    bridge.load(render(shut) + SERVICE)
+    question = {"address": "10.243.8.1", "port": 80, "protocol": "TCP", "greets": True}
+    assert bridge.ask("web", [question]) == ["api"]
+    assert bridge.ask("far", [question]) == [TIMED_OUT]
+    wrong = [policy({"ingress": [{"from": [WEB], "ports": [{"port": 80}]}]})]
+    bridge.load(render(isolated(wrong, SHOP)))
+    assert bridge.ask("web", [question]) == [TIMED_OUT], "a Service's port is not the pod's"
