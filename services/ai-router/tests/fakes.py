@@ -257,7 +257,7 @@ class Router:
     def __post_init__(self) -> None:
         self.do: RouterUseCases
         telemetry = RouterTelemetry(self.registry)
-        self.outbox: Outbox[Any] = Outbox("audit events", self._deliver, telemetry)
+        self.outbox: Outbox[Any] = Outbox("audit events", self._deliver, telemetry.outbox)
         wired = wire(
             Parts(
                 ledger=self.ledger,

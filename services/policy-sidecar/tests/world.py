@@ -68,7 +68,7 @@ class World:
         bundles.put(self.bundle)
         self.registry = CollectorRegistry()
         instruments = Instruments(self.registry)
-        self.outbox: Outbox[Event] = Outbox("audit events", self._deliver, instruments)
+        self.outbox: Outbox[Event] = Outbox("audit events", self._deliver, instruments.outbox)
         take = TakeQuota(self.quota, instruments)
         counts = CountOutcome(self.autonomy)
         autonomy = AssessAutonomy(self.autonomy, counts)

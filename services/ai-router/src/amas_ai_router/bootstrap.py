@@ -156,7 +156,7 @@ async def build() -> ServiceSpec:
         max_response_bytes=settings.max_response_bytes,
         connect_timeout=settings.connect_timeout,
     )
-    outbox = Outbox("audit events", audit.deliver, telemetry)
+    outbox = Outbox("audit events", audit.deliver, telemetry.outbox)
     alerts = TellAlert(outbox, telemetry, clock)
     pipeline = RedisPipeline(redis_pipeline.connect(settings.redis_dsn()), clock)
     budgets = RedisBudgets(pipeline, PostgresSpending(pool), clock, alerts=alerts.run, shares=telemetry.budget_used)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from amas_chassis import telemetry as tracing
 from amas_chassis.errors import AmasError
+from amas_chassis.outbox_metrics import OutboxMetrics
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -161,12 +162,7 @@ class RouterTelemetry:
         )
 
     def _of_budgets(self, registry: CollectorRegistry) -> None:
-        self._outbox_waiting = Gauge(
-            "amas_router_outbox_events", "Events that nobody waits for and audit has not taken yet", registry=registry
-        )
-        self._outbox_lost = Counter(
-            "amas_router_outbox_lost", "Events that audit will never have", ["reason"], registry=registry
-        )
+        self.outbox = OutboxMetrics("amas_router", registry)
         self._late = Counter(
             "amas_router_budget_late_settlements",
             "Calls that outlived their reservation and fitted no budget any more",
@@ -248,14 +244,6 @@ class RouterTelemetry:
     def alerted(self, tenant: str, budget: str) -> None:
         """An alerting share of a budget was reached."""
         self._alerts.labels(tenant, budget).inc()
-
-    def outbox_waiting(self, items: int) -> None:
-        """Events that audit has not taken yet."""
-        self._outbox_waiting.set(items)
-
-    def outbox_lost(self, reason: str, items: int) -> None:
-        """Events that audit will never have: `full`, `refused` or `exit`."""
-        self._outbox_lost.labels(reason).inc(items)
 
     def redacted(self, route: str, findings: Mapping[str, int]) -> None:
         """Findings of an answer, by detector."""

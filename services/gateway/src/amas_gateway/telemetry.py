@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amas_chassis.outbox_metrics import OutboxMetrics
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 # Seconds. The aims of the edge are milliseconds; model calls take up to a minute.
@@ -26,12 +27,7 @@ class Instruments:
         self.denied = Counter(
             "amas_gateway_denied_total", "Refused accesses, by reason.", ("reason",), registry=registry
         )
-        self._outbox_waiting = Gauge(
-            "amas_gateway_outbox_events", "Events that nobody waits for and audit has not taken yet.", registry=registry
-        )
-        self._outbox_lost = Counter(
-            "amas_gateway_outbox_lost_total", "Events that audit will never have.", ("reason",), registry=registry
-        )
+        self.outbox = OutboxMetrics("amas_gateway", registry)
         self.limited = Counter(
             "amas_gateway_rate_limited_total", "Requests over their rate.", ("route_class",), registry=registry
         )
@@ -60,11 +56,3 @@ class Instruments:
             "Bundles handed to the router because it did not know them.",
             registry=registry,
         )
-
-    def outbox_waiting(self, items: int) -> None:
-        """Events that audit has not taken yet."""
-        self._outbox_waiting.set(items)
-
-    def outbox_lost(self, reason: str, items: int) -> None:
-        """Events that audit will never have: `full`, `refused` or `exit`."""
-        self._outbox_lost.labels(reason).inc(items)

@@ -84,7 +84,7 @@ def wire(settings: Settings, registry: CollectorRegistry = REGISTRY) -> ServiceS
     clock, instruments = SystemClock(), Instruments(registry)
     channels = ClientChannels(settings.tls_files(), NAME, name_suffix=settings.trust_domain)
     audit = AuditClient(channels.mux_client(make_stub, settings.audit_target, "audit"))
-    outbox: Outbox[Event] = Outbox("audit events", delivery(audit), instruments)
+    outbox: Outbox[Event] = Outbox("audit events", delivery(audit), instruments.outbox)
     quota = RedisQuota.connect(settings.redis_dsn(), clock)
     revocations = RedisRevocations.connect(settings.redis_dsn(), clock)
     beside = _engine(settings, audit, clock, instruments)

@@ -6,6 +6,7 @@ arguments, principals or runs.
 
 from __future__ import annotations
 
+from amas_chassis.outbox_metrics import OutboxMetrics
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .domain.contract import Grant
@@ -67,12 +68,7 @@ class Instruments:
             ("tenant", "quota"),
             registry=registry,
         )
-        self._outbox_waiting = Gauge(
-            "amas_policy_outbox_events", "Events that nothing waits for and audit has not taken yet.", registry=registry
-        )
-        self._outbox_lost = Counter(
-            "amas_policy_outbox_lost", "Events that audit will never have.", ("reason",), registry=registry
-        )
+        self.outbox = OutboxMetrics("amas_policy", registry)
         self._starts = Counter(
             "amas_policy_tool_server_starts",
             "Sessions begun with tool servers.",
@@ -132,11 +128,3 @@ class Instruments:
     def engine_logs(self, result: str, number: int) -> None:
         """Logs of decisions with one of ENGINE_LOG_RESULTS."""
         self._engine_logs.labels(result).inc(number)
-
-    def outbox_waiting(self, items: int) -> None:
-        """Events that audit has not taken yet."""
-        self._outbox_waiting.set(items)
-
-    def outbox_lost(self, reason: str, items: int) -> None:
-        """Events that audit will never have: `full`, `refused` or `exit`."""
-        self._outbox_lost.labels(reason).inc(items)

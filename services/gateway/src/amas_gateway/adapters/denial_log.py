@@ -51,7 +51,7 @@ class DenialLog:
         self._waiting: dict[Denial, _Counted] = {}
         # Refusals since the last flush that had no room.
         self._lost = 0
-        self._outbox: Outbox[audit_pb2.AuditEvent] = Outbox("refused accesses", audit.append, instruments)
+        self._outbox: Outbox[audit_pb2.AuditEvent] = Outbox("refused accesses", audit.append, instruments.outbox)
 
     def denied(self, denial: Denial) -> None:
         key = replace(denial, trace_id="")
@@ -80,7 +80,7 @@ class DenialLog:
         """Put what waits into the outbox, as far as it has room; what has none goes on being counted together."""
         if self._lost:
             _log.error("refused accesses are lost", extra={"reason": "full", "items": self._lost})
-            self._instruments.outbox_lost("full", self._lost)
+            self._instruments.outbox.outbox_lost("full", self._lost)
             self._lost = 0
         while self._waiting and (at_exit or self._outbox.has_room):
             key = next(iter(self._waiting))
