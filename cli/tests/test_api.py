@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,8 @@ from amas_cli.gateway.client import HttpClient
 
 from .fakes import FakeGateway, serving, state_changed
 
+# Turns of the loop in which a client has read what a server wrote.
+TURNS = 100
 EVENTS = ("GET", "/v1/runs/run-1/events")
 
 
@@ -101,6 +104,26 @@ async def test_an_error_in_the_stream_is_the_commands_error(api: GatewayApi, gat
     with pytest.raises(CliError, match="NOT_OWNER") as ended:
         _ = [event async for event in api.watch("run-1")]
     assert ended.value.exit_code is ExitCode.NOT_ALLOWED
+
+
+async def test_a_problem_that_comes_in_pieces_is_read_whole(gateway: FakeGateway, api: GatewayApi) -> None:
+    """Long ones, such as the problems of many resources, come in several pieces."""
+
+    async def refused(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=403, headers={"Content-Type": "application/problem+json"})
+        await response.prepare(request)
+        body = json.dumps({"detail": "Not yours.", "reason": "NOT_OWNER"}).encode()
+        for piece in (body[:20], body[20:]):
+            await response.write(piece)
+            # The client is in this loop, and takes what is there in its turn.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+        return response
+
+    gateway.handlers["GET", "/v1/runs/run-1"] = refused
+    with pytest.raises(CliError, match="Not yours") as shown:
+        await api.run("run-1")
+    assert "NOT_OWNER" in str(shown.value)
 
 
 async def test_all_pages_of_a_list_are_read(gateway: FakeGateway, api: GatewayApi) -> None:

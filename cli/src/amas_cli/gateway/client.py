@@ -120,7 +120,7 @@ class HttpClient:
                 timeout=patience,
             ) as answer:
                 if answer.status >= 300:
-                    content = await answer.content.read(MAX_ERROR_BYTES)
+                    content = await _at_most(answer.content, MAX_ERROR_BYTES)
                     raise problem_error(answer.status, content, answer.headers)
                 yield answer
         except TimeoutError as error:
@@ -138,3 +138,11 @@ class HttpClient:
             next_step="look at `amas status`, start the platform with `amas up`, or name another with --server",
             exit_code=ExitCode.UNAVAILABLE,
         )
+
+
+async def _at_most(body: aiohttp.StreamReader, limit: int) -> bytes:
+    """The body, or its first `limit` bytes; one `read` answers with what has come so far."""
+    came = bytearray()
+    while len(came) < limit and (part := await body.read(limit - len(came))):
+        came += part
+    return bytes(came)
