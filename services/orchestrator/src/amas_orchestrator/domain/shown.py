@@ -49,18 +49,25 @@ def question(event: NewEvent, name: str) -> str:
 def batches(texts: Sequence[str]) -> Iterator[list[str]]:
     """The texts in order, as many at once as fit; one that does not fit comes alone."""
     batch: list[str] = []
+    taken = 0
     for text in texts:
-        if batch and (len(batch) == MAX_AT_ONCE or not fits([*batch, text])):
+        size = _size(text)
+        if batch and (len(batch) == MAX_AT_ONCE or taken + size > MAX_BYTES):
             yield batch
-            batch = []
+            batch, taken = [], 0
         batch.append(text)
+        taken += size
     if batch:
         yield batch
 
 
 def fits(texts: Sequence[str]) -> bool:
     """Whether JSON texts are small enough to be looked through at once."""
-    return sum(len(text.encode("utf-8", "replace")) for text in texts) <= MAX_BYTES
+    return sum(map(_size, texts)) <= MAX_BYTES
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def answered(event: NewEvent, name: str, shown_json: str) -> NewEvent:
