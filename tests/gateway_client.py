@@ -29,10 +29,11 @@ class ProblemError(AssertionError):
 class GatewayClient:
     """Calls under `/v1` as one principal."""
 
-    def __init__(self, api: str, token: str) -> None:
-        """Takes the URL that ends in `/v1` and a token."""
+    def __init__(self, api: str, token: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Takes the URL that ends in `/v1` and a token; a call may take `timeout_s` seconds."""
         self.api = api
         self.token = token
+        self._timeout_s = timeout_s
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """Sends a request and answers the JSON body.
@@ -46,7 +47,7 @@ class GatewayClient:
         if data is not None:
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -72,7 +73,7 @@ class GatewayClient:
         """All events of a run that has ended."""
         request = urllib.request.Request(f"{self.api}/runs/{run}/events")
         request.add_header("Authorization", f"Bearer {self.token}")
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
             lines = (line.decode() for line in answer)
             return [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")]
 

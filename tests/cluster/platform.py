@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..gateway_client import GatewayClient
+from ..gateway_client import TIMEOUT_S, GatewayClient
 from ..waiting import wait_for
 from .kube import Kube
 from .load.bounds import Rates, Target
@@ -80,9 +80,14 @@ class ClusterPlatform:
                 self._tokens[principal] = (time.monotonic(), token)
             return token
 
-    def client(self, principal: str = "developer") -> GatewayClient:
+    def client(self, principal: str = "developer", timeout_s: float = TIMEOUT_S) -> GatewayClient:
         """The REST API as a principal."""
-        return GatewayClient(f"http://{self.target.http}/v1", self.token(principal))
+        return GatewayClient(f"http://{self.target.http}/v1", self.token(principal), timeout_s)
+
+    @property
+    def database(self) -> str:
+        """The address of Postgres, for whoever resolves no names of the cluster."""
+        return self._address(self.dependencies, "postgres")
 
     def apply(self, *files: Path) -> dict[str, Any]:
         """Applies resources as the developer.

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.integration
 ACCOUNT = "amas-setup"
 TIMEOUT_S = 120
 PAIRS = ("gateway", "orchestrator", "ai-router", "audit", "policy-sidecar", "auditor")
-ROLES = ("audit", "audit-owner", "audit-eraser", "orchestrator", "orchestrator-owner", "ai-router", "ai-router-owner")
+ROLES = (
+    *("audit", "audit-owner", "audit-eraser"),
+    *("orchestrator", "orchestrator-owner", "orchestrator-scaler"),
+    *("ai-router", "ai-router-owner"),
+)
 OWN = (
     *(f"amas-{name}-tls" for name in PAIRS),
     *(f"amas-postgres-{role}" for role in ROLES),

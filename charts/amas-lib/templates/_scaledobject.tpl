@@ -1,6 +1,7 @@
 {{/*
 How many pods a service has (ADR 0036): by what waits and what is asked (KEDA), by CPU (a plain autoscaler), or as `replicas` says.
-Questions that Prometheus does not answer are errors, never zeros: then no pod is taken away.
+Questions that Prometheus does not answer are errors, never zeros: then no pod is taken away. Down to no pod at all goes
+only what is woken by others than itself (ADR 0044), and then nothing is asked that a pod would have to tell.
 */}}
 
 {{/* Not empty if something else than us decides how many pods there are. */}}
@@ -11,7 +12,12 @@ Questions that Prometheus does not answer are errors, never zeros: then no pod i
 {{- define "amas-lib.scaledObject" -}}
 {{- $scaling := .Values.autoscaling -}}
 {{- if ne $scaling.kind "none" }}
+{{- if not (int $scaling.minReplicas) }}
+{{- if not $scaling.zero.triggers }}{{ fail (printf "%s: autoscaling.minReplicas is at least 1: nothing would wake it; only the orchestrator may be scaled to zero" .Chart.Name) }}{{ end }}
+{{- if ne $scaling.kind "keda" }}{{ fail (printf "%s: autoscaling.minReplicas 0 needs autoscaling.kind keda" .Chart.Name) }}{{ end }}
+{{- end }}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}{{ fail (printf "%s: autoscaling.minReplicas is above maxReplicas" .Chart.Name) }}{{ end -}}
+{{ include "amas-lib.scalerAuthentication" . }}
 ---
 {{ if eq $scaling.kind "keda" -}}
 {{- if not $scaling.triggers }}{{ fail (printf "%s: autoscaling.kind keda needs autoscaling.triggers; use hpa to scale it by CPU" .Chart.Name) }}{{ end -}}
@@ -46,32 +52,77 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* By which KEDA asks the database, as a role that may ask nothing else. */}}
+{{- define "amas-lib.scalerAuthentication" -}}
+{{- if and (eq .Values.autoscaling.kind "keda") (not (int .Values.autoscaling.minReplicas)) }}
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: {{ include "amas-lib.fullname" . }}-scaler
+  namespace: {{ .Release.Namespace }}
+  labels: {{- include "amas-lib.labels" . | nindent 4 }}
+spec:
+  secretTargetRef:
+    - {parameter: password, name: {{ include "amas-lib.secretName" (dict "root" . "name" (printf "postgres-%s-scaler" .Chart.Name)) }}, key: password}
+{{- end }}
+{{- end }}
+
 {{- define "amas-lib.kedaSpec" -}}
 {{- $scaling := .Values.autoscaling -}}
 {{- $root := . -}}
+{{- $zero := not (int $scaling.minReplicas) -}}
 minReplicaCount: {{ $scaling.minReplicas }}
 maxReplicaCount: {{ $scaling.maxReplicas }}
 pollingInterval: {{ $scaling.pollingSeconds }}
+{{- if $zero }}
+cooldownPeriod: {{ $scaling.zero.cooldownSeconds }}
+initialCooldownPeriod: {{ $scaling.zero.cooldownSeconds }}
+{{- end }}
 fallback:
   failureThreshold: {{ $scaling.fallback.failureThreshold }}
-  replicas: {{ default $scaling.minReplicas $scaling.fallback.replicas }}
+  # Never zero: KEDA takes the last pod away in spite of an error if there is nothing to fall back to.
+  replicas: {{ max 1 (default $scaling.minReplicas $scaling.fallback.replicas) }}
   # Blind is no reason to take pods away.
   behavior: currentReplicasIfHigher
 advanced:
   horizontalPodAutoscalerConfig:
     behavior: {{- include "amas-lib.scalingBehavior" . | nindent 6 }}
 triggers:
-  {{- range $name, $trigger := $scaling.triggers }}
+  {{- range $name, $trigger := ternary $scaling.zero.triggers $scaling.triggers $zero }}
+  {{- $query := $trigger.query | replace "@pods@" (include "amas-lib.metricsOf" (dict "root" $root "service" $root.Chart.Name)) }}
+  {{- $query = $query | replace "@gateway@" (include "amas-lib.metricsOf" (dict "root" $root "service" "gateway")) }}
+  {{- $query = $query | replace "@ahead@" (toString $scaling.zero.aheadSeconds) }}
+  {{- if eq (default "prometheus" $trigger.of) "database" }}
+  - type: postgresql
+    name: {{ $name }}
+    metricType: {{ $trigger.metricType }}
+    authenticationRef: {name: {{ include "amas-lib.fullname" $root }}-scaler}
+    metadata:
+      host: {{ default $root.Values.global.database.host $scaling.zero.databaseHost | quote }}
+      port: {{ $root.Values.global.database.port | quote }}
+      dbName: {{ $root.Values.global.database.name | quote }}
+      userName: {{ printf "%s_scaler" $root.Values.wires.database.role }}
+      sslmode: {{ $root.Values.global.database.sslMode }}
+      targetQueryValue: {{ include "amas-lib.envValue" $trigger.threshold | quote }}
+      query: {{ $query | quote }}
+  {{- else }}
   - type: prometheus
     name: {{ $name }}
     metricType: {{ $trigger.metricType }}
     metadata:
       serverAddress: {{ $root.Values.global.prometheus.address | quote }}
-      threshold: {{ $trigger.threshold | quote }}
+      threshold: {{ include "amas-lib.envValue" $trigger.threshold | quote }}
       ignoreNullValues: "false"
-      query: {{ $trigger.query | replace "@pods@" (printf `namespace="%s",app="%s",container="%s"` $root.Release.Namespace $root.Chart.Name $root.Chart.Name) | quote }}
+      query: {{ $query | quote }}
+  {{- end }}
   {{- end }}
 {{- end }}
+
+{{/* Label matchers of a service's own container. Arguments: root, service. */}}
+{{- define "amas-lib.metricsOf" -}}
+{{- printf `namespace="%s",app="%s",container="%s"` .root.Release.Namespace .service .service -}}
+{{- end -}}
 
 {{/* Out at once, back slowly and few at a time: a pod that goes hands its runs over, which costs each a moment. */}}
 {{- define "amas-lib.scalingBehavior" -}}

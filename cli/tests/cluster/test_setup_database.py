@@ -83,7 +83,8 @@ async def test_an_administrator_who_is_no_superuser_sets_up_all(
         runtime, owner, *_ = roles_of(service)
         assert await schemas_of(database, runtime, given[runtime]) == (set(schemas), set())
         assert await schemas_of(database, owner, given[owner]) == (set(schemas), set(schemas))
-    assert await schemas_of(database, "amas_audit_eraser", given["amas_audit_eraser"]) == (set(), set())
+    for role in ("amas_audit_eraser", "amas_orchestrator_scaler"):
+        assert await schemas_of(database, role, given[role]) == (set(), set())
 
 
 async def test_passwords_of_the_secrets_hold(server: tuple[EmbeddedPostgres, DatabaseSetup]) -> None:

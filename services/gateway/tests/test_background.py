@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +20,8 @@ from amas_gateway.adapters.denial_log import DenialLog
 from amas_gateway.domain.model import Denial
 from amas_gateway.telemetry import Instruments
 from prometheus_client import CollectorRegistry
+
+from .held import orchestrator_calls
 
 
 def clock() -> ManualClock:
@@ -129,7 +130,7 @@ def stub() -> BundleStub:
 
 async def test_bundles_are_shared_by_callers_and_kept_apart_by_tenant(stub: BundleStub) -> None:
     """Many callers at once cost one fetch a tenant, and no tenant gets another's bundle (I8)."""
-    bundles = ActiveBundles(SimpleNamespace(stub=stub), clock())  # type: ignore[arg-type]
+    bundles = ActiveBundles(orchestrator_calls(stub), clock())
     found = await asyncio.gather(*(bundles.active(tenant) for tenant in ["acme", "globex"] * 20))
     assert stub.asked == 2
     assert {bundle.content for bundle in found[::2]} == {b"acme"}
@@ -139,7 +140,7 @@ async def test_bundles_are_shared_by_callers_and_kept_apart_by_tenant(stub: Bund
 async def test_fresh_then_refreshed_behind_then_refused(stub: BundleStub) -> None:
     """Up to a second no fetch; then the old one is answered while a new one comes; a stale one is never answered."""
     time = clock()
-    bundles = ActiveBundles(SimpleNamespace(stub=stub), time)  # type: ignore[arg-type]
+    bundles = ActiveBundles(orchestrator_calls(stub), time)
     assert (await bundles.active("acme")).digest == "v1"
     time.advance(active_bundles.FRESH_SECONDS - 0.1)
     await bundles.active("acme")
@@ -158,7 +159,7 @@ async def test_fresh_then_refreshed_behind_then_refused(stub: BundleStub) -> Non
 
 async def test_what_was_forgotten_is_asked_for_again(stub: BundleStub) -> None:
     """After a change no caller here gets what was kept, nor what a fetch from before the change brings late."""
-    bundles = ActiveBundles(SimpleNamespace(stub=stub), clock())  # type: ignore[arg-type]
+    bundles = ActiveBundles(orchestrator_calls(stub), clock())
     assert (await bundles.active("acme")).digest == "v1"
     bundles.forget("acme")
     stub.gate.clear()
@@ -178,7 +179,7 @@ async def test_what_was_forgotten_is_asked_for_again(stub: BundleStub) -> None:
 async def test_outage_shorter_than_stale_is_not_noticed(stub: BundleStub, caplog: pytest.LogCaptureFixture) -> None:
     """While the orchestrator restarts, model calls go on under the bundle that was active; the log says so."""
     time = clock()
-    bundles = ActiveBundles(SimpleNamespace(stub=stub), time)  # type: ignore[arg-type]
+    bundles = ActiveBundles(orchestrator_calls(stub), time)
     await bundles.active("acme")
     stub.error = AmasError(ErrorKind.UNAVAILABLE, "UPSTREAM_UNAVAILABLE", "away")
     time.advance(active_bundles.STALE_SECONDS - 1)

@@ -14,6 +14,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.adapters.revocations import LEASE, RevokedPrincipals
 
 from .fakes import PRINCIPALS, make_run
+from .held import orchestrator_calls
 from .rest_calls import CALLS, bearer, check_problem
 from .world import World
 
@@ -121,7 +122,7 @@ class _Orchestrator:
 async def test_revoked_principals_are_known_within_a_second() -> None:
     """What is kept is believed for less than a second; the whole list is sent only when it changed."""
     orchestrator, clock = _Orchestrator(), ManualClock(datetime(2026, 11, 23, tzinfo=UTC))
-    revoked = RevokedPrincipals(orchestrator, clock)  # type: ignore[arg-type]  # as much of a client as is used
+    revoked = RevokedPrincipals(orchestrator_calls(orchestrator), clock)
     who = PRINCIPALS["developer"]
     await revoked.refuse(who)
     await revoked.refuse(who)

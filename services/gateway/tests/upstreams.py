@@ -178,11 +178,9 @@ class Upstreams:
         return self.issuer.token(time.time(), iss=self.issuer_url, **claims)
 
 
-@asynccontextmanager
-async def upstreams(certificates: Any) -> AsyncIterator[Upstreams]:
-    """Serves all of them on loopback."""
-    all_of = Upstreams()
-    services = {
+def server_of(name: str, all_of: Upstreams, certificates: Any, listen: str = "127.0.0.1:0") -> GrpcServer:
+    """A server of one of them that is not started yet."""
+    add, descriptor, servicer = {
         "orchestrator": (
             orchestrator_pb2_grpc.add_OrchestratorServiceServicer_to_server,
             orchestrator_pb2.DESCRIPTOR.services_by_name["OrchestratorService"],
@@ -198,19 +196,24 @@ async def upstreams(certificates: Any) -> AsyncIterator[Upstreams]:
             audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
             all_of.audit,
         ),
-    }
+    }[name]
+    files = certificates.files(name)
+    callers = {f"/{descriptor.full_name}/{method.name}": frozenset({"gateway"}) for method in descriptor.methods}
+    return GrpcServer(
+        listen,
+        [GrpcService(descriptor.full_name, add, servicer)],
+        [internal_interceptor("amas.internal", callers)],
+        server_credentials(TlsFiles(files.cert, files.key, files.ca)),
+    )
+
+
+@asynccontextmanager
+async def upstreams(certificates: Any) -> AsyncIterator[Upstreams]:
+    """Serves all of them on loopback."""
+    all_of = Upstreams()
     async with AsyncExitStack() as stack:
-        for name, (add, descriptor, servicer) in services.items():
-            files = certificates.files(name)
-            callers = {
-                f"/{descriptor.full_name}/{method.name}": frozenset({"gateway"}) for method in descriptor.methods
-            }
-            server = GrpcServer(
-                "127.0.0.1:0",
-                [GrpcService(descriptor.full_name, add, servicer)],
-                [internal_interceptor("amas.internal", callers)],
-                server_credentials(TlsFiles(files.cert, files.key, files.ca)),
-            )
+        for name in ("orchestrator", "ai-router", "audit"):
+            server = server_of(name, all_of, certificates)
             await server.start()
             stack.push_async_callback(server.drain, 0.5)
             all_of.targets[name] = server.address

@@ -121,6 +121,16 @@ class ClientChannels:
             self._open[key] = current
         return current
 
+    def renew(self, target: str, server_name: str) -> None:
+        """The next call is made over a new channel; calls under way end on the one that there was.
+
+        For a peer that nobody could reach for a while: a channel looks a name that did not resolve up again after a
+        growing pause of up to two minutes, which no option of grpc bounds. A new one looks at once.
+        """
+        current = self._open.pop((target, server_name), None)
+        if current is not None and not self._closed:
+            self._retire(current)
+
     def _reload(self) -> None:
         now = self._clock.monotonic()
         if now < self._next_check:
@@ -207,6 +217,10 @@ class Client(Generic[StubT]):
             self._stub = self._stub_class(channel)
             self._connection = connection
         return self._stub
+
+    def renew(self) -> None:
+        """See ClientChannels.renew."""
+        self._channels.renew(self._target, self._server_name)
 
 
 def _may_have_several_peers(target: str) -> bool:

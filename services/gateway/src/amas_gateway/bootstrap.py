@@ -22,8 +22,10 @@ from amas_gateway.adapters.active_bundles import ActiveBundles
 from amas_gateway.adapters.ai_router_client import RouterModels, RouterUsage
 from amas_gateway.adapters.audit_client import AuditLog
 from amas_gateway.adapters.denial_log import DenialLog
+from amas_gateway.adapters.hold import Hold
 from amas_gateway.adapters.issuer_documents import IssuerDocuments
 from amas_gateway.adapters.oidc_keys import OidcKeys
+from amas_gateway.adapters.orchestrator_calls import OrchestratorCalls
 from amas_gateway.adapters.orchestrator_client import (
     OrchestratorApprovals,
     OrchestratorAuditAuthority,
@@ -121,7 +123,9 @@ def _adapters(
     session: aiohttp.ClientSession,
     redis: RedisPipeline,
 ) -> _Adapters:
-    orchestrator = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
+    client = channels.client(stubs.orchestrator, settings.orchestrator_target, "orchestrator")
+    hold = Hold(instruments, clock, seconds=settings.hold_seconds, most=settings.hold_requests)
+    orchestrator = OrchestratorCalls(client, hold, clock)
     router = channels.mux_client(stubs.router, settings.ai_router_target, "ai-router")
     audit = AuditLog(channels.mux_client(stubs.audit, settings.audit_target, "audit"), clock)
     try:

@@ -40,6 +40,10 @@ class GatewaySettings(ServiceSettings, RedisSettings):
         default=2.0, ge=0.1, le=300, description="least seconds between fetches that unknown key ids ask for"
     )
     max_body_bytes: int = Field(default=4_194_304, ge=1024, le=16_777_216, description="largest request body, in bytes")
+    hold_seconds: float = Field(
+        default=0.0, ge=0, le=600, description="how long a request waits while no orchestrator answers; 0: not at all"
+    )
+    hold_requests: int = Field(default=256, ge=1, le=10_000, description="requests that may wait so at once")
     limits_without_redis: Literal["local", "refuse"] = Field(
         default="local", description="while Redis is away: `local` limits each gateway alone, `refuse` answers 503"
     )

@@ -28,6 +28,24 @@ class Instruments:
             "amas_gateway_denied_total", "Refused accesses, by reason.", ("reason",), registry=registry
         )
         self.outbox = OutboxMetrics("amas_gateway", registry)
+        # What wakes an orchestrator that was scaled to zero, and keeps it awake.
+        self.orchestrator_wanted = Gauge(
+            "amas_gateway_orchestrator_wanted",
+            "Requests that wait for the orchestrator or its answer, watches too; 1 more until it was heard of.",
+            registry=registry,
+        )
+        self.orchestrator_needed = Counter(
+            "amas_gateway_orchestrator_needed_total", "Times that a request needed the orchestrator.", registry=registry
+        )
+        self.held = Gauge(
+            "amas_gateway_requests_held", "Requests held because no orchestrator answers.", registry=registry
+        )
+        self.held_ended = Counter(
+            "amas_gateway_holds_total",
+            "Requests that were held, or would have been, by how that ended.",
+            ("outcome",),
+            registry=registry,
+        )
         self.limited = Counter(
             "amas_gateway_rate_limited_total", "Requests over their rate.", ("route_class",), registry=registry
         )

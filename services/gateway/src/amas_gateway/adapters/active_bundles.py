@@ -10,20 +10,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
-from amas_chassis.channels import Client
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 
 from amas_gateway.domain.model import ActiveBundle
 
-from .upstream import errors_of
-
-if TYPE_CHECKING:
-    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
-
+from .orchestrator_calls import OrchestratorCalls
 
 FRESH_SECONDS = 1.0
 STALE_SECONDS = 10.0
@@ -43,8 +37,8 @@ class _Kept:
 class ActiveBundles:
     """Port `Bundles`. One fetch at a time for each tenant, which all its callers share."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub], clock: Clock) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls, clock: Clock) -> None:
+        self._orchestrator = orchestrator
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._fetches: dict[str, asyncio.Task[ActiveBundle]] = {}
@@ -79,8 +73,7 @@ class ActiveBundles:
 
     async def _fetched(self, tenant: str) -> ActiveBundle:
         request = pb.GetBundleRequest(tenant=tenant)
-        with errors_of("orchestrator"):
-            answer = await self._client.stub.GetBundle(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.GetBundle(request, timeout=CALL_TIMEOUT_SECONDS))
         bundle = ActiveBundle(answer.bundle.digest, answer.content)
         if asyncio.current_task() in self._overtaken:
             return bundle

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from amas.common.v1 import resource_pb2
 from amas.common.v1.approval_pb2 import ApprovalState
 from amas.common.v1.run_pb2 import RunState
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
-from amas_chassis.channels import Client
 
 from amas_gateway.domain import model
 from amas_gateway.domain.model import Principal
 
 from .identity_wire import to_wire
-from .upstream import errors_of, stream_of
+from .orchestrator_calls import SERVICE, OrchestratorCalls
+from .upstream import stream_of
 
-if TYPE_CHECKING:
-    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
-
-
-SERVICE = "orchestrator"
 CALL_TIMEOUT_SECONDS = 10.0
 # Applying compiles nothing, but checks every resource of the tenant; describing asks a live tool server.
 SLOW_CALL_TIMEOUT_SECONDS = 60.0
@@ -32,8 +27,8 @@ WATCH_TIMEOUT_SECONDS = 3600.0
 class OrchestratorRuns:
     """Port `Runs`."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls) -> None:
+        self._orchestrator = orchestrator
 
     async def start(
         self, principal: Principal, orchestration: str, input_json: str, idempotency_key: str
@@ -44,14 +39,13 @@ class OrchestratorRuns:
             input_json=input_json,
             idempotency_key=idempotency_key,
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.StartRun(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.StartRun(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.Started(answer.run, answer.existed)
 
     async def get(self, principal: Principal, run_id: str) -> model.Run:
         request = pb.GetRunRequest(principal=to_wire(principal), run_id=run_id)
-        with errors_of(SERVICE):
-            return (await self._client.stub.GetRun(request, timeout=CALL_TIMEOUT_SECONDS)).run
+        answer = await self._orchestrator.ask(lambda stub: stub.GetRun(request, timeout=CALL_TIMEOUT_SECONDS))
+        return answer.run
 
     async def list(
         self, principal: Principal, orchestration: str, state: int, page: model.PageQuery
@@ -63,19 +57,18 @@ class OrchestratorRuns:
             page_size=page.size,
             page_token=page.token,
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.ListRuns(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.ListRuns(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.Page(answer.runs, answer.next_page_token)
 
     async def cancel(self, principal: Principal, run_id: str, reason: str) -> model.Run:
         request = pb.CancelRunRequest(principal=to_wire(principal), run_id=run_id, reason=reason)
-        with errors_of(SERVICE):
-            return (await self._client.stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS)).run
+        answer = await self._orchestrator.ask(lambda stub: stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS))
+        return answer.run
 
     async def watch(self, principal: Principal, run_id: str, after: int) -> AsyncGenerator[model.RunEvent]:
         request = pb.WatchRunRequest(principal=to_wire(principal), run_id=run_id, after_sequence=after)
-        events = self._client.stub.WatchRun(request, timeout=WATCH_TIMEOUT_SECONDS)
-        with stream_of(SERVICE, events):
+        events = self._orchestrator.stub.WatchRun(request, timeout=WATCH_TIMEOUT_SECONDS)
+        with self._orchestrator.hold.wanted(), stream_of(SERVICE, events):
             async for event in events:
                 yield event
 
@@ -83,35 +76,32 @@ class OrchestratorRuns:
 class OrchestratorAuditAuthority:
     """Port `AuditAuthority`."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls) -> None:
+        self._orchestrator = orchestrator
 
     async def authorize_read(self, principal: Principal, run_id: str) -> None:
         request = pb.AuthorizeAuditReadRequest(principal=to_wire(principal), run_id=run_id)
-        with errors_of(SERVICE):
-            await self._client.stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS)
+        await self._orchestrator.ask(lambda stub: stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS))
 
     async def authorize_subject_search(self, principal: Principal) -> None:
         request = pb.AuthorizeSubjectSearchRequest(principal=to_wire(principal))
-        with errors_of(SERVICE):
-            await self._client.stub.AuthorizeSubjectSearch(request, timeout=CALL_TIMEOUT_SECONDS)
+        await self._orchestrator.ask(lambda stub: stub.AuthorizeSubjectSearch(request, timeout=CALL_TIMEOUT_SECONDS))
 
     async def authorize_erasure(self, principal: Principal) -> None:
         request = pb.AuthorizeErasureRequest(principal=to_wire(principal))
-        with errors_of(SERVICE):
-            await self._client.stub.AuthorizeErasure(request, timeout=CALL_TIMEOUT_SECONDS)
+        await self._orchestrator.ask(lambda stub: stub.AuthorizeErasure(request, timeout=CALL_TIMEOUT_SECONDS))
 
 
 class OrchestratorApprovals:
     """Port `Approvals`."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls) -> None:
+        self._orchestrator = orchestrator
 
     async def get(self, principal: Principal, approval_id: str) -> model.Approval:
         request = pb.GetApprovalRequest(principal=to_wire(principal), approval_id=approval_id)
-        with errors_of(SERVICE):
-            return (await self._client.stub.GetApproval(request, timeout=CALL_TIMEOUT_SECONDS)).approval
+        answer = await self._orchestrator.ask(lambda stub: stub.GetApproval(request, timeout=CALL_TIMEOUT_SECONDS))
+        return answer.approval
 
     async def list(
         self, principal: Principal, run_id: str, state: int, page: model.PageQuery
@@ -123,8 +113,7 @@ class OrchestratorApprovals:
             page_size=page.size,
             page_token=page.token,
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.ListApprovals(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.ListApprovals(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.Page(answer.approvals, answer.next_page_token)
 
     async def decide(self, principal: Principal, verdict: model.Verdict) -> model.Approval:
@@ -137,22 +126,21 @@ class OrchestratorApprovals:
             rendering_digest=verdict.rendering_digest,
             edited_arguments_json=verdict.edited_arguments_json,
         )
-        with errors_of(SERVICE):
-            return (await self._client.stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS)).approval
+        answer = await self._orchestrator.ask(lambda stub: stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS))
+        return answer.approval
 
     async def preview_edit(self, principal: Principal, approval_id: str, arguments_json: str) -> object:
         request = pb.PreviewEditRequest(
             principal=to_wire(principal), approval_id=approval_id, arguments_json=arguments_json
         )
-        with errors_of(SERVICE):
-            return await self._client.stub.PreviewEdit(request, timeout=CALL_TIMEOUT_SECONDS)
+        return await self._orchestrator.ask(lambda stub: stub.PreviewEdit(request, timeout=CALL_TIMEOUT_SECONDS))
 
 
 class OrchestratorResources:
     """Port `Resources`."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls) -> None:
+        self._orchestrator = orchestrator
 
     async def apply(
         self,
@@ -167,8 +155,9 @@ class OrchestratorResources:
             delete=[resource_pb2.ResourceRef(kind=ref.kind, name=ref.name) for ref in delete],
             dry_run=dry_run,
         )
-        with errors_of(SERVICE):
-            return await self._client.stub.ApplyResources(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        return await self._orchestrator.ask(
+            lambda stub: stub.ApplyResources(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        )
 
     async def list(
         self, principal: Principal, kind: str, name: str, page: model.PageQuery
@@ -176,19 +165,18 @@ class OrchestratorResources:
         request = pb.ListResourcesRequest(
             principal=to_wire(principal), kind=kind, name=name, page_size=page.size, page_token=page.token
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.ListResources(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.ListResources(request, timeout=CALL_TIMEOUT_SECONDS))
         bundle = answer.bundle if answer.HasField("bundle") else None
         return model.Page(answer.resources, answer.next_page_token, bundle)
 
     async def describe_tool_server(self, principal: Principal, server: str) -> object:
         request = pb.DescribeToolServerRequest(principal=to_wire(principal), server=server)
-        with errors_of(SERVICE):
-            return await self._client.stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        return await self._orchestrator.ask(
+            lambda stub: stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        )
 
     async def content(self, tenant: str, digest: str) -> bytes:
         """See ports.PastBundles."""
         request = pb.GetBundleRequest(tenant=tenant, digest=digest)
-        with errors_of(SERVICE):
-            answer = await self._client.stub.GetBundle(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.GetBundle(request, timeout=SLOW_CALL_TIMEOUT_SECONDS))
         return bytes(answer.content)

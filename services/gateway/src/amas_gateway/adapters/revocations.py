@@ -6,11 +6,10 @@ The kept ones are read again four times a second. For longer than a second nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from amas.common.v1.revocation_pb2 import RevocationKind
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
-from amas_chassis.channels import Client
 from amas_chassis.clock import Clock
 from amas_chassis.kept_fresh import KeptFresh
 
@@ -19,12 +18,8 @@ from amas_gateway.domain.errors import principal_revoked
 from amas_gateway.domain.model import Principal
 
 from .identity_wire import to_wire
-from .upstream import errors_of
+from .orchestrator_calls import OrchestratorCalls
 
-if TYPE_CHECKING:
-    from amas.orchestrator.v1.orchestrator_pb2_grpc import OrchestratorServiceAsyncStub
-
-SERVICE = "orchestrator"
 # The orchestrator answers when the revocation is everywhere.
 CALL_TIMEOUT_SECONDS = 20.0
 # Seconds between two looks, how long one is believed, and how long it may take.
@@ -36,8 +31,8 @@ LOOK_TIMEOUT_SECONDS = 1.0
 class OrchestratorRevocations:
     """Port `Revocations`."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub]) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls) -> None:
+        self._orchestrator = orchestrator
 
     async def revoke(
         self, principal: Principal, what: model.Revocable, reason: str, force: bool
@@ -45,22 +40,19 @@ class OrchestratorRevocations:
         request = pb.RevokeRequest(
             principal=to_wire(principal), kind=_kind(what), name=what.name, reason=reason, force=force
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.Revoke(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.Revoke(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.RevocationAnswer(answer.revocation, answer.existed)
 
     async def restore(self, principal: Principal, what: model.Revocable, reason: str) -> model.RevocationAnswer:
         request = pb.RestoreRequest(principal=to_wire(principal), kind=_kind(what), name=what.name, reason=reason)
-        with errors_of(SERVICE):
-            answer = await self._client.stub.Restore(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.Restore(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.RevocationAnswer(answer.revocation, answer.existed)
 
     async def list(self, principal: Principal, lifted_too: bool, page: model.PageQuery) -> model.Page[model.Revocation]:
         request = pb.ListRevocationsRequest(
             principal=to_wire(principal), all=lifted_too, page_size=page.size, page_token=page.token
         )
-        with errors_of(SERVICE):
-            answer = await self._client.stub.ListRevocations(request, timeout=CALL_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.ask(lambda stub: stub.ListRevocations(request, timeout=CALL_TIMEOUT_SECONDS))
         return model.Page(answer.revocations, answer.next_page_token)
 
 
@@ -71,10 +63,10 @@ class _Known:
 
 
 class RevokedPrincipals:
-    """Port `RevokedPrincipals`. `run` is a background task of the service."""
+    """Port `RevokedPrincipals`. `run` is a background task of the service; it finds out whether anybody answers."""
 
-    def __init__(self, client: Client[OrchestratorServiceAsyncStub], clock: Clock) -> None:
-        self._client = client
+    def __init__(self, orchestrator: OrchestratorCalls, clock: Clock) -> None:
+        self._orchestrator = orchestrator
         self._kept = KeptFresh("revoked principals", self._look, clock, interval=INTERVAL, lease=LEASE)
 
     async def run(self) -> None:
@@ -90,15 +82,20 @@ class RevokedPrincipals:
         return known is not None and (principal.tenant, principal.subject) in known.principals
 
     async def refuse(self, principal: Principal) -> None:
-        known = self._kept.at_hand or await self._kept.get()
+        hold = self._orchestrator.hold
+        hold.needed()
+        known = self._kept.at_hand
+        if known is None:
+            known = await hold(self._kept.get)
         if (principal.tenant, principal.subject) in known.principals:
             raise principal_revoked()
 
     async def _look(self) -> _Known:
         last = self._kept.last
         request = pb.GetRevokedPrincipalsRequest(known_version=last.version if last else 0)
-        with errors_of(SERVICE):
-            answer = await self._client.stub.GetRevokedPrincipals(request, timeout=LOOK_TIMEOUT_SECONDS)
+        answer = await self._orchestrator.look(
+            lambda stub: stub.GetRevokedPrincipals(request, timeout=LOOK_TIMEOUT_SECONDS)
+        )
         if last is not None and answer.version == last.version:
             return last
         return _Known(answer.version, frozenset((one.tenant, one.subject) for one in answer.principals))

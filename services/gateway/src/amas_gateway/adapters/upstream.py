@@ -24,6 +24,12 @@ _SENTENCES = {
 }
 
 
+AWAY = f"UPSTREAM_{ErrorKind.UNAVAILABLE}"
+"""Reason of a call that found nobody; a service that is there and cannot serve says a reason of its own."""
+LATE = f"UPSTREAM_{ErrorKind.DEADLINE_EXCEEDED}"
+"""Reason of a call that was not answered in time."""
+
+
 class StreamCall(Protocol):
     """A server stream under way, as far as it is ended here."""
 
@@ -51,12 +57,16 @@ def translated(service: str, error: grpc.aio.AioRpcError) -> AmasError:
     _log.warning("call to %s failed: %s", service, error.details(), extra={"code": error.code().name})
     if told.kind not in _SENTENCES:
         return AmasError(ErrorKind.INTERNAL, "UPSTREAM_FAILED", f"The {service} service could not answer.")
-    return AmasError(
-        told.kind,
-        f"UPSTREAM_{told.kind}",
-        f"The {service} service {_SENTENCES[told.kind]}",
-        retry_after=1.0 if told.kind in _RETRYABLE else None,
-    )
+    return _failed(service, told.kind, 1.0 if told.kind in _RETRYABLE else None)
+
+
+def away(service: str, retry_after: float) -> AmasError:
+    """The error of a call that was not made, since nobody would answer; `retry_after` is in seconds."""
+    return _failed(service, ErrorKind.UNAVAILABLE, retry_after)
+
+
+def _failed(service: str, kind: ErrorKind, retry_after: float | None) -> AmasError:
+    return AmasError(kind, f"UPSTREAM_{kind}", f"The {service} service {_SENTENCES[kind]}", retry_after=retry_after)
 
 
 @contextmanager

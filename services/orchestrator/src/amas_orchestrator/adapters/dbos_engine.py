@@ -1,4 +1,5 @@
-"""Binds the durable engine, DBOS, to our ports. The only module that knows it (docs/adr/0003-durable-engine.md).
+"""Binds the durable engine, DBOS, to our ports. The only module that knows it, but for the
+question that whoever scales executors asks of its table (workload.py; docs/adr/0003-durable-engine.md).
 
 DBOS is one instance a process. Checkpoints are JSON texts, never pickles: what stands in the database must not be able
 to run code here. A body never raises into DBOS, which would keep the error as the step's result.

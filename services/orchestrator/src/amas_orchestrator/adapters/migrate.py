@@ -16,6 +16,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from .workload import let_scaler_ask
+
 SERVICE_ROLE = "amas_orchestrator"
 # Key of the lock under which our migrations run: the bytes "amas-orc". DBOS takes a lock of its own.
 MIGRATION_LOCK = 0x616D61732D6F7263
@@ -39,6 +41,7 @@ def migrate(owner_dsn: str, dbos_schema: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             DBOS.migrate(owner_dsn, schema=dbos_schema, application_role=SERVICE_ROLE)
+            let_scaler_ask(connection, dbos_schema)
     except SQLAlchemyError as error:
         place = url.render_as_string(hide_password=True)
         raise MigrationError(f"the database at {place} cannot be migrated: {_first_line(error)}") from error
