@@ -14,6 +14,7 @@ import pytest
 from .evidence import OUT, keep
 from .helm import Release
 from .kube import Kube
+from .netpol.matrix import PEERS
 from .netpol.rendered import rendered
 from .platform import ROOT, ClusterPlatform
 from .summary import PASSED, Summary
@@ -75,8 +76,8 @@ def release(kube: Kube) -> Release:
 
 @pytest.fixture(scope="session")
 def policies() -> list[dict[str, Any]]:
-    """The chart's NetworkPolicies, each outside peer named as narrowly as can be."""
-    return rendered(RELEASE, NAMESPACE, CHART, VALUES)
+    """The chart's NetworkPolicies, in the matrix's namespace, each outside peer named as narrowly as can be."""
+    return rendered(RELEASE, PEERS["gateway"]["namespace"], CHART, VALUES)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amas_test_cluster import network
 from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.kubectl import Kubectl
 from amas_test_cluster.layout import Layout
@@ -83,4 +84,22 @@ def test_a_machine_without_nft(
 def test_policies_are_removed(loaded: Path) -> None:
     """The table as a whole."""
     table.remove()
-    assert loaded.with_name("asked").read_text() == "delete table inet amas_netpol\n"
+    assert loaded.read_text() == "table inet amas_netpol\ndelete table inet amas_netpol\n"
+
+
+def test_policies_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told that they are gone."""
+    _program(tmp_path, "nft", "echo 'Operation not permitted' >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ClusterError, match="Operation not permitted"):
+        table.remove()
+
+
+def test_the_end_of_the_cluster_removes_them(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is left of them would be told."""
+    for name in ("nft", "ip"):
+        _program(tmp_path, name, f'echo "{name} $@" >> "{tmp_path}/asked"; echo "table inet amas_netpol"')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    network.take_down(layout)
+    assert "nft delete table inet amas_netpol\n" in (tmp_path / "asked").read_text()
+    assert "amas_netpol" in network.remains()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amas_test_cluster.commands import attempt, run
+from amas_test_cluster.commands import run
 from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.kubectl import Kubectl
 from amas_test_cluster.layout import Layout
@@ -36,6 +36,10 @@ def apply(layout: Layout, kubectl: Kubectl) -> None:
 
 
 def remove() -> None:
-    """Takes the table away; it may be gone already."""
-    attempt(["nft", "delete", "table", FAMILY, TABLE])
+    """Takes the table away; it may be gone already.
+
+    Raises:
+        ClusterError: nft refuses, or is not there.
+    """
+    run(["nft", "-f", "-"], text=f"table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n")
     say("no policy is enforced")
