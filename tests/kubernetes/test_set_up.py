@@ -21,7 +21,7 @@ ACCOUNT = "amas-setup"
 TIMEOUT_S = 120
 PAIRS = ("gateway", "orchestrator", "ai-router", "audit", "policy-sidecar", "auditor")
 ROLES = (
-    *("audit", "audit-owner", "audit-eraser"),
+    *("audit", "audit-owner", "audit-eraser", "audit-dropper"),
     *("orchestrator", "orchestrator-owner", "orchestrator-scaler"),
     *("ai-router", "ai-router-owner"),
 )

@@ -14,7 +14,7 @@ template answers with text alone, and Helm's objects do not come back from JSON 
 {{- $tls := dict -}}
 {{- range list "gateway" "orchestrator" "ai-router" "audit" "policy-sidecar" "auditor" }}{{ $_ := set $tls . (include "amas-lib.secretName" (dict "root" $ "name" (printf "%s-tls" .))) }}{{ end -}}
 {{- $postgres := dict -}}
-{{- range list "amas_audit" "amas_audit_owner" "amas_audit_eraser" "amas_orchestrator" "amas_orchestrator_owner" "amas_orchestrator_scaler" "amas_ai_router" "amas_ai_router_owner" -}}
+{{- range list "amas_audit" "amas_audit_owner" "amas_audit_eraser" "amas_audit_dropper" "amas_orchestrator" "amas_orchestrator_owner" "amas_orchestrator_scaler" "amas_ai_router" "amas_ai_router_owner" -}}
 {{- $_ := set $postgres . (include "amas-lib.secretName" (dict "root" $ "name" (printf "postgres-%s" (. | trimPrefix "amas_" | replace "_" "-")))) -}}
 {{- end -}}
 {{- $secrets := dict "tls" $tls "postgres" $postgres -}}

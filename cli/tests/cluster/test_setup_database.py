@@ -83,7 +83,7 @@ async def test_an_administrator_who_is_no_superuser_sets_up_all(
         runtime, owner, *_ = roles_of(service)
         assert await schemas_of(database, runtime, given[runtime]) == (set(schemas), set())
         assert await schemas_of(database, owner, given[owner]) == (set(schemas), set(schemas))
-    for role in ("amas_audit_eraser", "amas_orchestrator_scaler"):
+    for role in ("amas_audit_eraser", "amas_audit_dropper", "amas_orchestrator_scaler"):
         assert await schemas_of(database, role, given[role]) == (set(), set())
 
 

@@ -35,6 +35,7 @@ def test_an_installation_from_nothing_gets_all_that_it_needs(tmp_path: Path) -> 
     tls = {f"amas-{name}-tls" for name in (*SERVICES, "auditor")}
     passwords = {
         "amas-postgres-audit", "amas-postgres-audit-owner", "amas-postgres-audit-eraser",
+            "amas-postgres-audit-dropper",
         "amas-postgres-orchestrator", "amas-postgres-orchestrator-owner", "amas-postgres-orchestrator-scaler",
         "amas-postgres-ai-router", "amas-postgres-ai-router-owner",
     }  # fmt: skip

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 from amas_audit.adapters.group_commit import GroupCommit
 from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.postgres_contents import PostgresContents
@@ -38,9 +40,21 @@ class LogDatabase:
     @property
     def eraser_dsn(self) -> str:
         """As the role that can only erase contents."""
-        files = self.access.service_password_file
-        password = files.with_name(f"{files.name}_eraser").read_text().strip()
-        return _with_password(self.access.service_url.replace("amas_audit@", "amas_audit_eraser@"), password)
+        return _with_password(self.url_of("eraser"), self.password_file_of("eraser").read_text().strip())
+
+    @property
+    def dropper_dsn(self) -> str:
+        """As the role that can only drop archived partitions."""
+        return _with_password(self.url_of("dropper"), self.password_file_of("dropper").read_text().strip())
+
+    def url_of(self, purpose: str) -> str:
+        """URL of a role of one purpose, without its password."""
+        return str(self.access.service_url.replace("amas_audit@", f"amas_audit_{purpose}@"))
+
+    def password_file_of(self, purpose: str) -> Path:
+        """File with that role's password."""
+        files: Path = self.access.service_password_file
+        return files.with_name(f"{files.name}_{purpose}")
 
     @classmethod
     def of(cls, access: Any) -> LogDatabase:
@@ -60,6 +74,17 @@ class WiredLog:
     sequencer: PostgresLog
     reader: PostgresReader
     contents: PostgresContents
+
+
+async def cut(database: LogDatabase, *partitions: int) -> None:
+    """Cut a log that is still empty into partitions of so many entries, instead of one of a million."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        await owner.execute("DROP TABLE audit.entry_000000000000000")
+        for entries in partitions:
+            await owner.fetchval("SELECT audit.make_partition($1)", entries)
+    finally:
+        await owner.close()
 
 
 async def open_log(pool: Pool, signer: NoteSigner) -> WiredLog:

@@ -7,9 +7,10 @@ from .consistency import check_consistency
 from .last_seen import LastSeen, LastSeenError
 from .mirror import mirror_log
 from .report import LogReport
-from .sources import FolderSource, HttpSource, LogSource, SourceError
+from .sources import ArchivedSource, FolderSource, HttpSource, LogSource, SourceError
 
 __all__ = [
+    "ArchivedSource",
     "FolderSource",
     "HttpSource",
     "LastSeen",

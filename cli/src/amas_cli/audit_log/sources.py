@@ -25,11 +25,15 @@ AHEAD = 8
 
 
 class SourceError(Exception):
-    """The log could not be read; the text says why. `refused`: it is there, but not for us."""
+    """The log could not be read; the text says why.
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+    `refused`: it is there, but not for us. `archived`: it was there, and is in an archive alone.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False, archived: bool = False) -> None:
         super().__init__(message)
         self.refused = refused
+        self.archived = archived
 
 
 class LogSource(Protocol):
@@ -97,7 +101,9 @@ class HttpSource:
         if answer.status == http.client.NOT_FOUND:
             return None
         refused = answer.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN)
-        raise SourceError(f"the log at {self._host} answers {answer.status}: {_detail(body)}", refused=refused)
+        archived = answer.status == http.client.GONE
+        said = f"the log at {self._host} answers {answer.status}: {_detail(body)}"
+        raise SourceError(said, refused=refused, archived=archived)
 
     def close(self) -> None:
         """Hang up."""
@@ -124,6 +130,30 @@ class HttpSource:
     def _request(self, connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
         connection.request("GET", f"{self._prefix}/{path}", headers={"Accept-Encoding": "identity"})
         return connection.getresponse()
+
+
+class ArchivedSource:
+    """A live log, and an archive of what it has dropped. Both are one log to whoever verifies them."""
+
+    def __init__(self, live: LogSource, archive: LogSource) -> None:
+        self._live = live
+        self._archive = archive
+
+    def read(self, path: str) -> bytes | None:
+        """The part of that name; from the archive if the log says that it is there, and from nowhere else then."""
+        try:
+            return self._live.read(path)
+        except SourceError as error:
+            if not error.archived:
+                raise
+            if (found := self._archive.read(path)) is None:
+                raise SourceError(f"{error}; the archive that was named has no {path}", archived=True) from error
+            return found
+
+    def close(self) -> None:
+        """Hang up."""
+        self._live.close()
+        self._archive.close()
 
 
 def read_ahead(source: LogSource, paths: Iterable[str]) -> Iterator[bytes | None]:

@@ -15,6 +15,7 @@ from .audit_erase import erase
 from .audit_lineage import lineage
 from .audit_logs import (
     NO_DEMANDS,
+    Archive,
     Authority,
     Certificate,
     CertificateKey,
@@ -111,6 +112,7 @@ def verify(
     ca: Authority = None,
     cert: Certificate = None,
     cert_key: CertificateKey = None,
+    archive: Archive = None,
     witness: Annotated[
         list[str] | None, typer.Option("--witness", metavar="KEY|FILE", help="Key of a witness (again for each).")
     ] = None,
@@ -136,9 +138,9 @@ def verify(
     keys = public_key or default_public_key()
     if log or (file and file.is_dir()):
         demands = Demands(tuple(witness or ()), quorum, last_seen, tree_only)
-        return verify_log(Place(log or str(file), ca, cert, cert_key), keys, demands, output)
-    if last_seen or tree_only:
-        raise CliError("--last-seen and --tree-only are for logs.", exit_code=ExitCode.USAGE)
+        return verify_log(Place(log or str(file), ca, cert, cert_key, archive), keys, demands, output)
+    if last_seen or tree_only or archive:
+        raise CliError("--last-seen, --tree-only and --archive are for logs.", exit_code=ExitCode.USAGE)
     return _verify_export(file or Path(), keys, Demands(tuple(witness or ()), quorum), output)
 
 

@@ -21,7 +21,7 @@ from .options import OutputFormat
 if TYPE_CHECKING:
     import ssl
 
-    from amas_cli.audit_log import LogReport, LogSource, WitnessKey
+    from amas_cli.audit_log import LogReport, LogSource, SourceError, WitnessKey
     from amas_cli.audit_trail import KeyRing
 
 PROGRESS_SECONDS = 1.0
@@ -33,6 +33,9 @@ PublicKey = Annotated[
 Log = Annotated[str, typer.Option("--log", metavar="URL|FOLDER", help="Where the log is.")]
 Authority = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="Authority of the log's certificate.")]
 Certificate = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="Your client certificate (PEM).")]
+Archive = Annotated[
+    Path | None, typer.Option("--archive", metavar="FOLDER", help="Archive of what the log has dropped.")
+]
 CertificateKey = Annotated[Path | None, typer.Option("--cert-key", metavar="FILE", help="Its private key (PEM).")]
 
 
@@ -44,11 +47,12 @@ class Place:
     authority: Path | None = None
     certificate: Path | None = None
     certificate_key: Path | None = None
+    archive: Path | None = None
 
     @contextlib.contextmanager
     def opened(self) -> Iterator["LogSource"]:
         """The log. A log that cannot be read is a CliError."""
-        from amas_cli.audit_log import FolderSource, HttpSource, SourceError
+        from amas_cli.audit_log import ArchivedSource, FolderSource, HttpSource, SourceError
 
         try:
             if "://" in self.log:
@@ -57,14 +61,16 @@ class Place:
                 source = FolderSource(Path(self.log))
             else:
                 raise CliError(f"There is no folder {self.log}.", exit_code=ExitCode.USAGE)
+            if self.archive is not None:
+                if not self.archive.is_dir():
+                    raise CliError(f"There is no folder {self.archive}.", exit_code=ExitCode.USAGE)
+                source = ArchivedSource(source, FolderSource(self.archive))
             with contextlib.closing(source):
                 yield source
         except SourceError as error:
             raise CliError(
                 f"The log cannot be read: {error}.",
-                next_step="come with --cert and --cert-key of an auditor, or look at its hashes with --tree-only"
-                if error.refused
-                else "",
+                next_step=_next_step(error),
                 exit_code=ExitCode.NOT_ALLOWED if error.refused else ExitCode.UNAVAILABLE,
             ) from error
 
@@ -82,6 +88,14 @@ class Place:
                 f"--ca, --cert or --cert-key cannot be used: {error.strerror or error}.", exit_code=ExitCode.USAGE
             ) from error
         return context
+
+
+def _next_step(error: "SourceError") -> str:
+    if error.archived:
+        return "name the archive's folder with --archive, or look at the log's hashes with --tree-only"
+    if error.refused:
+        return "come with --cert and --cert-key of an auditor, or look at its hashes with --tree-only"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +174,7 @@ def mirror(
     ca: Authority = None,
     cert: Certificate = None,
     cert_key: CertificateKey = None,
+    archive: Archive = None,
 ) -> int:
     """Copy a log to a folder of tiles; again to bring it up to date. `amas audit verify FOLDER` checks it."""
     from amas_cli.audit_log import mirror_log
@@ -167,7 +182,7 @@ def mirror(
     from amas_cli.output.terminal import line
 
     keys = key_ring(public_key or default_public_key())
-    with Place(log, ca, cert, cert_key).opened() as source:
+    with Place(log, ca, cert, cert_key, archive).opened() as source:
         try:
             size = mirror_log(source, folder, keys, progress("parts"))
         except NoteRefusedError as error:

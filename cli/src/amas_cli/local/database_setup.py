@@ -21,7 +21,7 @@ SCHEMAS: dict[str, tuple[str, ...]] = {
     "orchestrator": ("orchestrator", "dbos"),
     "ai-router": ("ai_router",),
 }
-FURTHER_ROLES: dict[str, tuple[str, ...]] = {"audit": ("eraser",), "orchestrator": ("scaler",)}
+FURTHER_ROLES: dict[str, tuple[str, ...]] = {"audit": ("eraser", "dropper"), "orchestrator": ("scaler",)}
 """Roles of a service beside those two, for one purpose each; what they may do is granted by its `migrate`."""
 PASSWORD_BYTES = 24
 

@@ -1,7 +1,8 @@
 """`python -m amas_audit` serves; its commands are for operators.
 
 `migrate` brings the database to the newest revision, `rewrap` renews the wrapping of the keys of contents, `archive`
-archives closed partitions, `archive check` reads an archive and sees that it fits.
+archives closed partitions, `archive check` reads an archive and sees that it fits, `archive drop` drops from the
+database what is archived.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def run(arguments: list[str]) -> int:
         return _as_owner(_migrate)
     if arguments == ["rewrap"]:
         return _as_owner(_rewrap)
-    if arguments in (["archive"], ["archive", "check"]):
-        return _archive(check=len(arguments) > 1)
+    if arguments[:1] == ["archive"] and arguments[1:] in ([], ["check"], ["drop"]):
+        return _archive(arguments[1:])
     if arguments:
-        print("usage: python -m amas_audit [migrate | rewrap | archive [check]]", file=sys.stderr)
+        print("usage: python -m amas_audit [migrate | rewrap | archive [check | drop]]", file=sys.stderr)
         return EXIT_USAGE
     # Not at the top: who migrates needs none of what serves, and loading that takes longer than migrating.
     from amas_chassis.service import main
@@ -66,13 +67,15 @@ def _as_owner(command: Callable[[AuditSettings], None]) -> int:
     return 0
 
 
-def _archive(*, check: bool) -> int:
+def _archive(what: list[str]) -> int:
     from amas_chassis.errors import AmasError
 
-    from amas_audit.bootstrap import archive
+    from amas_audit.bootstrap import archive, check_archive, drop
+
+    command = {"check": check_archive, "drop": drop}.get("".join(what), archive)
 
     try:
-        print(archive(load(AuditSettings), check=check))
+        print(command(load(AuditSettings)))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_SETTINGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from amas.audit.v1 import audit_pb2_grpc
@@ -15,6 +15,7 @@ from amas_chassis.settings import SettingsError, load
 from amas_chassis.starting import waiting_for
 from amas_governance.audit_events import event_types
 from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor
+from prometheus_client import CollectorRegistry
 
 from amas_audit.adapters.archive_folder import ArchiveFolder
 from amas_audit.adapters.group_commit import GroupCommit
@@ -22,6 +23,7 @@ from amas_audit.adapters.master_key import MasterKeys, read_master_keys
 from amas_audit.adapters.partitions import Partitions
 from amas_audit.adapters.postgres_contents import PostgresContents
 from amas_audit.adapters.postgres_cosignatures import PostgresCosignatures
+from amas_audit.adapters.postgres_dropped import BlockOwners, PostgresDropper
 from amas_audit.adapters.postgres_eraser import PostgresEraser
 from amas_audit.adapters.postgres_leaves import PostgresLeaves
 from amas_audit.adapters.postgres_log import PostgresLog
@@ -40,7 +42,9 @@ from amas_audit.settings import AuditSettings
 from amas_audit.telemetry import AuditTelemetry
 from amas_audit.usecases.append_events import AppendEvents
 from amas_audit.usecases.archive_partitions import ArchivePartitions
+from amas_audit.usecases.check_archive import CheckArchive
 from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
+from amas_audit.usecases.drop_partitions import DropPartitions
 from amas_audit.usecases.erase_contents import EraseContents
 from amas_audit.usecases.expire_contents import ExpireContents, KeepExpiring
 from amas_audit.usecases.export_run import ExportRun
@@ -93,28 +97,81 @@ async def _erasing(settings: AuditSettings) -> Pool | None:
     return await open_pool(dsn, connections=2, start_timeout=settings.start_timeout) if dsn else None
 
 
-def archive(settings: AuditSettings, *, check: bool) -> str:
-    """Archive what is closed, or check the archive; answers a sentence. SettingsError, and what the use case raises."""
-    if settings.archive_dir is None:
-        raise SettingsError("AMAS_AUDIT_ARCHIVE_DIR is not set, and an archive needs a folder")
-    try:
-        signer = NoteSigner(settings.origin, *read_signing_keys(settings.signing_key_file))
-    except NotReadyError as error:
-        raise SettingsError(str(error)) from error
-    return asyncio.run(_archive(settings, settings.archive_dir, signer, check=check))
+def archive(settings: AuditSettings) -> str:
+    """Archive what is closed; answers a sentence. SettingsError, and what the use case raises."""
+    folder, signer = _archive_of(settings)
 
-
-async def _archive(settings: AuditSettings, folder: Path, signer: NoteSigner, *, check: bool) -> str:
-    pool = await open_pool(settings.service_dsn(), connections=2, start_timeout=settings.start_timeout)
-    try:
-        await wait_for_tables(pool, start_timeout=settings.start_timeout)
+    async def run(pool: Pool) -> str:
         reader = PostgresReader(pool, key_id=lambda: signer.verifier.key_id)
         verb = ArchivePartitions(
             reader, PostgresLeaves(pool), Partitions(pool), ArchiveFolder(folder), signer, tell=print
         )
-        if check:
-            return f"the archive of {verb.check()} entries fits"
         return f"{await verb()} entries are archived in {folder}"
+
+    return asyncio.run(_with_tables(settings, run))
+
+
+def check_archive(settings: AuditSettings) -> str:
+    """Read the archive, without the database; as above."""
+    folder, signer = _archive_of(settings)
+    return f"the archive of {CheckArchive(ArchiveFolder(folder), signer)()} entries fits"
+
+
+def drop(settings: AuditSettings) -> str:
+    """Drop from the database what is archived, as the role that can only do that; as above."""
+    folder, signer = _archive_of(settings)
+    dsn = settings.drop_dsn()
+    try:
+        masters = read_master_keys(settings.master_key_file)
+    except NotReadyError as error:
+        raise SettingsError(str(error)) from error
+
+    async def run(pool: Pool) -> str:
+        dropping = await open_pool(dsn, connections=1, start_timeout=settings.start_timeout)
+        try:
+            verb = _dropping(settings, pool, dropping, ArchiveFolder(folder), signer, masters)
+            past = await verb(days=settings.drop_after_days, location=settings.archive_location)
+        finally:
+            await dropping.close()
+        return f"{past} entries are in the archive alone"
+
+    return asyncio.run(_with_tables(settings, run))
+
+
+def _dropping(
+    settings: AuditSettings, pool: Pool, dropping: Pool, files: ArchiveFolder, signer: NoteSigner, masters: MasterKeys
+) -> DropPartitions:
+    """One more instance of the log, which says what is dropped."""
+    clock, telemetry = SystemClock(), AuditTelemetry(CollectorRegistry())
+    retention = Retention(settings.retention_days)
+    log = PostgresLog(pool, signer, masters, retention=retention, origin=settings.origin, telemetry=telemetry)
+    return DropPartitions(
+        PostgresReader(pool, key_id=lambda: signer.verifier.key_id),
+        GroupCommit(log.commit, telemetry, clock),
+        BlockOwners(pool),
+        Partitions(pool),
+        PostgresDropper(dropping),
+        files,
+        signer,
+        clock,
+        tell=print,
+    )
+
+
+def _archive_of(settings: AuditSettings) -> tuple[Path, NoteSigner]:
+    if settings.archive_dir is None:
+        raise SettingsError("AMAS_AUDIT_ARCHIVE_DIR is not set, and an archive needs a folder")
+    try:
+        return settings.archive_dir, NoteSigner(settings.origin, *read_signing_keys(settings.signing_key_file))
+    except NotReadyError as error:
+        raise SettingsError(str(error)) from error
+
+
+async def _with_tables(settings: AuditSettings, run: Callable[[Pool], Awaitable[str]]) -> str:
+    pool = await open_pool(settings.service_dsn(), connections=2, start_timeout=settings.start_timeout)
+    try:
+        await wait_for_tables(pool, start_timeout=settings.start_timeout)
+        return await run(pool)
     finally:
         await pool.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from amas_audit.domain.erasure import DoomedKey
-from amas_audit.domain.model import Appended, Entry, EventFilter, Page, SignedHead, Submission
+from amas_audit.domain.model import Appended, DroppedEntries, Entry, EventFilter, Page, SignedHead, Submission
 from amas_audit.domain.subjects import SubjectKeyUse, SubjectRun
 from amas_audit.domain.tiles import TileHashes, TileId
 from amas_audit.domain.witnessing import WitnessKey
@@ -30,12 +30,12 @@ class LogReader(Protocol):
         """Entries of one tenant with start <= index < end (None: no end), by rising index, or falling if asked for.
 
         At most `limit`, and at most about `max_bytes` of leaves, but at least one if there is one. AmasError
-        QUERY_TOO_WIDE if the search takes too long.
+        QUERY_TOO_WIDE if the search takes too long, ENTRIES_ARCHIVED if what comes next was dropped.
         """
         ...
 
     async def holds(self, tenant: str, index: int) -> bool:
-        """Whether the entry at `index` is there and the tenant's."""
+        """Whether the entry at `index` is in the log, archived or not, and the tenant's."""
         ...
 
     async def head(self, size: int | None = None) -> SignedHead | None:
@@ -51,7 +51,7 @@ class LeafReader(Protocol):
     """A stretch of the log as it stands, whoever's it is."""
 
     async def leaves(self, start: int, end: int) -> Sequence[bytes]:
-        """The leaves [start, end), fewer where the log ends before. AmasError LOG_UNAVAILABLE."""
+        """The leaves [start, end), fewer where the log ends before. AmasError LOG_UNAVAILABLE, ENTRIES_ARCHIVED."""
         ...
 
 
@@ -131,6 +131,25 @@ class Partitions(Protocol):
         """First index of each partition that a log of `size` entries has filled, and the index past its last."""
         ...
 
+    async def aged(self, size: int, days: int) -> Sequence[tuple[int, int]]:
+        """Those of them that were filled `days` ago or earlier."""
+        ...
+
+    async def dropped(self) -> DroppedEntries:
+        """What is in the archive alone."""
+        ...
+
+
+class Dropper(Protocol):
+    """Where partitions are dropped, as a role that can do nothing else."""
+
+    async def drop(self, first: int, past: int, *, root: bytes, location: str, event_id: str) -> None:
+        """Drop the oldest partition; it is on record by the event of this id, for each tenant with entries in it.
+
+        NotReadyError if it is not the oldest, not full, not on record; AmasError LOG_UNAVAILABLE. It stays then.
+        """
+        ...
+
 
 class ArchiveFiles(Protocol):
     """Where an archive is kept. A file is there whole or not at all."""
@@ -149,6 +168,10 @@ class ArchiveFiles(Protocol):
 
     def sync(self) -> None:
         """Return once all that was written is on disk."""
+        ...
+
+    def secure(self, paths: Iterable[str]) -> None:
+        """Return once these files are on disk, whoever wrote them. ArchiveDamagedError if one is not there."""
         ...
 
 

@@ -50,6 +50,19 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
     database_connections: int = Field(default=8, ge=2, le=64, description="most connections to the database")
 
     archive_dir: Path | None = Field(default=None, description="folder that `archive` writes closed partitions to")
+    archive_location: str = Field(
+        default="",
+        max_length=255,
+        description="what readers of dropped entries are told: where their archive is; `archive drop` needs it",
+    )
+    drop_after_days: int = Field(
+        default=30, ge=0, le=36_500, description="days that `archive drop` leaves a partition that is full"
+    )
+    drop_database_url: str = Field(
+        default="",
+        description="as DATABASE_URL, for the role that can only drop archived partitions; only `archive drop`",
+    )
+    drop_database_password_file: Path | None = Field(default=None, description="file with that role's password")
     tlog_listen: str = Field(
         default="", description="where checkpoint, tiles and entries are served over HTTPS: host:port; empty: nowhere"
     )
@@ -76,6 +89,18 @@ class AuditSettings(ServiceSettings, DatabaseSettings):
         return with_password(
             self.erasure_database_url, self.erasure_database_password_file, "AMAS_AUDIT_ERASURE_DATABASE_URL"
         )
+
+    def drop_dsn(self) -> str:
+        """The URL that partitions are dropped with, password included. Never log it. SettingsError if there is none."""
+        if not self.drop_database_url:
+            raise SettingsError(
+                "AMAS_AUDIT_DROP_DATABASE_URL is not set, and partitions are dropped by a role of its own"
+            )
+        if not self.archive_location.isprintable() or not self.archive_location.strip():
+            raise SettingsError(
+                "AMAS_AUDIT_ARCHIVE_LOCATION is not set: readers of what is dropped must be told where the archive is"
+            )
+        return with_password(self.drop_database_url, self.drop_database_password_file, "AMAS_AUDIT_DROP_DATABASE_URL")
 
     @field_validator("origin")
     @classmethod

@@ -18,10 +18,11 @@ from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import ArchiveDamagedError, LogDamagedError
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.usecases.archive_partitions import ArchivePartitions
+from amas_audit.usecases.check_archive import CheckArchive
 from amas_cli.app import build
 from typer.testing import CliRunner
 
-from ..logs import LogDatabase, WiredLog, event, open_log, submission
+from ..logs import LogDatabase, WiredLog, cut, event, open_log, submission
 
 pytestmark = pytest.mark.integration
 
@@ -33,13 +34,7 @@ SIZE = 900
 @pytest.fixture
 async def wired(pool: Pool, log_database: LogDatabase, signer: NoteSigner) -> WiredLog:
     """A log of three small partitions."""
-    owner = await asyncpg.connect(log_database.owner_dsn)
-    try:
-        await owner.execute("DROP TABLE audit.entry_000000000000000")
-        for entries in PARTITIONS:
-            await owner.fetchval("SELECT audit.make_partition($1)", entries)
-    finally:
-        await owner.close()
+    await cut(log_database, *PARTITIONS)
     opened = await open_log(pool, signer)
     await _grow(opened, 0, SIZE)
     return opened
@@ -73,7 +68,7 @@ async def test_closed_partitions_become_a_log_of_their_own(
     folder = tmp_path / "archive"
     verb = archiving(wired, pool, signer, ArchiveFolder(folder))
     assert await verb() == 768
-    assert verb.check() == 768
+    assert CheckArchive(ArchiveFolder(folder), signer)() == 768
     files = _files(folder)
     expected = {f"tile/{one.path()}" for first, past in ((0, 512), (512, 768)) for one in resources(first, past)}
     assert set(files) == expected | {CHECKPOINT, Manifest.path(0), Manifest.path(512)}
@@ -100,7 +95,7 @@ async def test_an_archive_grows_and_what_is_in_it_stays(
     assert await verb() == 1792
     after = _files(tmp_path / "archive")
     assert {path for path, content in before.items() if after[path] != content} == {CHECKPOINT}
-    assert verb.check() == 1792
+    assert CheckArchive(ArchiveFolder(tmp_path / "archive"), signer)() == 1792
     assert _verified(tmp_path / "archive", signer, tmp_path)[0] == 0
 
 
@@ -129,7 +124,7 @@ async def test_damage_to_any_file_of_the_log_is_found(
     await verb()
     damage(folder / path)
     with pytest.raises(ArchiveDamagedError, match=path):
-        verb.check()
+        CheckArchive(ArchiveFolder(folder), signer)()
     code, said = _verified(folder, signer, tmp_path)
     assert code != 0, said
 
@@ -145,7 +140,7 @@ async def test_damage_to_a_manifest_is_found(
     await verb()
     damage(folder / Manifest.path(first))
     with pytest.raises(ArchiveDamagedError):
-        verb.check()
+        CheckArchive(ArchiveFolder(folder), signer)()
     assert _verified(folder, signer, tmp_path)[0] == 0
 
 
@@ -162,7 +157,7 @@ async def test_a_manifest_that_was_made_up_is_found(
     renewed = {**manifest.files, "tile/entries/000": digest(files.read("tile/entries/000"))}
     (folder / Manifest.path(0)).write_bytes(replace(manifest, files=renewed).encode())
     with pytest.raises(ArchiveDamagedError, match="tile/entries/000"):
-        verb.check()
+        CheckArchive(ArchiveFolder(folder), signer)()
 
 
 async def test_what_is_archived_is_never_written_over(
@@ -225,7 +220,7 @@ async def test_a_run_that_was_killed_anywhere_is_finished_by_the_next(
         verb = archiving(wired, pool, signer, ArchiveFolder(folder))
         assert await verb() == 768
         assert {path: content for path, content in _files(folder).items() if "/." not in f"/{path}"} == expected
-        assert verb.check() == 768
+        assert CheckArchive(ArchiveFolder(folder), signer)() == 768
 
 
 class RecordingFolder(ArchiveFolder):

@@ -39,6 +39,7 @@ COLUMNS = {
     "content_key": "retention",
     "content": "ciphertext",
     "erased_key": "event_id",
+    "dropped": "location",
 }
 TABLES = tuple(COLUMNS)
 

@@ -7,6 +7,7 @@ can read the folder: it holds what all tenants did.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from amas_audit.domain.archive import CHECKPOINT
@@ -58,6 +59,19 @@ class ArchiveFolder:
             _sync_folder(folder)
         self._unsynced.clear()
 
+    def secure(self, paths: Iterable[str]) -> None:
+        """Return once these files, and their names, are on disk. ArchiveDamagedError if one is not there."""
+        folders = {self._root}
+        for path in paths:
+            file = self._root / path
+            try:
+                _sync(file, os.O_RDONLY)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise ArchiveDamagedError(f"{path} is missing from the archive") from error
+            folders.update(folder for folder in file.parents if self._root in folder.parents)
+        for folder in sorted(folders):
+            _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
             return
@@ -68,7 +82,11 @@ class ArchiveFolder:
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

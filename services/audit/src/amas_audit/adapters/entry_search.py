@@ -2,6 +2,7 @@
 
 Every question names the tenant; there is no other way to ask. A search sees one state of the log. What the index leads
 to is held against the question before it is answered, so that a wrong index can hide an entry but never show one.
+The index stays when entries are dropped: a search that comes to one of them says so, and never passes over it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from amas_audit.adapters.postgres_dropped import dropped_entries
 from amas_audit.adapters.postgres_pool import Connection, Pool, unavailable_when_away
-from amas_audit.domain.errors import query_too_wide
+from amas_audit.domain.errors import entries_archived, query_too_wide
 from amas_audit.domain.facets import BLOCK, answers, describe, positions, wanted_facets
 from amas_audit.domain.leaf import decode
-from amas_audit.domain.model import Entry, EventFilter, Page
+from amas_audit.domain.model import DroppedEntries, Entry, EventFilter, Page
 
 # Seconds that one statement of a search may take.
 SEARCH_TIMEOUT = 5.0
@@ -27,6 +29,9 @@ _SETTINGS = """
 SET LOCAL statement_timeout = {timeout}; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL plan_cache_mode = force_custom_plan
 """
+# Before the snapshot is taken: a partition that is dropped goes from all snapshots, and that it was dropped is seen in
+# later ones alone.
+_NO_DROPPING = "LOCK TABLE ONLY audit.entry IN ACCESS SHARE MODE"
 _FULL_BLOCKS = "SELECT coalesce(max(position) + 1, 0) FROM audit.tile WHERE level = 0"
 _BY_IDS = 'SELECT "index" FROM audit.event_key WHERE tenant = $1 AND event_id = ANY($2::text[])'
 # A running sum of lengths ends what is read where it grows too heavy, before leaves are read: the length of a long
@@ -53,7 +58,7 @@ class EntrySearch:
         """A page of what answers the question, within its bounds (but at least one entry if there is one)."""
         page = _Draft(limit, max_bytes)
         async with self._snapshot() as connection:
-            search = _Search(connection, wanted, page)
+            search = _Search(connection, wanted, page, await dropped_entries(connection))
             blocks = int(await connection.fetchval(_FULL_BLOCKS))
             past = (1 << 62) if end is None else end
             if wanted.ids:
@@ -77,6 +82,7 @@ class EntrySearch:
             ):
                 await connection.execute(settings)
                 try:
+                    await connection.execute(_NO_DROPPING)
                     yield connection
                 except asyncpg.QueryCanceledError as error:
                     raise query_too_wide(self._timeout) from error
@@ -103,8 +109,9 @@ class _Draft:
 class _Search:
     """One search in one snapshot. Every method ends when the page has what it needs."""
 
-    def __init__(self, connection: Connection, wanted: EventFilter, page: _Draft) -> None:
+    def __init__(self, connection: Connection, wanted: EventFilter, page: _Draft, dropped: DroppedEntries) -> None:
         self._connection = connection
+        self._dropped = dropped
         self._wanted = wanted
         self._page = page
 
@@ -124,7 +131,18 @@ class _Search:
                 first = rows[-1]["block"] + 1
 
     async def take(self, indexes: Sequence[int]) -> None:
-        """Read entries in this order, in portions of what the page may still have."""
+        """Read entries in this order, in portions of what the page may still have.
+
+        A page ends before the first that was dropped, and says that there is more; one that begins there is refused.
+        """
+        archived = next((at for at, index in enumerate(indexes) if index < self._dropped.past), len(indexes))
+        await self._take_there(indexes[:archived])
+        if archived < len(indexes) and not self._page.more:
+            if not self._page.entries:
+                raise entries_archived(0, self._dropped.past, self._dropped.location)
+            self._page.more = True
+
+    async def _take_there(self, indexes: Sequence[int]) -> None:
         at = 0
         while at < len(indexes) and not self._page.more:
             portion = list(indexes[at : at + self._page.limit + 1 - len(self._page.entries)])

@@ -14,6 +14,7 @@ from asyncpg import BitString
 
 from amas_audit.adapters.master_key import MasterKeys
 from amas_audit.adapters.postgres_pool import Connection
+from amas_audit.domain.errors import LogDamagedError
 from amas_audit.domain.facets import BLOCK, FacetRow
 from amas_audit.domain.leaf import decode
 from amas_audit.domain.model import Submission
@@ -55,6 +56,7 @@ _KEYS = """
 SELECT key_id, tenant, subject, retention, wrapped FROM audit.content_key WHERE key_id = ANY($1::uuid[])
 """
 _LEAVES = 'SELECT "index", leaf FROM audit.entry WHERE "index" = ANY($1::bigint[])'
+_DROPPED = "SELECT coalesce(max(past), 0) FROM audit.dropped"
 _WRITE = """
 WITH entries AS (
   INSERT INTO audit.entry ("index", tenant, leaf_hash, leaf)
@@ -107,6 +109,8 @@ class LogState:
     root: bytes = field(default_factory=Edge().root)
     signed_by: bytes = b""
     known: dict[EventKey, Recorded] = field(default_factory=dict)
+    # Events whose entries are in the archive alone.
+    archived: set[EventKey] = field(default_factory=set)
     runs: dict[RunKey, RunState] = field(default_factory=dict)
     keys: dict[Subject, SubjectKey] = field(default_factory=dict)
 
@@ -116,7 +120,7 @@ async def read_state(
 ) -> LogState:
     """The newest head and all that the log knows of the events, runs and subjects of a group.
 
-    ContentDamagedError if a key cannot be unwrapped.
+    ContentDamagedError if a key cannot be unwrapped, LogDamagedError if an entry is neither there nor dropped.
     """
     events = {(event.tenant, event.id) for submission in submissions for event in submission.events}
     runs = {(event.tenant, event.run_id) for submission in submissions for event in submission.events if event.run_id}
@@ -137,7 +141,13 @@ async def read_state(
             state.runs[tenant, name] = RunState(number or 0, run or 0)
     if places:
         for index, leaf in await connection.fetch(_LEAVES, list(places)):
-            state.known[places[index]] = Recorded(index, decode(leaf)[2], leaf)
+            state.known[places.pop(index)] = Recorded(index, decode(leaf)[2], leaf)
+    if places:
+        # Asked after the leaves: whatever was dropped before they were read is told here.
+        dropped = await connection.fetchval(_DROPPED)
+        if lost := [index for index in places if index >= dropped]:
+            raise LogDamagedError(f"entry {min(lost)} is missing, and was not dropped")
+        state.archived.update(places.values())
     return state
 
 

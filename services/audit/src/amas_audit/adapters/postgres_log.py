@@ -93,7 +93,14 @@ class PostgresLog:
                 async with sequencer_turn(connection):
                     state, edge = await self._state(connection, submissions)
                     sealer = await self._sealer(connection, state)
-                    made = plan(submissions, size=edge.size, known=state.known, runs=state.runs, sealer=sealer)
+                    made = plan(
+                        submissions,
+                        size=edge.size,
+                        known=state.known,
+                        runs=state.runs,
+                        sealer=sealer,
+                        archived=state.archived,
+                    )
                     new_edge, filled = edge.extended([entry.leaf_hash for entry in made.entries])
                     new_root = new_edge.root()
                     facets, waiting = index_blocks(

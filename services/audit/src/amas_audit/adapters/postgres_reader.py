@@ -15,7 +15,13 @@ from amas_audit.domain.tiles import TILE_WIDTH, TileHashes, TileId
 # Those of upper levels stand for so many entries (16 million) that proofs find theirs again.
 MAX_KEPT_TILES = 256
 
-_HOLDS = 'SELECT EXISTS (SELECT FROM audit.entry WHERE "index" = $1 AND tenant = $2)'
+# Also of an entry that was dropped: every entry of a full block has its bit in its tenant's facet of all.
+_HOLDS = """
+SELECT EXISTS (SELECT FROM audit.entry WHERE "index" = $1 AND tenant = $2) OR EXISTS (
+  SELECT FROM audit.facet WHERE tenant = $2 AND facet = '' AND block = $1 / 256
+    AND get_bit(bits, ($1 % 256)::int) = 1
+)
+"""
 _HEAD = """
 SELECT size, root, note FROM audit.checkpoint WHERE $1::bigint IS NULL OR size = $1
 ORDER BY size DESC, (key_id = $2) DESC LIMIT 1
@@ -51,7 +57,7 @@ class PostgresReader:
         return await self._search.entries(wanted, start=start, end=end, limit=limit, max_bytes=max_bytes)
 
     async def holds(self, tenant: str, index: int) -> bool:
-        """Whether the entry at `index` is there and the tenant's."""
+        """Whether the entry at `index` is in the log, archived or not, and the tenant's."""
         with unavailable_when_away():
             return bool(await self._pool.fetchval(_HOLDS, index, tenant))
 

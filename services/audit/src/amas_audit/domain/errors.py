@@ -82,6 +82,28 @@ def log_damaged() -> AmasError:
     )
 
 
+def entries_archived(first: int, past: int, location: str) -> AmasError:
+    """What is asked for reaches into entries that are in the archive alone."""
+    return AmasError(
+        ErrorKind.FAILED_PRECONDITION,
+        "ENTRIES_ARCHIVED",
+        f"this reaches into entries {first} to {past - 1}, which are in the archive alone: {location}; "
+        "ask for the newest first or for a later time, or read the archive",
+        metadata={"first": str(first), "last": str(past - 1), "location": location},
+    )
+
+
+def event_archived(event_id: str) -> AmasError:
+    """The id stands in the log; whether with the same content, the archive alone can tell."""
+    return AmasError(
+        ErrorKind.FAILED_PRECONDITION,
+        "EVENT_ARCHIVED",
+        f"event {event_id!r} stands in the log, and its entry in the archive alone: whether this is the same event "
+        "cannot be told any more; nothing of the request was appended",
+        metadata={"event_id": event_id},
+    )
+
+
 def erasure_unavailable() -> AmasError:
     """No database role is set that may erase."""
     return AmasError(

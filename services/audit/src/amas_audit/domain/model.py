@@ -133,6 +133,15 @@ class EventFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedEntries:
+    """The oldest entries of the log, [0, past): they are in the archive alone."""
+
+    past: int = 0
+    # Where the archive of the newest of them is, in the operator's words.
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SignedHead:
     """A signed state of the tree."""
 

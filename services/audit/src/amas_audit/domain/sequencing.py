@@ -6,12 +6,12 @@ trace in its neighbours' places.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from amas_chassis.errors import AmasError
 
-from amas_audit.domain.errors import event_conflict, fenced
+from amas_audit.domain.errors import event_archived, event_conflict, fenced
 from amas_audit.domain.leaf import decode, placed, same_content
 from amas_audit.domain.merkle import leaf_hash
 from amas_audit.domain.model import Appended, Described, Event, Prepared, Submission
@@ -72,6 +72,7 @@ class _Draft:
     known: dict[EventKey, Recorded]
     runs: dict[RunKey, RunState]
     sealer: Sealer
+    archived: Collection[EventKey]
     entries: list[NewEntry] = field(default_factory=list)
     fences: dict[RunKey, int] = field(default_factory=dict)
 
@@ -83,13 +84,15 @@ def plan(
     known: Mapping[EventKey, Recorded],
     runs: Mapping[RunKey, RunState],
     sealer: Sealer,
+    archived: Collection[EventKey] = (),
 ) -> Plan:
     """Places for a group in a log of `size` entries, in the order of the group.
 
     `known` has those of the group's events that stand in the log; `runs` the state of the runs that the group names;
-    `sealer` the keys of its contents, to which those that it makes are added.
+    `sealer` the keys of its contents, to which those that it makes are added; `archived` has those of the events whose
+    entries are in the archive alone.
     """
-    draft = _Draft(size, dict(known), dict(runs), sealer)
+    draft = _Draft(size, dict(known), dict(runs), sealer, archived)
     outcomes: list[tuple[Appended, ...] | AmasError] = []
     for submission in submissions:
         try:
@@ -107,6 +110,8 @@ def _place(submission: Submission, draft: _Draft) -> tuple[Appended, ...]:
     answers: list[Appended] = []
     for event, ready in zip(submission.events, submission.prepared, strict=True):
         key = (event.tenant, event.id)
+        if key in draft.archived:
+            raise event_archived(event.id)
         recorded = placed.get(key) or draft.known.get(key)
         if recorded is not None:
             if not _same(recorded.leaf, event, submission.source, draft.sealer):

@@ -20,6 +20,8 @@ _STATUS = {
     ErrorKind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorKind.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
     ErrorKind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    # Entries that were dropped: they were here, and are elsewhere.
+    ErrorKind.FAILED_PRECONDITION: HTTPStatus.GONE,
     ErrorKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -1,21 +1,21 @@
 """Archive closed partitions: write them as a static log, read them back, and only then say that they are archived.
 
-It may be killed at any moment and run again. What is archived stays in the database too.
+It may be killed at any moment and run again. What is archived stays in the database until it is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from amas_audit.domain.archive import CHECKPOINT, Manifest, check_tree, digest, resources
 from amas_audit.domain.checkpoint import Checkpoint
 from amas_audit.domain.errors import ArchiveDamagedError, LogDamagedError
-from amas_audit.domain.merkle import consistency_ranges, nodes_of, range_root, verify_consistency
-from amas_audit.domain.model import SignedHead
-from amas_audit.domain.signed_note import NoteRefusedError, NoteSigner
-from amas_audit.domain.tiles import node_in, tiles_of
+from amas_audit.domain.model import DroppedEntries, SignedHead
+from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.domain.tlog_paths import Resource, bundle
 from amas_audit.ports import ArchiveFiles, LeafReader, LogReader, Partitions
+from amas_audit.usecases.check_archive import CheckArchive
+from amas_audit.usecases.prove_prefix import prefix_root
 
 Tell = Callable[[str], None]
 
@@ -45,10 +45,11 @@ class ArchivePartitions:
         ArchiveDamagedError if what is there does not fit, LogDamagedError if the log does not; AmasError.
         """
         head = await self._reader.head()
-        newest: Manifest | None = None
+        dropped = await self._partitions.dropped()
+        newest = self._newest_dropped(dropped)
         for first, past in await self._partitions.closed(head.size if head else 0):
-            if newest is None and first:
-                raise LogDamagedError(f"the first partition begins at {first}, not at the first entry")
+            if first != (newest.past if newest else 0):
+                raise LogDamagedError(f"the partition that begins at {first} does not follow what is before it")
             path = Manifest.path(first)
             if self._files.has(path):
                 newest = Manifest.decode(self._files.read(path), path)
@@ -61,33 +62,21 @@ class ArchivePartitions:
         self._files.sync()
         return newest.past
 
-    def check(self) -> int:
-        """Read all of the archive, and see that it fits itself and was signed; answers how many entries it has."""
-        size = 0
-        for manifest in self._manifests():
-            for path, expected in manifest.files.items():
-                if digest(self._files.read(path)) != expected:
-                    raise ArchiveDamagedError(f"{path} is not what was archived")
-            missing = {f"tile/{one.path()}" for one in resources(manifest.first, manifest.past)} - set(manifest.files)
-            if missing or manifest.first != size:
-                raise ArchiveDamagedError(f"{Manifest.path(manifest.first)} does not name all files of its entries")
-            check_tree(self._files.read, manifest.first, manifest.past, self._opened(manifest).root)
-            size = manifest.past
-        if self._opened_note(self._files.read(CHECKPOINT).decode(errors="replace")).size != size:
-            raise ArchiveDamagedError(f"the checkpoint is not that of {size} entries, which the manifests name")
-        return size
-
-    def _manifests(self) -> Iterator[Manifest]:
-        first = 0
-        while self._files.has(path := Manifest.path(first)):
-            manifest = Manifest.decode(self._files.read(path), path)
-            if manifest.past <= first:
-                raise ArchiveDamagedError(f"{path} is of no entries")
-            yield manifest
-            first = manifest.past
+    def _newest_dropped(self, dropped: DroppedEntries) -> Manifest | None:
+        """The manifest of the newest entries that are here alone. ArchiveDamagedError if they are not."""
+        newest: Manifest | None = None
+        for manifest in CheckArchive(self._files, self._signer).manifests():
+            if manifest.past > dropped.past:
+                break
+            newest = manifest
+        if (newest.past if newest else 0) != dropped.past:
+            raise ArchiveDamagedError(
+                f"entries 0 to {dropped.past - 1} were dropped and are not in this archive: use {dropped.location}"
+            )
+        return newest
 
     async def _archive(self, first: int, past: int, head: SignedHead) -> Manifest:
-        root = await self._root(past, head)
+        root = await prefix_root(self._reader, past, head)
         files: dict[str, str] = {}
         for resource in resources(first, past):
             content = await self._content(resource)
@@ -114,31 +103,3 @@ class ArchivePartitions:
         tile = (resource.level, resource.position)
         hashes = (await self._reader.tiles([tile]))[tile]
         return b"".join(hashes[: resource.width])
-
-    async def _root(self, past: int, head: SignedHead) -> bytes:
-        """The root of the first `past` entries. It is signed only if the signed head is over these very entries."""
-        ranges = [[(0, past)], consistency_ranges(past, head.size)]
-        tiles = await self._reader.tiles(tiles_of(node for wanted in ranges for node in nodes_of(wanted)))
-
-        def roots(wanted: list[tuple[int, int]]) -> list[bytes]:
-            return [range_root(start, end, lambda level, at: node_in(tiles, level, at)) for start, end in wanted]
-
-        root, proof = roots(ranges[0])[0], roots(ranges[1])
-        if not verify_consistency(past, head.size, root, head.root, proof):
-            raise LogDamagedError(f"the first {past} entries are not those of the signed tree of {head.size}")
-        return root
-
-    def _opened(self, manifest: Manifest) -> Checkpoint:
-        opened = self._opened_note(manifest.checkpoint)
-        if opened.size != manifest.past:
-            raise ArchiveDamagedError(f"the checkpoint of {Manifest.path(manifest.first)} is of another size")
-        return opened
-
-    def _opened_note(self, note: str) -> Checkpoint:
-        problem: Exception | None = None
-        for verifier in self._signer.verifiers:
-            try:
-                return Checkpoint.parse(verifier.open(note))
-            except (NoteRefusedError, ValueError) as error:
-                problem = error
-        raise ArchiveDamagedError(f"a checkpoint of the archive is not signed by the log: {problem}") from problem
