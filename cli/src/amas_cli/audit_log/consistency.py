@@ -6,8 +6,6 @@ them alone.
 
 from __future__ import annotations
 
-import hashlib
-
 from amas_cli.audit_trail.keyring import KeyRing
 from amas_cli.audit_trail.merkle import HASH_SIZE
 from amas_cli.audit_trail.note import NoteRefusedError
@@ -92,14 +90,10 @@ def _roots(tiles: _Tiles, count: int, start: int, end: int, whole: bytes | None)
     split = 1 << ((size - 1).bit_length() - 1)
     if count <= split:
         old, new = _roots(tiles, count, start, start + split, whole)
-        return old, _node(new, tiles.root(start + split, end))
+        return old, tree_root((new, tiles.root(start + split, end)))
     old, new = _roots(tiles, count - split, start + split, end, None)
     left = tiles.root(start, start + split)
-    return _node(left, old), _node(left, new)
-
-
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\1" + left + right).digest()
+    return tree_root((left, old)), tree_root((left, new))
 
 
 class _Tiles:
@@ -116,7 +110,7 @@ class _Tiles:
         if size & (size - 1) == 0 and start % size == 0:
             return self._perfect(size.bit_length() - 1, start // size)
         split = 1 << ((size - 1).bit_length() - 1)
-        return _node(self.root(start, start + split), self.root(start + split, end))
+        return tree_root((self.root(start, start + split), self.root(start + split, end)))
 
     def _perfect(self, height: int, position: int) -> bytes:
         level, inner = divmod(height, TILE_HEIGHT)
