@@ -84,13 +84,13 @@ def _orchestration(file: Path, recording: "Recording") -> "Orchestration | None"
     """The run's own, out of a replay bundle; None where there is none to read."""
     from amas_cli.audit_trail.replay_bundle import is_replay_bundle
     from amas_cli.output.terminal import note
-    from amas_cli.replay.loading import load
+    from amas_cli.replay.loading import pinned_bundle
 
     started = recording.started
     if started is None or not is_replay_bundle(file):
         return None
     try:
-        return load(file).bundle.orchestration(str(started.data.get("orchestration", "")))
+        return pinned_bundle(file, recording).orchestration(str(started.data.get("orchestration", "")))
     except CliError as error:
         note(f"what steps were given is taken from their order alone: {error}")
         return None

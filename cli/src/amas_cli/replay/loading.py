@@ -34,6 +34,11 @@ def load(file: Path) -> Loaded:
             exit_code=ExitCode.USAGE,
         )
     recording = record(file)
+    return Loaded(recording, pinned_bundle(file, recording))
+
+
+def pinned_bundle(file: Path, recording: Recording) -> Bundle:
+    """The bundle in a replay bundle that its run was pinned to. CliError for a file that lacks it."""
     first = recording.started
     digest = str(first.members.get("bundle", "")) if first is not None else ""
     try:
@@ -42,7 +47,7 @@ def load(file: Path) -> Loaded:
         raise CliError(f"{file} cannot be read: {error}.") from error
     if content is None:
         raise CliError(f"{file} holds no bundle {digest or 'of the run'}, under which the run was decided.")
-    return Loaded(recording, parse_bundle(content, file))
+    return parse_bundle(content, file)
 
 
 def record(file: Path) -> Recording:
