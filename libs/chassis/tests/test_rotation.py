@@ -96,6 +96,35 @@ async def test_a_stream_under_way_outlives_the_rotation(loopback: Loopback) -> N
     assert await call.code() is grpc.StatusCode.OK
 
 
+async def test_a_renewed_channel_carries_what_comes_next_and_the_old_one_what_it_had(loopback: Loopback) -> None:
+    """A new channel connects anew, whatever the old one waits for; a stream under way ends on the old one."""
+    go_on = asyncio.Event()
+    peers: list[str] = []
+
+    async def remember(_request: Any, context: Any) -> Any:
+        peers.append(context.peer())
+        return EchoResponse()
+
+    async def two_parts(_request: Any, _context: Any) -> Any:
+        yield EchoResponse(text="before")
+        await go_on.wait()
+        yield EchoResponse(text="after")
+
+    server = await loopback.serve(echo_service(EchoServicer(echo=remember, repeat=two_parts)))
+    client = loopback.client(server)
+    await client.stub.Echo(EchoRequest(text="x"))
+    call = client.stub.Repeat(EchoRequest(text="x"))
+    assert (await call.read()).text == "before"
+    for _ in range(2):
+        client.renew()
+        await client.stub.Echo(EchoRequest(text="x"))
+        await client.stub.Echo(EchoRequest(text="x"))
+    assert len(set(peers)) == 3
+    go_on.set()
+    assert (await call.read()).text == "after"
+    assert await call.code() is grpc.StatusCode.OK
+
+
 def test_a_half_written_pair_is_not_taken(authority: Authority) -> None:
     """Between the writes of key and certificate the last good pair stays, and the next whole pair is taken."""
     files = authority.issue("server")
