@@ -89,7 +89,7 @@ def redis_url(valkey: EmbeddedValkey) -> str:
     """URL with the password of an empty Redis."""
     password = valkey.password_file.read_text().strip()
     url = f"redis://:{password}@127.0.0.1:{valkey.port}/0"
-    with socket.create_connection(("127.0.0.1", valkey.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", valkey.port), timeout=60) as connection:
         connection.sendall(f"AUTH {password}\r\nFLUSHALL\r\n".encode())
         answer = b""
         while answer.count(b"\r\n") < 2:

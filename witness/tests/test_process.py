@@ -59,7 +59,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         urllib.request.urlopen(f"{base}/healthz", timeout=5).close()
         return True
 
-    wait_for("the witness answers", answers, timeout=30)
+    wait_for("the witness answers", answers, timeout=90)
     yield base
     process.terminate()
     assert process.wait(30) == 0

@@ -37,16 +37,16 @@ async def test_starts_serves_and_ends(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "amas_cli.local.issuer", "--listen", listen, "--state", str(tmp_path))
     process = await asyncio.create_subprocess_exec(*command)
     try:
-        document = await asyncio.wait_for(discovered(f"http://{listen}"), 10)
+        document = await asyncio.wait_for(discovered(f"http://{listen}"), 60)
         assert document["issuer"] == f"http://{listen}"
         second = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        _, told = await asyncio.wait_for(second.communicate(), 10)
+        _, told = await asyncio.wait_for(second.communicate(), 60)
         assert second.returncode == 3
         assert told.decode().startswith(f"issuer: {listen} cannot be listened on: ")
         assert len(told.decode().splitlines()) == 1
     finally:
         process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(process.wait(), 10)
+        code = await asyncio.wait_for(process.wait(), 60)
     assert code == 0
 
 
@@ -68,7 +68,7 @@ async def test_any_address_with_tls(tmp_path: Path) -> None:
         assert document["token_endpoint"] == "https://issuer.example:8443/token"
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 def test_a_certificate_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

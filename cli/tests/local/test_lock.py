@@ -27,7 +27,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_the_second_learns_who_was_first(tmp_path: Path) -> None:
@@ -67,4 +67,4 @@ def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
         lock.release()
         assert holder(tmp_path / "lock") is None
     finally:
-        child.communicate(timeout=10)
+        child.communicate(timeout=60)

@@ -31,7 +31,7 @@ async def test_independent_steps_run_together() -> None:
     meeting = asyncio.Barrier(2)
 
     async def meet() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await meeting.wait()
 
     await run_steps([Step("a", (), meet), Step("b", (), meet)], lambda *_: None)

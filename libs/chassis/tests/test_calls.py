@@ -179,7 +179,7 @@ async def test_a_cancelled_stream_unwinds_its_handler(loopback: Loopback) -> Non
     call = client.stub.Repeat(EchoRequest(text="x"))
     await call.read()
     call.cancel()
-    await asyncio.wait_for(cleaned.wait(), 5)
+    await asyncio.wait_for(cleaned.wait(), 60)
 
 
 async def test_a_peer_that_comes_up_late_is_retried(loopback: Loopback, tmp_path: Any) -> None:

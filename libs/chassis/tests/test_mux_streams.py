@@ -29,7 +29,7 @@ from .mux import mux_client
 from .test_access import refusal
 
 KIB = "x" * 1024
-SECONDS = 10
+SECONDS = 60
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -200,7 +200,7 @@ async def test_a_drain_ends_no_call(loopback: Loopback) -> None:
 
     first = await loopback.serve(echo_service(EchoServicer(echo=held)))
     client = mux_client(loopback, first)
-    under_way = asyncio.ensure_future(client.stub.Echo(EchoRequest(text="old"), timeout=30))
+    under_way = asyncio.ensure_future(client.stub.Echo(EchoRequest(text="old"), timeout=2 * SECONDS))
     await begun.wait()
     draining = asyncio.create_task(first.drain(SECONDS))
     await serve_once_free(loopback, echo_service(), first.address)
@@ -216,7 +216,7 @@ async def test_a_drain_ends_no_call(loopback: Loopback) -> None:
     assert not draining.done()
     go_on.set()
     assert (await under_way).text == "old"
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SECONDS / 2):
         await draining
 
 
@@ -225,7 +225,7 @@ async def test_an_idle_stream_does_not_delay_a_drain(loopback: Loopback) -> None
     server = await loopback.serve(echo_service())
     client = mux_client(loopback, server)
     await client.stub.Echo(EchoRequest(text="x"))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SECONDS / 2):
         await server.drain(SECONDS)
 
 

@@ -136,7 +136,7 @@ async def test_a_cancelled_stream_closes_the_providers(router: Router, stub: Any
     assert (await call.read()).chunk == chunk("a")
     await waiting.wait()
     call.cancel()
-    await asyncio.wait_for(stream.ended.wait(), 5)
+    await asyncio.wait_for(stream.ended.wait(), 60)
     await router.drain()
     assert [record.outcome for record in router.ledger.calls] == ["cancelled"]
 

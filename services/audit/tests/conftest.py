@@ -33,6 +33,6 @@ def log_database(database: Callable[[str], Any]) -> LogDatabase:
 @pytest.fixture
 async def pool(log_database: LogDatabase) -> AsyncIterator[Pool]:
     """Connections of the service's role."""
-    opened = await open_pool(log_database.service_dsn, connections=4, start_timeout=10)
+    opened = await open_pool(log_database.service_dsn, connections=4, start_timeout=60)
     yield opened
     await opened.close()

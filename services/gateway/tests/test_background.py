@@ -93,7 +93,7 @@ async def test_refusals_wait_while_audit_is_away(monkeypatch: pytest.MonkeyPatch
     await asyncio.sleep(0)
     assert registry.get_sample_value("amas_gateway_outbox_events") == 1
     audit.down = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not audit.batches:  # noqa: ASYNC110 - what is waited for is a list of the fake
             await asyncio.sleep(0.01)
     running.cancel()

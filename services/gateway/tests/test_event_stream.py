@@ -71,7 +71,7 @@ async def test_nothing_left_is_204(world: World, client: httpx.AsyncClient) -> N
     await world.runs.emit("run-1", 2, last=True)
     response = await client.get(PATH, headers={"Last-Event-ID": "2"})
     assert response.status_code == 204
-    await asyncio.wait_for(world.runs.left.wait(), 5)
+    await asyncio.wait_for(world.runs.left.wait(), 60)
 
 
 @pytest.mark.parametrize("bad", ["x", "-1", "1e3", "99999999999999999999", "²"])
@@ -123,7 +123,7 @@ async def test_stream_ends_with_its_token(
     response = await client.get(PATH, headers={"Authorization": "Bearer short"})
     assert "event: error" in response.text
     assert "TOKEN_EXPIRED" in response.text
-    await asyncio.wait_for(world.runs.left.wait(), 5)
+    await asyncio.wait_for(world.runs.left.wait(), 60)
 
 
 async def test_client_that_leaves_ends_the_watch(world: World, client: httpx.AsyncClient) -> None:
@@ -131,7 +131,7 @@ async def test_client_that_leaves_ends_the_watch(world: World, client: httpx.Asy
     async with client.stream("GET", PATH) as response:
         await until(response.aiter_lines(), lambda line: line == ": heartbeat")
         assert world.runs.watching == 1
-    await asyncio.wait_for(world.runs.left.wait(), 5)
+    await asyncio.wait_for(world.runs.left.wait(), 60)
     assert world.instruments.streams.collect()[0].samples[0].value == 0
 
 

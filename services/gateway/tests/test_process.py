@@ -144,7 +144,7 @@ async def test_refusals_reach_the_audit_log(gateway: Gateway, behind: Upstreams)
         token = behind.token(roles=["auditor"])
         refused = await client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == 403
-    await asyncio.wait_for(behind.audit.appended.wait(), 10)
+    await asyncio.wait_for(behind.audit.appended.wait(), 60)
     event = behind.audit.events[0]
     assert (event.type, event.tenant, event.principal) == ("dev.amas.access.denied", "acme", "developer")
     assert event.trace_id == refused.json()["traceId"]

@@ -285,7 +285,7 @@ class TestNothingIsLeftBehind:
         (pid,) = running(SCRIPT.name, within=process.pid)
         assert psutil.pid_exists(pid)
         process.send_signal(number)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         await ends(pid)
 
 
@@ -303,4 +303,4 @@ def holder() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     yield start
     for process in started:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)

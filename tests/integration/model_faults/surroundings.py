@@ -170,7 +170,7 @@ def client_gone(route: str) -> Driver:
         making.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await making
-        await asyncio.wait_for(platform.provider.idle(), 10.0)
+        await asyncio.wait_for(platform.provider.idle(), 60)
 
         async def recorded() -> bool | None:
             ends = ("refused", "called")

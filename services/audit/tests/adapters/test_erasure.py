@@ -53,7 +53,7 @@ class Erasing:
 @pytest.fixture
 async def erasing(pool: Pool, signer: NoteSigner, log_database: LogDatabase) -> AsyncIterator[Erasing]:
     log = await open_log(pool, signer)
-    erasers = await open_pool(log_database.eraser_dsn, connections=2, start_timeout=10)
+    erasers = await open_pool(log_database.eraser_dsn, connections=2, start_timeout=60)
     eraser = PostgresEraser(erasers)
     erase = EraseContents(log.log, eraser, SystemClock())
     yield Erasing(log, eraser, erase, ExpireContents(eraser, erase, RETENTION), erasers)

@@ -78,7 +78,7 @@ async def test_a_refused_request_fails_alone_in_its_group(pool: Pool, signer: No
 
 async def test_two_instances_write_one_log(log_database: LogDatabase, signer: NoteSigner) -> None:
     """I9: whoever is the sequencer, the tree has one history, runs have no gap, and no event is there twice."""
-    pools = [await open_pool(log_database.service_dsn, connections=3, start_timeout=10) for _ in range(2)]
+    pools = [await open_pool(log_database.service_dsn, connections=3, start_timeout=60) for _ in range(2)]
     try:
         instances = [await open_log(pool, signer) for pool in pools]
         chance = random.Random(7)  # noqa: S311 - a schedule, no secret
@@ -177,7 +177,7 @@ async def test_a_stopped_sequencer_holds_nobody_up_for_long(
     """A process that hangs inside its transaction is cut off by the database; until then others are told to retry."""
     monkeypatch.setattr(postgres_pool, "LOCK_TIMEOUT_MS", 200)
     monkeypatch.setattr(postgres_pool, "IDLE_IN_TRANSACTION_MS", 1000)
-    pool = await open_pool(log_database.service_dsn, connections=3, start_timeout=10)
+    pool = await open_pool(log_database.service_dsn, connections=3, start_timeout=60)
     try:
         wired = await open_log(pool, signer)
         hung = await pool.acquire()
@@ -199,7 +199,7 @@ async def test_what_is_acknowledged_is_on_disk_whatever_the_role_says(log_databa
     service = await asyncpg.connect(log_database.service_dsn)
     try:
         await service.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")
-        pool = await open_pool(log_database.service_dsn, connections=2, start_timeout=10)
+        pool = await open_pool(log_database.service_dsn, connections=2, start_timeout=60)
         try:
             assert await pool.fetchval("SHOW synchronous_commit") == "on"
         finally:

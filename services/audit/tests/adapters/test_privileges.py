@@ -70,7 +70,7 @@ async def test_a_trigger_stops_even_the_owner(
 
 async def test_a_role_that_could_change_the_log_may_not_serve(log_database: LogDatabase) -> None:
     """Fail closed: a deployment that serves as the owner does not start."""
-    pool = await open_pool(log_database.owner_dsn, connections=2, start_timeout=10)
+    pool = await open_pool(log_database.owner_dsn, connections=2, start_timeout=60)
     try:
         with pytest.raises(NotReadyError, match="may change the log"):
             await wait_for_tables(pool, start_timeout=1)
@@ -121,7 +121,7 @@ def test_a_migration_without_its_database_is_a_sentence() -> None:
 async def test_without_its_tables_the_service_does_not_start(database: Callable[[str], Any]) -> None:
     """The operator is told which command is missing."""
     made = LogDatabase.of(database("audit"))
-    pool = await open_pool(made.service_dsn, connections=2, start_timeout=10)
+    pool = await open_pool(made.service_dsn, connections=2, start_timeout=60)
     try:
         with pytest.raises(NotReadyError, match="run `python -m amas_audit migrate`"):
             await wait_for_tables(pool, start_timeout=0.3)

@@ -42,7 +42,7 @@ async def test_one_turn_at_a_time_and_each_sees_what_the_last_wrote(pool: Pool, 
     """I9: whoever waited for the lock reads the state that its last holder left, whatever the role's default is."""
     service = await asyncpg.connect(log_database.service_dsn)
     await service.execute("ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'repeatable read'")
-    waiter = await open_pool(log_database.service_dsn, connections=1, start_timeout=10)
+    waiter = await open_pool(log_database.service_dsn, connections=1, start_timeout=60)
     try:
         assert await waiter.fetchval("SHOW default_transaction_isolation") == "repeatable read"
         async with pool.acquire() as first, waiter.acquire() as second:
@@ -145,7 +145,7 @@ async def test_a_lock_that_is_not_to_be_had_leaves_nothing_open(
 ) -> None:
     """The transaction that was begun with the question for the lock ends with its refusal."""
     monkeypatch.setattr(postgres_pool, "LOCK_TIMEOUT_MS", 100)
-    pool = await open_pool(log_database.service_dsn, connections=2, start_timeout=10)
+    pool = await open_pool(log_database.service_dsn, connections=2, start_timeout=60)
     try:
         async with pool.acquire() as first, pool.acquire() as second, sequencer_turn(first):
             with pytest.raises(asyncpg.LockNotAvailableError):
@@ -176,7 +176,7 @@ async def test_a_connection_lost_within_a_turn_is_not_used_again(pool: Pool) -> 
 
 async def test_a_commit_takes_four_round_trips_of_constant_text(log_database: LogDatabase, signer: NoteSigner) -> None:
     """An append waits for each: begin and lock, read, write, commit, also with a run, a fence and a filled tile."""
-    pool = await open_pool(log_database.service_dsn, connections=1, start_timeout=10)
+    pool = await open_pool(log_database.service_dsn, connections=1, start_timeout=60)
     try:
         wired = await open_log(pool, signer)
         asked: list[str] = []

@@ -47,7 +47,7 @@ async def test_the_runs_of_a_person_are_found_until_they_are_erased(
     assert (bob.run_id, bob.contents) == ("run-a", 1)
     assert await find("acme", "nobody") == ([], "", [])
 
-    erasers = await open_pool(log_database.eraser_dsn, connections=1, start_timeout=10)
+    erasers = await open_pool(log_database.eraser_dsn, connections=1, start_timeout=60)
     await EraseContents(log.log, PostgresEraser(erasers), SystemClock())(
         "acme", "alice", principal="dpo", dry_run=False
     )
