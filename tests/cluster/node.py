@@ -26,9 +26,9 @@ def restart(part: str) -> None:
     _run(sys.executable, "-m", "amas_test_cluster", "restart", part)
 
 
-def has_nft() -> bool:
-    """Whether this machine's packets can be filtered."""
-    return shutil.which("nft") is not None
+def can_stand_in() -> bool:
+    """Whether nftables of this machine can take the place of a policy engine."""
+    return is_ours() and shutil.which("nft") is not None
 
 
 def policies(what: str) -> None:

@@ -16,7 +16,7 @@ from .netpol.field import Field
 from .netpol.matrix import ARROWS, probes
 from .netpol.staging import manifest, moved
 from .platform import ClusterPlatform
-from .services import not_ready
+from .services import not_ready, unsettled
 from .summary import Proof, Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -40,7 +40,7 @@ def test_packets_go_where_the_arrows_are(
 ):
     """Everything open before; each arrow and nothing else while the policies count; everything open again. Then every
     pod of the release starts anew and a run completes under the release's own policies."""
-    if node.is_ours():
+    if node.can_stand_in():
         node.policies("remove")
     promise = "each arrow open, everything else shut, by connections between pods with the peers' labels"
     with summary.proof("6 packets", promise) as proof, Field(_image(good)) as field:
@@ -50,7 +50,7 @@ def test_packets_go_where_the_arrows_are(
         if enforcer:
             assert release.installed(), "no release stands: run proof 1 before this one"
             try:
-                _run(proof, kube, platform, enforcer)
+                _run(proof, kube, release.name, platform, enforcer)
             finally:
                 enforcer.cease()
 
@@ -104,7 +104,7 @@ def _judge(proof: Proof, field: Field, enforcer: Enforcer, policies: list[dict[s
     assert enforcer.look(field, asked, asked) == asked, "shut without a policy"
 
 
-def _run(proof: Proof, kube: Kube, platform: ClusterPlatform, enforcer: Enforcer) -> None:
+def _run(proof: Proof, kube: Kube, release: str, platform: ClusterPlatform, enforcer: Enforcer) -> None:
     gone = {pod["metadata"]["name"] for pod in kube.pods(SERVING)}
     enforcer.act()
     with proof.timed("pods_anew_s"):
@@ -115,9 +115,9 @@ def _run(proof: Proof, kube: Kube, platform: ClusterPlatform, enforcer: Enforcer
         def replaced() -> bool:
             enforcer.act()
             now = {pod["metadata"]["name"] for pod in kube.pods(SERVING)}
-            return not now & gone and len(now) >= len(gone) and not not_ready(kube)
+            return not now & gone and not not_ready(kube) and not unsettled(kube, release)
 
-        kube.until("other pods, all ready", replaced, ANEW_TIMEOUT_S)
+        kube.until("other pods, as many as are wanted, all ready", replaced, ANEW_TIMEOUT_S)
     enforcer.act()
     platform.apply_load()
     with proof.timed("run_s"):

@@ -58,7 +58,7 @@ def enforcer_of(field: Field) -> Enforcer | None:
     try:
         wait_for("a connection is shut", lambda: not field.look(CANARY), SHOWS_S, every=LOOK_AGAIN_S)
     except AssertionError:
-        return STAND_IN if node.is_ours() and node.has_nft() else None
+        return STAND_IN if node.can_stand_in() else None
     finally:
         field.cluster.run("delete", "networkpolicy", CONTROL)
     return OWN
