@@ -1,4 +1,8 @@
-"""Proof 2: a good release of each service is promoted step by step by analysis, and no client notices."""
+"""Proof 2: a good release of each service is promoted step by step by analysis, and no client notices.
+
+Two of them wait for a person after their analysis, as production demands: whoever has the plugin of Argo Rollouts, and
+whoever has kubectl alone, can say yes.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,10 @@ import pytest
 from .helm import Release
 from .kube import Kube
 from .load.bounds import Rates
+from .load.driver import BackgroundLoad
 from .platform import ClusterPlatform
-from .rollouts import Watch
-from .services import SERVICES, images, unsettled
+from .rollouts import Seen, Watch, promote_by_kubectl, promote_by_plugin
+from .services import ROLLOUTS, SERVICES, images, unsettled
 from .summary import Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
@@ -21,13 +26,17 @@ SETTLE_TIMEOUT_S = 240.0
 PROMOTION_TIMEOUT_S = 400.0
 WARM_RUNS = 5
 TAG = "next"
+HELD_RUNS = 8
+APPROVED = {"audit": promote_by_kubectl, "gateway": promote_by_plugin}
+"""Services whose canary waits for a person, and how it is told to go on."""
 
 
 def test_a_good_release_is_promoted(
     summary: Summary, kube: Kube, release: Release, platform: ClusterPlatform, out: Path, good: dict[str, Any]
 ):
     """Each service in turn, from right to left of the arrows; 0 failed requests, 0 lost runs."""
-    with summary.proof("2 good release", "promoted by analysis under load; 0 failed requests, 0 lost runs") as proof:
+    promise = "promoted by analysis, two of them by a person too, under load; 0 failed requests, 0 lost runs"
+    with summary.proof("2 good release", promise) as proof:
         kube.until("every rollout is settled", lambda: not unsettled(kube, release.name), SETTLE_TIMEOUT_S)
         with platform.load(RATES) as load:
             kube.until("some runs", lambda: len(load.so_far.runs) >= WARM_RUNS, SETTLE_TIMEOUT_S)
@@ -36,7 +45,12 @@ def test_a_good_release_is_promoted(
                     watch.until("its state", lambda one: one.promoted, SETTLE_TIMEOUT_S)
                     good[f"{service}.image.tag"] = TAG
                     begun = watch.elapsed
-                    release.upgrade(good)
+                    approval = {f"{service}.delivery.approval": True} if service in APPROVED else {}
+                    release.upgrade(good | approval)
+                    if approval:
+                        waited = held(kube, watch, load, begun)
+                        proof.note(**{f"{service}_waited_at": f"{waited.weight} %"})
+                        APPROVED[service](kube, watch.name)
                     done = watch.until(
                         "promoted or not",
                         lambda one: one.promoted or one.aborted,
@@ -55,3 +69,24 @@ def test_a_good_release_is_promoted(
         proof.note(taken_over=judged.taken_over)
         assert not report.failed, report.errors()
         assert not judged.problems, judged.problems[:10]
+
+
+def held(kube: Kube, watch: Watch, load: BackgroundLoad, begun: float) -> Seen:
+    """Waits for the pause after the last analysis and sees it hold, while both revisions serve; answers its state."""
+    state = watch.until(
+        "it waits for a person",
+        lambda one: (one.phase == "Paused" and one.step == one.steps - 1) or one.aborted or one.promoted,
+        PROMOTION_TIMEOUT_S,
+        after=begun + 0.1,
+    )
+    assert state.phase == "Paused", state
+    rollout = kube.get(ROLLOUTS, watch.name)
+    # No duration: nothing but a person ends it.
+    assert rollout["spec"]["strategy"]["canary"]["steps"][-1] == {"pause": {}}
+    assert [one["reason"] for one in rollout["status"]["pauseConditions"]] == ["CanaryPauseStep"]
+    more = len(load.so_far.runs) + HELD_RUNS
+    kube.until("runs meanwhile", lambda: len(load.so_far.runs) >= more, SETTLE_TIMEOUT_S)
+    now = watch.states[-1]
+    assert (now.phase, now.step, now.weight) == ("Paused", state.step, state.weight), now
+    assert 0 < now.new < now.total, now
+    return state
