@@ -33,7 +33,8 @@ def witness(kube: Kube, release: Release, summary: Summary, good: dict[str, Any]
             if summary.proofs and summary.proofs[-1].result != PASSED:
                 keep(summary.proofs[-1].name.replace(" ", "-"), [found.kube])
         finally:
-            release.upgrade(good)
+            if release.installed():
+                release.upgrade(good)
             kube.run("delete", "configmap", CONFIG, "--ignore-not-found")
 
 
