@@ -297,3 +297,41 @@ def test_what_was_refused_was_told_to_the_model() -> None:
         for kind, step, data in events()
     ]
     assert strength(lineage(recording(said)), "refusal:triage/0/0", "model:m2") is Strength.POSSIBLE
+
+
+def with_inputs(**inputs: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    """The record with what its steps were given."""
+    return [
+        (kind, step, {**data, "input": inputs[step]} if kind == "step.started" and step in inputs else data)
+        for kind, step, data in events()
+    ]
+
+
+def test_what_a_step_was_given_is_observed() -> None:
+    """By the very field that the contract names, however short; and where it is another value, it stays possible."""
+    reply = {"name": "reply", "role": "writer", "with": {"case": "${steps.triage.output.kind}"}}
+    named = orchestration("${steps.reply.output.text}", TRIAGE, reply)
+    graph = lineage(recording(with_inputs(triage={"id": READ["ticket"]}, reply={"case": "refund"})), named)
+    assert strength(graph, "input", "step:triage") is Strength.OBSERVED
+    (edge,) = [edge for edge in graph.into("step:reply") if edge.source == "answer:triage"]
+    assert (edge.strength, edge.fields) == (Strength.OBSERVED, (("/output/kind", "/with/case"),))
+    assert graph.nodes["step:reply"].state is State.GIVEN
+    other = lineage(recording(with_inputs(triage={"id": "another one"}, reply={"case": "lost"})), named)
+    for source, target in (("input", "step:triage"), ("answer:triage", "step:reply")):
+        assert strength(other, source, target) is Strength.POSSIBLE
+
+
+def test_without_a_contract_what_a_step_was_given_is_found_by_its_text() -> None:
+    """From the run's input into the step, and from the step into what its model was told."""
+    graph = lineage(recording(with_inputs(triage={"id": READ["ticket"]})))
+    assert strength(graph, "input", "step:triage") is Strength.OBSERVED
+    assert strength(graph, "step:triage", "model:m1") is Strength.OBSERVED
+    assert of_digest(graph, digest({"id": READ["ticket"]})).starts.keys() == {"step:triage"}
+
+
+def test_an_input_that_was_erased_is_said_to_be() -> None:
+    """Then the step holds something that nobody can look into any more."""
+    gone = GivenContent("input", erased_by="erased:1")
+    graph = lineage(recording(absent={"step.started": gone}))
+    assert graph.nodes["step:triage"].state is State.ERASED
+    assert lineage(recording()).nodes["step:triage"].state is State.NONE

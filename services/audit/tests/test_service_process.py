@@ -10,6 +10,7 @@ import grpc
 import pytest
 from amas.audit.v1 import audit_pb2
 from amas_audit.adapters.postgres_pool import Pool
+from amas_chassis.rpc_errors import from_rpc_error
 from amas_cli.audit_trail import Verdict, verify
 from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
@@ -143,6 +144,15 @@ async def test_a_bad_append_is_refused_and_changes_nothing(
 
 
 @pytest.mark.timeout(180)
+async def test_a_content_that_is_unknown_is_named(callers: dict[str, Caller]) -> None:
+    """A sender of a newer release learns which content this log does not take, and can do without it."""
+    unknown = request(1, contents=[audit_pb2.Content(name="later", data=b"{}")])
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await callers["orchestrator"].stub.Append(unknown)
+    error = from_rpc_error(refused.value)
+    assert (error.reason, [one.field for one in error.violations]) == ("EVENT_INVALID", ["events[0].contents[0].name"])
+
+
 async def test_kill_9_in_the_middle_of_appends_loses_nothing_acknowledged(
     service: AuditProcess, tmp_path: Path
 ) -> None:

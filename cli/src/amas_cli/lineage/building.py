@@ -22,6 +22,7 @@ from amas_cli.replay.recording import (
     RUN_ENDED,
     RUN_STARTED,
     STEP_ENDED,
+    STEP_STARTED,
     Event,
     Recording,
 )
@@ -31,14 +32,16 @@ from .graph import Edge, Graph, Node, State, Strength
 from .handing import INPUT, Fields, Handing
 from .values import Texts, found_again, texts
 
-STEP_STARTED = "dev.amas.step.started"
 LOWERED = "dev.amas.label.lowered"
 ESCALATED = "dev.amas.action.escalated"
 # Where the data of an event has a content under another name.
 _MEMBERS = {"structured": "structuredJson"}
 OUTPUT = "output"
-# Contents that something was given; the others are what it gave. An output is both.
-_HEARD = ("request", "arguments", OUTPUT)
+# Contents that something was given; the others are what it gave. Inputs and outputs are both.
+_HEARD = ("request", "arguments", INPUT, OUTPUT)
+_BOTH = (INPUT, OUTPUT)
+# What a contract calls the input of a step.
+_WITH = "with"
 # Length of an output that is null, which is no content.
 NULL_BYTES = 4
 
@@ -99,7 +102,7 @@ class _Builder:
     def observe(self) -> None:
         """Hold what people, tools and models said against what models and tools were given later."""
         nodes = list(self.graph.nodes.values())
-        said = [(node, _of(node, lambda name: name == OUTPUT or name not in _HEARD)) for node in nodes]
+        said = [(node, _of(node, lambda name: name in _BOTH or name not in _HEARD)) for node in nodes]
         for node in nodes:
             later = _of(node, lambda name: name in _HEARD)
             for source, earlier in said if later else ():
@@ -108,14 +111,24 @@ class _Builder:
 
     def _step(self, event: Event) -> None:
         node = self._node(event, f"step:{event.step}", "step", event.step)
+        # Records of before it was kept say nothing of it.
+        if INPUT in event.contents or event.data.get(INPUT) is not None:
+            self._contents(node, event, INPUT)
+            node.digests |= named(node.values.get(INPUT))
         parent = event.step.rpartition("/")[0]
         if parent:
             for context in self._before(parent):
                 self._possible(context, node.id, "the step that it is part of")
         else:
             for source in (INPUT, *self._ended):
-                self._hand(source, node.id, self._step_fields(event.step, _path(source)))
+                self._given(source, node, self._step_fields(event.step, _path(source)))
         self._context[event.step] = [node.id]
+
+    def _given(self, source: str, step: Node, fields: Fields | None) -> None:
+        """What was there, or the part of it that the contract names, is the step's input or a part of it."""
+        self._hand(source, step.id, fields)
+        if INPUT in step.values:
+            self._is(source, step.id, _WITH, step.values[INPUT], fields or ())
 
     def _model_called(self, event: Event) -> None:
         data = event.data
@@ -238,15 +251,18 @@ class _Builder:
         """What was there, or the part of it that the contract names, is the run's output or a part of it."""
         fields = self._output_fields(_path(source))
         self._hand(source, OUTPUT, fields)
+        if OUTPUT in output.values:
+            self._is(source, OUTPUT, OUTPUT, output.values[OUTPUT], fields or ())
+
+    def _is(self, source: str, target: str, name: str, value: Any, fields: Fields) -> None:
+        """Whether a value, which the contract calls so, is what was there before, or the part of it that it names."""
         before = self.graph.nodes.get(source)
         if before is None:
             return
-        if fields and (pairs := same(before.values, output.values, fields)):
-            edge = Edge(source, OUTPUT, Strength.OBSERVED, "the value that the orchestration names", pairs)
-            self.graph.connect(edge)
-        value = output.values.get(OUTPUT)
+        if fields and (pairs := same(before.values, {name: value}, fields)):
+            self.graph.connect(Edge(source, target, Strength.OBSERVED, "the value that the orchestration names", pairs))
         if telling(value) and value in before.values.values():
-            self._observed(source, OUTPUT, "the same value")
+            self._observed(source, target, "the same value")
 
     def _hand(self, source: str, target: str, fields: Fields | None) -> None:
         """What the contract names; where it is not on record, whatever had ended before."""

@@ -17,7 +17,7 @@ from amas_audit.domain.contents import Content, Sealed, commit
 from amas_audit.entrypoints.wire import event_from_wire
 
 from .outcomes import Difference
-from .recording import ORCHESTRATOR, Event, Recording
+from .recording import ORCHESTRATOR, STEP_STARTED, Event, Recording
 
 
 class ReplayedLog:
@@ -83,9 +83,8 @@ def _leaf(message: audit_pb2.AuditEvent, recorded: Event | None) -> bytes:
     event, sequence = event_from_wire(0, message), 0
     if recorded is not None:
         sequence = recorded.sequence
-        event = replace(
-            event, sealed=tuple(_sealed(content, recorded) for content in sorted(event.contents, key=_name))
-        )
+        contents = [content for content in event.contents if not _came_later(content, recorded)]
+        event = replace(event, sealed=tuple(_sealed(content, recorded) for content in sorted(contents, key=_name)))
     return leaf.encode(replace(event, contents=()), ORCHESTRATOR, sequence)
 
 
@@ -99,6 +98,16 @@ def _sealed(content: Content, recorded: Event) -> Sealed:
         made = commit(given.salt, content.media_type, content.data)
     key = str(stated.get("key", ""))
     return Sealed(content.name, made, key, content.media_type, content.retention, len(content.data))
+
+
+def _came_later(content: Content, recorded: Event) -> bool:
+    """Whether a content is one that its type did not have when the event was recorded: a step's input.
+
+    An input that was too large to be recorded is too large to be written again, so that nothing else is passed over.
+    """
+    return (recorded.type, content.name) == (STEP_STARTED, "input") and content.name not in (
+        recorded.members.get("contents") or {}
+    )
 
 
 def _name(content: Content) -> str:

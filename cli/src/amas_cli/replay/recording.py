@@ -17,6 +17,7 @@ from amas_cli.audit_trail import GivenContent
 
 RUN_STARTED = "dev.amas.run.started"
 RUN_ENDED = "dev.amas.run.ended"
+STEP_STARTED = "dev.amas.step.started"
 STEP_ENDED = "dev.amas.step.ended"
 MODEL_CALLED = "dev.amas.model.called"
 INTENT = "dev.amas.action.intent"

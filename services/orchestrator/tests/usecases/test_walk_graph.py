@@ -159,6 +159,36 @@ async def test_the_record_holds_what_steps_and_runs_gave() -> None:
     assert (ends[""]["output"], ends[""]["output_bytes"] > MAX_RECORDED) == (None, True)
 
 
+async def test_the_record_holds_what_steps_were_given() -> None:
+    """I10: as the expressions handed it on, without secrets, and of what is too large nothing but its size."""
+    key = "-".join(("AKIA" + "IOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"))
+    said = iter([f"key {key}", "x" * 200_000, "done"])
+    made = World(
+        resources.bundle_of(
+            resources.SHARED,
+            resources.role("worker", bounds="{bytesOut: 250000, bytesIn: 2000000}"),
+            resources.orchestration(
+                "given",
+                """
+    - {name: first, role: worker, with: {topic: "a"}}
+    - {name: second, role: worker, with: {topic: "${steps.first.output.text}"}}
+    - name: third
+      role: worker
+      with: {topic: "${steps.second.output.text + steps.second.output.text + steps.second.output.text}"}
+""",
+                "${steps.third.output}",
+            ),
+        ),
+        lambda actor, messages: says({"text": next(said)}),
+    )
+    await made.run("given")
+    starts = {record.step: record.data for record in made.audit.records if record.type.endswith("step.started")}
+    assert starts["first"]["input"] == {"topic": "a"}
+    assert starts["second"]["input"]["topic"].startswith("key ")
+    assert key not in json.dumps(starts["second"])
+    assert (starts["third"]["input"], starts["third"]["input_bytes"] > MAX_RECORDED) == (None, True)
+
+
 async def test_an_output_that_json_cannot_carry_fails_the_run() -> None:
     """Infinity is no JSON: nobody could read the record of it."""
     graph = resources.orchestration("odd", '    - {name: only, role: worker, with: {topic: "a"}}', '"${1.0 / 0.0}"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ _log = logging.getLogger(__name__)
 
 APPEND_SECONDS = 10.0
 MAX_EVENTS = 256
+# Contents that a log of the release before does not take. While both are there during an upgrade, a record without them
+# is better than a run that fails; nothing that was recorded before is ever left out.
+NEW_CONTENTS = frozenset({("dev.amas.step.started", "input")})
+_UNKNOWN_CONTENT = re.compile(r"events\[\d+\]\.contents\[\d+\]\.name")
 
 
 class AuditClient:
@@ -57,12 +62,15 @@ class AuditClient:
         try:
             await self._send(events, fencing_token)
         except AmasError as error:
+            if _is_of_before(error) and (older := [_without_new(event) for event in events]) != events:
+                _log.warning("the audit log is of an older release: what steps are given is not put on record")
+                return await self._append(older, fencing_token)
             if error.kind is not ErrorKind.ALREADY_EXISTS:
                 raise
             if len(events) == 1:
                 # The first to write an id is right; only a time or a name of another version can differ.
                 _log.warning("an audit event stands in the log with other content", extra={"event": events[0].id})
-                return
+                return None
             for event in events:
                 await self._append([event], fencing_token)
 
@@ -71,6 +79,19 @@ class AuditClient:
         response = await called(lambda: self._client.stub.Append(request, timeout=APPEND_SECONDS))
         if [event.id for event in response.events] != [event.id for event in events]:
             raise AmasError(ErrorKind.INTERNAL, "AUDIT_ANSWER_ODD", "audit acknowledged other events than were sent")
+
+
+def _is_of_before(error: AmasError) -> bool:
+    """Whether the log has refused a content that it does not know."""
+    return error.reason == "EVENT_INVALID" and any(_UNKNOWN_CONTENT.fullmatch(one.field) for one in error.violations)
+
+
+def _without_new(event: audit_pb2.AuditEvent) -> audit_pb2.AuditEvent:
+    older = audit_pb2.AuditEvent()
+    older.CopyFrom(event)
+    del older.contents[:]
+    older.contents.extend(one for one in event.contents if (event.type, one.name) not in NEW_CONTENTS)
+    return older
 
 
 def _event(record: AuditRecord, principal: Principal, bundle: str, run: Run | None) -> audit_pb2.AuditEvent:

@@ -117,6 +117,12 @@ def recorded_output(value: Any) -> Json:
     return {"output": without_secrets(value) if size <= MAX_RECORDED else None, "output_bytes": size}
 
 
+def recorded_input(value: Any) -> Json:
+    """What the record of a step's start says of its input: the value without secrets, unless it is too large."""
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return {"input": without_secrets(value) if size <= MAX_RECORDED else None}
+
+
 def preview(text: str) -> str:
     """The beginning of a text, for people to look at."""
     return text if len(text) <= MAX_PREVIEW else text[: MAX_PREVIEW - 1] + "…"

@@ -21,7 +21,7 @@ from amas_governance.revocations import REVOKED
 from amas_orchestrator.domain import conversation
 from amas_orchestrator.domain.bounds import Spent
 from amas_orchestrator.domain.conversation import Call, RefusedCall
-from amas_orchestrator.domain.events import recorded_output, step_record, step_state_changed
+from amas_orchestrator.domain.events import recorded_input, recorded_output, step_record, step_state_changed
 from amas_orchestrator.domain.model import Json, Reason, StepResult, StepState
 from amas_orchestrator.domain.origins import marked
 from amas_orchestrator.domain.refusals import refusal
@@ -85,6 +85,7 @@ class StepRunner:
             "orchestration": job.run.orchestration,
             "input_bytes": len(progress.messages[1]["content"]),
             "label": label.to_dict(),
+            **recorded_input(job.input),
         }
         pending.take_in(
             step_record(job.run, "started", job.path, job.started_at, job.role_names, started),
