@@ -67,6 +67,21 @@ async def test_without_a_hold_the_error_is_the_answer() -> None:
     assert measured.metric("requests_held") == 0
 
 
+async def test_who_is_held_is_told_when_the_process_ends() -> None:
+    """At once, for the hold may last longer than the drain; and nobody is held any more."""
+    measured, orchestrator = Measured(), Orchestrator()
+    measured.hold.left()
+    held = asyncio.create_task(measured.hold(orchestrator))
+    await measured.until(lambda: measured.metric("requests_held") == 1)
+    await measured.hold.end()
+    for call in (held, measured.hold(orchestrator)):
+        with pytest.raises(AmasError) as told:
+            await call
+        assert (told.value.reason, told.value.retry_after) == (AWAY, RETRY_AFTER_SECONDS)
+    assert orchestrator.asked == 0
+    assert measured.metric("requests_held") == 0
+
+
 async def test_held_until_somebody_came_and_counted_meanwhile() -> None:
     """All that wait are answered, also if who came was gone again before the first of them asked."""
     measured, orchestrator = Measured(), Orchestrator()

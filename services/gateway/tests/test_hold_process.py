@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from tests.integration.ports import free_ports
 
-from .test_process import READY_SECONDS, start, until_ready
+from .test_process import END_SECONDS, READY_SECONDS, start, until_ready
 from .upstreams import Upstreams, server_of, upstreams
 
 pytestmark = pytest.mark.integration
@@ -115,3 +116,21 @@ async def test_a_request_waits_for_an_orchestrator_that_comes_late(alone: Alone)
         assert len(alone.behind.orchestrator.seen) == 1
         await alone.until_metrics(lambda metrics: metrics["requests_held"] == metrics["orchestrator_wanted"] == 0)
         await second.drain(0.5)
+
+
+async def test_who_is_held_is_answered_by_a_gateway_that_ends(alone: Alone) -> None:
+    """I12, though the hold is longer than the drain: 503 and when to come back, to another gateway."""
+    first = await alone.orchestrator()
+    await until_ready(alone.url, alone.process)
+    await first.drain(0.5)
+    headers = {"Authorization": f"Bearer {alone.behind.token(roles=['developer'])}"}
+    body = {"orchestration": "release-notes", "input": {}}
+    async with httpx.AsyncClient(base_url=alone.url, headers=headers, timeout=HOLD_SECONDS) as client:
+        held = asyncio.create_task(client.post("/v1/runs", json=body))
+        await alone.until_metrics(lambda metrics: metrics["requests_held"] == 1)
+        alone.process.send_signal(signal.SIGTERM)
+        told = await held
+    assert (told.status_code, told.json()["reason"]) == (503, "UPSTREAM_UNAVAILABLE")
+    assert int(told.headers["Retry-After"]) >= 1
+    _, stderr = await asyncio.wait_for(alone.process.communicate(), END_SECONDS)
+    assert alone.process.returncode == 0, stderr.decode()

@@ -89,6 +89,7 @@ class _Adapters:
     bundles: ActiveBundles
     models: RouterModels
     usage: RouterUsage
+    hold: Hold
 
 
 async def build() -> ServiceSpec:
@@ -111,6 +112,7 @@ async def build() -> ServiceSpec:
         checks=checks,
         background=(adapters.keys.run, adapters.denials.run, adapters.revoked.run),
         servers=_servers(settings, clock, instruments, draining, verbs, checks),
+        on_drain=(adapters.hold.end,),
         on_stop=(adapters.denials.close, channels.close, session.close, redis.close),
     )
 
@@ -149,6 +151,7 @@ def _adapters(
         bundles=ActiveBundles(orchestrator, clock),
         models=RouterModels(router),
         usage=RouterUsage(router),
+        hold=hold,
     )
 
 

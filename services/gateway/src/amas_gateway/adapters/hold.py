@@ -40,6 +40,7 @@ class Hold:
         self._away = False
         self._came = asyncio.Event()
         self._heard_of = False
+        self._ended = False
         # A gateway that never heard of an orchestrator is not ready, so that nobody can ask it to wake one.
         instruments.orchestrator_wanted.inc()
 
@@ -75,15 +76,23 @@ class Hold:
         if not self._heard_of:
             self._heard_of = True
             self._instruments.orchestrator_wanted.dec()
-        waking, self._came = self._came, asyncio.Event()
-        waking.set()
+        self._wake()
 
     def left(self) -> None:
         """Nobody answered: until somebody does, requests are held without asking first."""
         self._away = True
 
+    async def end(self) -> None:
+        """This process ends: who is held is told so now, for the drain may be shorter than the hold."""
+        self._ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waking, self._came = self._came, asyncio.Event()
+        waking.set()
+
     async def _later(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        if self._held >= self._most:
+        if self._ended or self._held >= self._most:
             self._instruments.held_ended.labels("refused").inc()
             raise away(SERVICE, RETRY_AFTER_SECONDS)
         self._held += 1
@@ -110,6 +119,8 @@ class Hold:
                     await self._came.wait()
             except TimeoutError:
                 raise away(SERVICE, RETRY_AFTER_SECONDS) from None
+            if self._ended:
+                raise away(SERVICE, RETRY_AFTER_SECONDS)
             try:
                 return await ask()
             except AmasError as error:
