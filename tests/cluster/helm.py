@@ -49,6 +49,10 @@ class Release:
             f"{HELM_TIMEOUT_S}s",
         )
 
+    def rollback(self) -> str:
+        """Back to the revision before the newest; hooks of upgrades do not run. Rollouts are not waited for."""
+        return self._run("rollback", self.name, "--timeout", f"{HELM_TIMEOUT_S}s")
+
     def render(self, *templates: str) -> str:
         """What the chart makes of the values, of some of its templates alone; nothing is installed."""
         files = [part for file in self._values for part in ("--values", str(file))]

@@ -1,4 +1,4 @@
-"""Proof 9: `helm upgrade` from the release before this one, with runs in flight and one that waits for people.
+"""Proof 9: `helm upgrade` from the release before this one and back, runs in flight, one of them waiting for people.
 
 The release before is that of deploy/previous: its own chart and images, on an empty database. It is upgraded as a
 whole: one `helm upgrade`, four canaries at once.
@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from deploy.previous.build import RELEASE as RELEASE_BEFORE
+from deploy.previous.build import read_release
 
 from .conftest import RELEASE
 from .database import ClusterDatabase, newest_revisions
@@ -88,8 +91,7 @@ def test_an_upgrade_loses_no_run(
             kube.until("runs after it", lambda: len(load.so_far.runs) >= at_first + during + WARM_RUNS, READY_TIMEOUT_S)
             report = load.finish()
         report.write(out / "upgrade.jsonl")
-        assert not unsettled(kube, RELEASE)
-        assert all(image.endswith(f":{good['global.image.tag']}") for one in SERVICES for image in images(kube, one))
+        assert stands(kube, good["global.image.tag"])
         judged = upgraded.judge(report)
         proof.note(load=report.numbers(), failed=len(report.failed), runs=len(report.runs), during=during)
         proof.note(lost=len(judged.problems), taken_over=judged.taken_over)
@@ -97,7 +99,44 @@ def test_an_upgrade_loses_no_run(
         assert not judged.problems, judged.problems[:10]
         check_the_wait(kube, upgraded, waiting, approval, proof)
         before.check(kube, upgraded, database, out, proof)
+
+
+def test_a_rollback_loses_no_run(
+    summary: Summary, kube: Kube, release: Release, upgraded: ClusterPlatform, database: ClusterDatabase, out: Path
+):
+    """The release before comes back under load, within its window, and works on with what the newer one left."""
+    with summary.proof("9 rollback", "helm rollback to the release before, runs in flight: none lost") as proof:
+        before = read_release(RELEASE_BEFORE).version
+        if not release.installed():
+            pytest.fail("this goes on from the release that the proof of the upgrade leaves: run both (-k upgrade)")
+        kube.until("every rollout is settled", lambda: not unsettled(kube, RELEASE), READY_TIMEOUT_S)
+        seen, schemas = checkpoint(upgraded), database.revisions()
+        with upgraded.load(RATES) as load:
+            kube.until("some runs", lambda: len(load.so_far.runs) >= WARM_RUNS, READY_TIMEOUT_S)
+            with proof.timed("back_s"):
+                release.rollback()
+                kube.until("the release before", lambda: stands(kube, before), PROMOTION_TIMEOUT_S)
+            after = len(load.so_far.runs)
+            kube.until("runs after it", lambda: len(load.so_far.runs) >= after + WARM_RUNS, READY_TIMEOUT_S)
+            report = load.finish()
+        report.write(out / "rollback.jsonl")
+        judged = upgraded.judge(report)
+        proof.note(load=report.numbers(), failed=len(report.failed), runs=len(report.runs), lost=len(judged.problems))
+        proof.note(taken_over=judged.taken_over)
+        assert not report.failed, report.errors()
+        assert not judged.problems, judged.problems[:10]
+        assert database.revisions() == schemas
+        log = continues(kube, RELEASE, seen)
+        assert log.verified, log.findings
+        assert log.consistent_with == seen.size
+        proof.note(log=f"{seen.size}→{log.size} entries, one log")
         remove(release, database)
+
+
+def stands(kube: Kube, tag: str) -> bool:
+    """Whether all pods are those of a tag, and every Rollout is healthy with them."""
+    found = [image for service in SERVICES for image in images(kube, service)]
+    return all(image.endswith(f":{tag}") for image in found) and not unsettled(kube, RELEASE)
 
 
 def remove(release: Release, database: ClusterDatabase) -> None:
