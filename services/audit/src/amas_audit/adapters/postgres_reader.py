@@ -51,6 +51,8 @@ class PostgresReader:
         self._search = EntrySearch(pool)
         self._key_id = key_id
         self._kept: dict[int, OrderedDict[int, TileHashes]] = defaultdict(OrderedDict)
+        # The right edge as it was seen last, by level: as long as its bytes are the same, so are the nodes above them.
+        self._edge: dict[int, tuple[bytes, TileHashes]] = {}
 
     async def entries(self, wanted: EventFilter, *, start: int, end: int | None, limit: int, max_bytes: int) -> Page:
         """Entries of one tenant with start <= index < end, in their order, within the bounds (but at least one)."""
@@ -84,10 +86,13 @@ class PostgresReader:
                     _TILES, [tile[0] for tile in missing], [tile[1] for tile in missing], TILE_WIDTH
                 )
             for row in rows:
-                hashes = TileHashes.split(row["hashes"])
-                found[row["level"], row["position"]] = hashes
+                level, position = row["level"], row["position"]
                 if row["full"]:
-                    self._keep(row["level"], row["position"], hashes)
+                    tile = TileHashes.split(row["hashes"])
+                    self._keep(level, position, tile)
+                else:
+                    tile = self._at_edge(level, row["hashes"])
+                found[level, position] = tile
         return found
 
     async def check(self) -> None:
@@ -99,6 +104,13 @@ class PostgresReader:
             await self._pool.fetchrow(_HEAD, None, self._key_id())
         if read_only:
             raise NotReadyError("the database takes no writes: it is a replica or set to read only")
+
+    def _at_edge(self, level: int, content: bytes) -> TileHashes:
+        seen, tile = self._edge.get(level, (None, None))
+        if tile is None or seen != content:
+            tile = TileHashes.split(content)
+            self._edge[level] = (content, tile)
+        return tile
 
     def _keep(self, level: int, position: int, hashes: TileHashes) -> None:
         kept = self._kept[level]
