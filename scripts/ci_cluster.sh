@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# The proofs on a cluster, as far as the gate's time allows: ci_cluster.sh SECONDS-LEFT
+# The proofs on a cluster, as far as the gate's time allows: ci_cluster.sh SECONDS-LEFT CODE-OF-ci_images.sh
 #
 # The cluster's programs take longer to build into a cold cache than the proofs take to run. What is built stays, so a
 # gate that ran out of time says what it left out, and the next one goes on from there. A proof that fails fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-end=$((SECONDS + ${1:?usage: ci_cluster.sh SECONDS-LEFT}))
+end=$((SECONDS + ${1:?usage: ci_cluster.sh SECONDS-LEFT CODE-OF-ci_images.sh}))
+# 3: a shallow clone has not the release before this one. Then its upgrade is left out, and the rest is proved.
+images=${2:?usage: ci_cluster.sh SECONDS-LEFT CODE-OF-ci_images.sh}
 CACHE="${AMAS_CACHE_DIR:-$HOME/.cache/amas}"
 export PATH="$PWD/.venv/bin:$CACHE/bin:$PATH"
-# Seconds on two cores, with room: images and start of the cluster; proofs 1 to 3; taking it all down.
-START=600 FIRST=960 DOWN=90
+# Seconds on two cores, with room: start of the cluster; proofs 1 to 3; taking it all down.
+START=180 FIRST=960 DOWN=90
 
 remaining() { echo $((end - SECONDS)); }
 left_out() { echo "LEFT OUT of this gate, with $(remaining) s of its time left: $*"; }
@@ -25,6 +27,7 @@ build() { # build SECONDS PART...: false if the time ran out first
     done
 }
 
+[ "$images" = 0 ] || [ "$images" = 3 ] || exit "$images"
 if [ "$(id -u)" != 0 ]; then
     left_out "all proofs on a cluster: starting one needs root"
     exit 0
@@ -40,22 +43,17 @@ if [ "$(remaining)" -lt $((START + FIRST)) ]; then
     exit 0
 fi
 trap 'python -m amas_test_cluster down' EXIT
-make images
-# A shallow clone has not the release before this one: then its upgrade is left out, and the rest is proved.
-previous=0
-python -m deploy.previous || previous=$?
-[ "$previous" = 0 ] || [ "$previous" = 3 ] || exit "$previous"
 python -m amas_test_cluster up "${keda[@]}"
 export KUBECONFIG="${AMAS_CLUSTER_DIR:-/var/lib/amas-cluster}/admin.kubeconfig"
 without=""
 [ "${#keda[@]}" = 0 ] || without="not autoscaling"
-[ "$previous" = 0 ] || without="${without:+$without and }not upgrade"
+[ "$images" = 0 ] || without="${without:+$without and }not upgrade"
 proofs=()
 [ -z "$without" ] || proofs=(-k "$without")
 code=0
 timeout --signal=INT --kill-after=60 "$(($(remaining) - DOWN))" scripts/test_cluster.sh "${proofs[@]}" || code=$?
 [ "${#keda[@]}" = 0 ] || left_out "autoscaling, since KEDA is not built yet"
-[ "$previous" = 0 ] || left_out "the upgrade, since this clone lacks the revision of the release before this one"
+[ "$images" = 0 ] || left_out "the upgrade, since this clone lacks the revision of the release before this one"
 if [ "$code" = 124 ] && ! grep -q '"result": "FAILED"' out/cluster/summary.json; then
     left_out "the proofs that the table above lacks or calls cut off"
     exit 0

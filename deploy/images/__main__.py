@@ -13,15 +13,27 @@ import tempfile
 import time
 from pathlib import Path
 
+from amas_test_cluster import packages
+from amas_test_cluster.errors import ClusterError
+
 from . import bases, measure
 from .buildah import Buildah, BuildError
 from .debs import PackageError
 from .plan import REGISTRY, ROOT, Image, chosen
 
+# (program, Debian package that has it)
+BUILDER = (("buildah", "buildah"), ("runc", "runc"))
+
 
 def main(arguments: list[str] | None = None) -> int:
     """0: built. 1: not, and why on stderr."""
     options = _parser().parse_args(arguments)
+    try:
+        # Without root the builder's own sentence is better: it knows of another way.
+        packages.ensure(packages.missing(BUILDER) if os.geteuid() == 0 else ())
+    except ClusterError as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
     cache = options.cache / "images"
     cache.mkdir(parents=True, exist_ok=True)
     buildah = Buildah(cache)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 
+from . import packages
 from .addresses import LISTENERS, NODE_IP
 from .cgroups import pod_cgroups
-from .commands import run
 from .errors import ClusterError
 from .network import BRIDGE_NETFILTER
 from .node import CNI_PROGRAMS
-from .progress import say
 
 # (program, Debian package that has it)
 PROGRAMS = (
@@ -24,7 +22,6 @@ PROGRAMS = (
     ("conntrack", "conntrack"),
     ("mount", "mount"),
 )
-INSTALL_TIMEOUT_S = 600.0
 
 
 def ensure_ready() -> None:
@@ -34,7 +31,7 @@ def ensure_ready() -> None:
             "the cluster's processes make network interfaces, mounts and cgroups: run it as root, "
             "or set KUBECONFIG to a cluster of your own (kind, k3d, a cloud)"
         )
-    _ensure_packages()
+    packages.ensure(missing_packages())
     if not BRIDGE_NETFILTER.exists():
         raise ClusterError("the kernel has no br_netfilter, so Services cannot work: `modprobe br_netfilter`")
     taken = [f"{address}:{port}" for address, port in LISTENERS if address != NODE_IP and _is_taken(address, port)]
@@ -44,26 +41,10 @@ def ensure_ready() -> None:
         raise ClusterError(f"{top} is there: another kubelet runs here, or one ended without `make cluster-down`")
 
 
-def missing_packages() -> list[str]:
+def missing_packages() -> set[str]:
     """Debian packages whose programs are not there."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = {package for program, package in PROGRAMS if shutil.which(program, path=path) is None}
-    if not (CNI_PROGRAMS / "bridge").exists():
-        missing.add("containernetworking-plugins")
-    return sorted(missing)
-
-
-def _ensure_packages() -> None:
-    missing = missing_packages()
-    if not missing:
-        return
-    line = f"apt-get install --yes --no-install-recommends {' '.join(missing)}"
-    if shutil.which("apt-get") is None:
-        raise ClusterError(f"missing: {', '.join(missing)}. On Debian: {line}")
-    say(f"installing Debian packages: {', '.join(missing)}")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "--quiet"], environment=quiet, timeout=INSTALL_TIMEOUT_S)
-    run(line.split(), environment=quiet, timeout=INSTALL_TIMEOUT_S)
+    absent = packages.missing(PROGRAMS)
+    return absent if (CNI_PROGRAMS / "bridge").exists() else absent | {"containernetworking-plugins"}
 
 
 def _is_taken(address: str, port: int) -> bool:
