@@ -22,6 +22,7 @@ from amas_audit.usecases.check_archive import CheckArchive
 from amas_cli.app import build
 from typer.testing import CliRunner
 
+from ..damages import DAMAGES, flip
 from ..logs import LogDatabase, WiredLog, cut, event, open_log, submission
 
 pytestmark = pytest.mark.integration
@@ -99,18 +100,8 @@ async def test_an_archive_grows_and_what_is_in_it_stays(
     assert _verified(tmp_path / "archive", signer, tmp_path)[0] == 0
 
 
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def _flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 TREE = ("tile/entries/001", "tile/0/002", "tile/1/000.p/3", CHECKPOINT)
-DAMAGES = pytest.mark.parametrize("damage", [Path.unlink, _cut, _flip], ids=["missing", "cut", "flipped"])
+DAMAGES = pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
 
 
 @DAMAGES
@@ -152,7 +143,7 @@ async def test_a_manifest_that_was_made_up_is_found(
     files = ArchiveFolder(folder)
     verb = archiving(wired, pool, signer, files)
     await verb()
-    _flip(folder / "tile/entries/000")
+    flip(folder / "tile/entries/000")
     manifest = Manifest.decode(files.read(Manifest.path(0)), "")
     renewed = {**manifest.files, "tile/entries/000": digest(files.read("tile/entries/000"))}
     (folder / Manifest.path(0)).write_bytes(replace(manifest, files=renewed).encode())

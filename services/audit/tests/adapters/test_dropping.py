@@ -31,6 +31,7 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 from amas_cli.audit_trail.merkle import leaf_hash, proven_root
 
+from ..damages import DAMAGES
 from ..dropping import LOCATION, PARTITIONS, SIZE, archiving, dropping, grow, tenant_of, time_of
 from ..logs import LogDatabase, WiredLog, content, cut, event, open_log, submission
 
@@ -202,16 +203,6 @@ async def test_a_young_partition_stays(
     assert await _left(pool) == (SIZE, 0)
 
 
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def _flip(path: Path) -> None:
-    written = bytearray(path.read_bytes())
-    written[len(written) // 2] ^= 1
-    path.write_bytes(written)
-
-
 FILES = ("tile/entries/001", "tile/0/001", "tile/1/000.p/2", Manifest.path(0))
 
 
@@ -220,7 +211,7 @@ async def test_nothing_is_dropped_whose_archive_does_not_fit(
 ) -> None:
     """Fail closed: one bad file, of any kind, keeps its partition and all later ones; nothing is said in the log."""
     await archiving(pool, wired, signer, tmp_path / "archive")()
-    damages: tuple[Callable[[Path], None], ...] = (Path.unlink, _cut, _flip)
+    damages: tuple[Callable[[Path], None], ...] = tuple(DAMAGES.values())
     for number, (path, damage) in enumerate(itertools.product(FILES, damages)):
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "archive", folder)
