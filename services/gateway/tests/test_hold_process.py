@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +15,7 @@ import pytest
 
 from tests.integration.ports import free_ports
 
-from .test_process import END_SECONDS, READY_SECONDS, start, until_ready
+from .test_process import END_SECONDS, READY_SECONDS, environment_of, process_settings, start, until_ready
 from .upstreams import Upstreams, server_of, upstreams
 
 pytestmark = pytest.mark.integration
@@ -56,36 +55,18 @@ class Alone:
 
 @pytest.fixture
 async def alone(certificates: Any, redis_url: str, tmp_path: Path) -> AsyncIterator[Alone]:
-    files, password = certificates.files("gateway"), tmp_path / "redis-password"
-    secret, _, server = redis_url.removeprefix("redis://:").partition("@")
-    password.write_text(secret)
-    port, grpc_port, internal_http, internal_grpc, orchestrator = free_ports(5)
+    (port,) = free_ports(1)
+    absent = f"127.0.0.1:{port}"
     async with upstreams(certificates) as behind:
-        settings = {
-            "GRPC_LISTEN": f"127.0.0.1:{internal_grpc}",
-            "HTTP_LISTEN": f"127.0.0.1:{internal_http}",
-            "PUBLIC_HTTP_LISTEN": f"127.0.0.1:{port}",
-            "PUBLIC_GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
-            "TLS_CERT_FILE": files.cert,
-            "TLS_KEY_FILE": files.key,
-            "TLS_CA_FILE": files.ca,
-            "ORCHESTRATOR_TARGET": f"127.0.0.1:{orchestrator}",
-            "AI_ROUTER_TARGET": behind.targets["ai-router"],
-            "AUDIT_TARGET": behind.targets["audit"],
-            "REDIS_URL": f"redis://{server}",
-            "REDIS_PASSWORD_FILE": password,
-            "OIDC_ISSUER": behind.issuer_url,
-            "DRAIN_TIMEOUT": 10,
-            "HOLD_SECONDS": HOLD_SECONDS,
-            "HOLD_REQUESTS": 1,
-        }
-        process = await start(os.environ | {f"AMAS_GATEWAY_{name}": str(value) for name, value in settings.items()})
+        settings = process_settings(behind, certificates, redis_url, tmp_path)
+        settings |= {"ORCHESTRATOR_TARGET": absent, "HOLD_SECONDS": HOLD_SECONDS, "HOLD_REQUESTS": 1}
+        process = await start(environment_of(settings))
         yield Alone(
             behind,
             certificates,
-            f"127.0.0.1:{orchestrator}",
-            f"http://127.0.0.1:{port}",
-            f"http://127.0.0.1:{internal_http}",
+            absent,
+            f"http://{settings['PUBLIC_HTTP_LISTEN']}",
+            f"http://{settings['HTTP_LISTEN']}",
             process,
         )
         if process.returncode is None:

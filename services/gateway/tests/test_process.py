@@ -42,13 +42,13 @@ async def behind(certificates: Any) -> AsyncIterator[Upstreams]:
         yield all_of
 
 
-@pytest.fixture
-async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
-    files, password = certificates.files("gateway"), tmp_path / "redis-password"
+def process_settings(behind: Upstreams, certificates: Any, redis_url: str, folder: Path) -> dict[str, object]:
+    """Settings of a gateway process between these services, on ports of its own."""
+    files, password = certificates.files("gateway"), folder / "redis-password"
     secret, _, server = redis_url.removeprefix("redis://:").partition("@")
     password.write_text(secret)
     port, grpc_port, internal_http, internal_grpc = free_ports(4)
-    settings = {
+    return {
         "GRPC_LISTEN": f"127.0.0.1:{internal_grpc}",
         "HTTP_LISTEN": f"127.0.0.1:{internal_http}",
         "PUBLIC_HTTP_LISTEN": f"127.0.0.1:{port}",
@@ -64,9 +64,19 @@ async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path
         "OIDC_ISSUER": behind.issuer_url,
         "DRAIN_TIMEOUT": 10,
     }
-    environment = os.environ | {f"AMAS_GATEWAY_{name}": str(value) for name, value in settings.items()}
+
+
+def environment_of(settings: dict[str, object]) -> dict[str, str]:
+    """This process's environment with these settings of the gateway."""
+    return os.environ | {f"AMAS_GATEWAY_{name}": str(value) for name, value in settings.items()}
+
+
+@pytest.fixture
+async def gateway(behind: Upstreams, certificates: Any, redis_url: str, tmp_path: Path) -> AsyncIterator[Gateway]:
+    settings = process_settings(behind, certificates, redis_url, tmp_path)
+    environment = environment_of(settings)
     process = await start(environment)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{settings['PUBLIC_HTTP_LISTEN']}"
     try:
         await until_ready(url, process)
         yield Gateway(process, url, environment)
