@@ -44,7 +44,7 @@ def checkpoint(platform: ClusterPlatform) -> Checkpoint:
 
 
 def exported(platform: ClusterPlatform, run: str, file: Path) -> Path:
-    """Writes a run's export."""
+    """The audit trail of a run with its proofs, as `amas audit export` writes it."""
     client = platform.client("auditor")
     request = urllib.request.Request(f"{client.api}/audit/runs/{run}/export")
     request.add_header("Authorization", f"Bearer {client.token}")

@@ -12,11 +12,12 @@ from .conftest import NAMESPACE, RELEASE
 from .evidence import keep
 from .helm import Release
 from .kube import Kube
+from .log import exported
 from .platform import ClusterPlatform
 from .rollouts import ROLLOUTS, promote_by_plugin, seen
 from .services import unsettled
 from .summary import PASSED, Summary
-from .witnessing import CLAIM, PORT, Witness, export, prepared, verified
+from .witnessing import CLAIM, PORT, Witness, prepared, verified
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SETTLE_TIMEOUT_S = 240.0
@@ -54,7 +55,7 @@ def test_a_witness_cosigns_what_readers_are_shown(
         told = platform.client("auditor").call("GET", "/audit/checkpoint")
         log = tmp_path / "audit.pub"
         log.write_text(told["verifierKey"] + "\n")
-        before = export(platform, platform.run_to_end(1)["id"], tmp_path / "before.jsonl")
+        before = exported(platform, platform.run_to_end(1)["id"], tmp_path / "before.jsonl")
         assert verified(before, log, quorum=0)
         assert not verified(before, log, witness.key)
 
@@ -81,7 +82,7 @@ def test_a_witness_cosigns_what_readers_are_shown(
         with proof.timed("cosigned_s"):
             kube.until(
                 "a cosigned checkpoint covers the run",
-                lambda: verified(export(platform, run, after), log, witness.key),
+                lambda: verified(exported(platform, run, after), log, witness.key),
                 COSIGNED_TIMEOUT_S,
             )
         assert not verified(after, log, witness.new_key("other.pem", "witness.example.org/w2")), "nobody asked that one"

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 from . import node
 from .helm import ROOT, Release
 from .kube import Kube
-from .platform import ClusterPlatform
 
 NAME = "witness.example.org/w1"
 PORT = 7070
@@ -102,16 +100,6 @@ def prepared(kube: Kube, folder: Path) -> Iterator[Witness]:
         yield witness
     finally:
         witness.remove()
-
-
-def export(platform: ClusterPlatform, run_id: str, file: Path) -> Path:
-    """The audit trail of a run with its proofs, as `amas audit export` writes it."""
-    client = platform.client("auditor")
-    request = urllib.request.Request(f"{client.api}/audit/runs/{run_id}/export")
-    request.add_header("Authorization", f"Bearer {client.token}")
-    with urllib.request.urlopen(request, timeout=COMMAND_TIMEOUT_S) as answer:
-        file.write_bytes(answer.read())
-    return file
 
 
 def verified(file: Path, log: Path, *witnesses: str, quorum: int = 1) -> bool:
