@@ -38,10 +38,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     password = folder / "superuser"
     ensure_password(password)
     server = EmbeddedPostgres(folder / "data", free_port(), password_file=password, log_file=folder / "log")
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(server.data_dir, ignore_errors=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -154,9 +153,9 @@ class LocalPlatform:
         return self.command("audit", "verify", str(target), "--public-key", str(self.home / "audit.pub"))
 
 
-def postgres_data(home: Path) -> Path:
-    """Where the platform's Postgres keeps its data."""
-    return EmbeddedPostgres(home / "postgres", 0, password_file=home / "none").data_dir
+def remove_postgres_data(home: Path) -> None:
+    """Takes away the data of a stopped platform's Postgres, which lies outside `home` where only we reach that."""
+    EmbeddedPostgres(home / "postgres", 0, password_file=home / "none").remove()
 
 
 @contextlib.contextmanager
@@ -169,5 +168,5 @@ def running_platform(folder: Path, *, model: str = "") -> Iterator[LocalPlatform
         yield platform
     finally:
         platform.attempt("down", timeout=UP_TIMEOUT_S)
-        # As root the data lies outside the test's folder, where an unprivileged Postgres reaches it. The logs stay.
-        shutil.rmtree(postgres_data(platform.home), ignore_errors=True)
+        # The logs stay.
+        remove_postgres_data(platform.home)

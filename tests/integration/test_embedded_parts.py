@@ -10,15 +10,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from amas_cli.local.embedded_postgres import (
-    REACHABLE_PARENT,
-    ServerIdentity,
-    copy_installation,
-    environment,
-    installation_of_the_wheel,
-    refuse_foreign,
-)
+from amas_cli.local.data_directory import REACHABLE_PARENT
+from amas_cli.local.embedded_postgres import copy_installation, environment, installation_of_the_wheel
 from amas_cli.local.embedded_server import EmbeddedServerError
+from amas_cli.local.server_identity import ServerIdentity, refuse_foreign
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -57,8 +56,7 @@ def measure(*, quick: bool) -> Path:
                     told = found[side][-1]
                     print(f"engine: round {number + 1}, {side}: {told.steps / told.seconds:.0f}/s", file=sys.stderr)
         finally:
-            server.stop()
-            shutil.rmtree(server.data_dir, ignore_errors=True)
+            server.remove()
     return publish(
         NAME,
         versions("dbos", "sqlalchemy", "asyncpg"),

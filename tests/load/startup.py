@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from ..local_platform import LocalPlatform, postgres_data
+from ..local_platform import LocalPlatform, remove_postgres_data
 from .machine import load_row
 from .report import Row, half_range, publish, versions
 
@@ -34,7 +33,7 @@ def measure(*, quick: bool) -> Path:
                 warm.append(_up(platform))
             finally:
                 platform.attempt("down")
-                shutil.rmtree(postgres_data(platform.home), ignore_errors=True)
+                remove_postgres_data(platform.home)
         print(f"startup: {number + 1}: cold {cold[-1]:.1f} s, warm {warm[-1]:.1f} s", file=sys.stderr)
     rows = [
         load,

@@ -53,7 +53,7 @@ async def server(tmp_path: Path) -> AsyncIterator[tuple[EmbeddedPostgres, Databa
             ),
         )
     finally:
-        made.stop()
+        made.remove()
 
 
 async def schemas_of(database: DatabaseSetup, role: str, password: str) -> tuple[set[str], set[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -80,5 +79,4 @@ async def platform(tmp_path_factory: pytest.TempPathFactory, certificates: Any) 
                 await server.stop()
             await link.stop()
             await asyncio.to_thread(valkey.stop)
-            await asyncio.to_thread(postgres.stop)
-            shutil.rmtree(postgres.data_dir, ignore_errors=True)
+            await asyncio.to_thread(postgres.remove)

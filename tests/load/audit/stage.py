@@ -16,8 +16,9 @@ from amas_audit.adapters.migrate import migrate
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.domain.model import Event, Submission
 from amas_audit.domain.signed_note import NoteSigner
+from amas_cli.local.data_directory import REACHABLE_PARENT
 from amas_cli.local.database_setup import ensure_databases, ensure_password
-from amas_cli.local.embedded_postgres import REACHABLE_PARENT, EmbeddedPostgres
+from amas_cli.local.embedded_postgres import EmbeddedPostgres
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.audit.tests.logs import LogDatabase, WiredLog, event, open_log, submission

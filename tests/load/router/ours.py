@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from amas_cli.local.options import UpOptions
 
-from ...local_platform import LocalPlatform, postgres_data
+from ...local_platform import LocalPlatform, remove_postgres_data
 from .plan import Endpoint
 from .processes import NotStartedError, log_end, module, stop, tied
 from .resources import PLAIN, write_resources
@@ -89,4 +88,4 @@ def running_ours(folder: Path, urls: Mapping[str, str], profiles: Path | None = 
         yield platform
     finally:
         platform.down()
-        shutil.rmtree(postgres_data(platform.home), ignore_errors=True)
+        remove_postgres_data(platform.home)

