@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from amas_test_cluster import up
+from amas_test_cluster import network, packages, up
 from amas_test_cluster.down import AFTER_PODS, BEFORE_PODS, CAME_UP
 from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.kubectl import kubectl_of
@@ -28,6 +28,39 @@ def test_an_earlier_boot_is_no_running_cluster(layout: Layout) -> None:
     assert up._came_up(layout)
     (layout.state / CAME_UP).write_text("another boot\n")
     assert not up._came_up(layout)
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with no program at all."""
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr(packages, "ALSO_IN", "")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_bare_machine_is_told_its_packages_before_anything_is_built(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the first program that is missing, and not after half an hour of compiling."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(ClusterError, match=r"missing: conntrack, containerd, .*nftables.*as root: apt-get install"):
+        up.bring_up(layout)
+    assert not layout.cache.exists()
+
+
+def test_who_is_not_root_hears_it_before_anything_is_built(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of the other way, with a cluster of their own."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ClusterError, match="run it as root, or set KUBECONFIG"):
+        up.bring_up(layout)
+    assert not layout.cache.exists()
+
+
+@pytest.mark.usefixtures("bare")
+def test_without_nft_there_is_no_table_of_it() -> None:
+    """So that the end finds nothing to do on a machine that never had a cluster."""
+    assert not {table for _, table in network.TABLES} & set(network.remains())
 
 
 def test_a_running_cluster_keeps_its_own_kubectl(layout: Layout) -> None:

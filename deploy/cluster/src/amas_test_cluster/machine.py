@@ -24,14 +24,19 @@ PROGRAMS = (
 )
 
 
-def ensure_ready() -> None:
-    """Refuses a machine that cannot carry the cluster; as root with apt, installs the packages that are missing."""
+def ensure_programs() -> None:
+    """Refuses who is not root, and as root with apt installs the packages that are missing: before all else, since
+    what an earlier start left is looked for with these programs, and since a build takes half an hour."""
     if os.geteuid() != 0:
         raise ClusterError(
             "the cluster's processes make network interfaces, mounts and cgroups: run it as root, "
             "or set KUBECONFIG to a cluster of your own (kind, k3d, a cloud)"
         )
     packages.ensure(missing_packages())
+
+
+def ensure_ready() -> None:
+    """Refuses a machine whose kernel, ports or cgroups cannot carry the cluster."""
     if not BRIDGE_NETFILTER.exists():
         raise ClusterError("the kernel has no br_netfilter, so Services cannot work: `modprobe br_netfilter`")
     taken = [f"{address}:{port}" for address, port in LISTENERS if address != NODE_IP and _is_taken(address, port)]

@@ -8,6 +8,7 @@ rewrite dies here. A pod reaches pods and the node's address; anything else that
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from .addresses import NODE_INTERFACE, NODE_IP, POD_BRIDGE, POD_RANGE, SERVICE_RANGE
@@ -59,10 +60,10 @@ def bring_up(layout: Layout) -> None:
 def take_down(layout: Layout) -> None:
     """Removes all of it; each part may be gone already."""
     for family, table in TABLES:
-        attempt(["nft", "delete", "table", family, table])
-    attempt(["ip", "route", "del", "blackhole", POD_RANGE])
+        _answer("nft", "delete", "table", family, table)
+    _answer("ip", "route", "del", "blackhole", POD_RANGE)
     for interface in (POD_BRIDGE, NODE_INTERFACE):
-        attempt(["ip", "link", "del", interface])
+        _answer("ip", "link", "del", interface)
     before = layout.state / "sysctl.json"
     if before.exists():
         for name, value in json.loads(before.read_text()).items():
@@ -72,9 +73,14 @@ def take_down(layout: Layout) -> None:
 def remains() -> list[str]:
     """What is still there of the cluster's network."""
     found = [name for name in (POD_BRIDGE, NODE_INTERFACE) if _interface_exists(name)]
-    tables = attempt(["nft", "list", "tables"]).stdout
+    tables = _answer("nft", "list", "tables")
     found += [table for _, table in TABLES if f" {table}\n" in tables]
     return found
+
+
+def _answer(*argv: str) -> str:
+    """What a program says, whatever its exit code; nothing where it is not installed: then it has made nothing."""
+    return attempt(argv).stdout if shutil.which(argv[0]) else ""
 
 
 def _interface_exists(name: str) -> bool:

@@ -11,11 +11,13 @@ from .errors import ClusterError
 from .progress import say
 
 INSTALL_TIMEOUT_S = 600.0
+# Where Debian puts programs for root; not every login's PATH names them.
+ALSO_IN = "/usr/sbin:/sbin"
 
 
 def missing(programs: Iterable[tuple[str, str]]) -> set[str]:
     """Packages of the (program, package) pairs whose program is not there."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    path = f"{os.environ.get('PATH', '')}:{ALSO_IN}"
     return {package for program, package in programs if shutil.which(program, path=path) is None}
 
 

@@ -30,6 +30,7 @@ def bring_up(layout: Layout, *, keda: bool = True) -> None:
     """
     modules = (*CLUSTER_MODULES, *((KEDA_MODULE,) if keda else ()))
     builds, processes = Builds(layout), Processes(layout)
+    machine.ensure_programs()
     builds.ensure(modules)
     builds.link_tools()
     whole = _came_up(layout)
