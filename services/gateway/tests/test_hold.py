@@ -82,6 +82,27 @@ async def test_who_is_held_is_told_when_the_process_ends() -> None:
     assert measured.metric("requests_held") == 0
 
 
+async def test_who_asks_again_while_the_process_ends_is_not_held_anew() -> None:
+    """Somebody came and was gone again: the end has been told to all that wait, and nobody would wake this one."""
+    measured, orchestrator = Measured(), Orchestrator()
+    measured.hold.left()
+    going = asyncio.Event()
+
+    async def ask() -> int:
+        await going.wait()
+        return await orchestrator()
+
+    held = asyncio.create_task(measured.hold(ask))
+    await measured.until(lambda: measured.metric("requests_held") == 1)
+    measured.hold.came()
+    await asyncio.sleep(0)
+    await measured.hold.end()
+    going.set()
+    with pytest.raises(AmasError) as told:
+        await held
+    assert (told.value.reason, told.value.retry_after) == (AWAY, RETRY_AFTER_SECONDS)
+
+
 async def test_held_until_somebody_came_and_counted_meanwhile() -> None:
     """All that wait are answered, also if who came was gone again before the first of them asked."""
     measured, orchestrator = Measured(), Orchestrator()

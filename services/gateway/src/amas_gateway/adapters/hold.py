@@ -112,17 +112,18 @@ class Hold:
     async def _asked_again(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
         own = deadlines.remaining()
         until = self._clock.monotonic() + (self._seconds if own is None else min(self._seconds, own))
-        while True:
+        while not self._ended:
             left = until - self._clock.monotonic()
             try:
                 async with asyncio.timeout(max(0.0, left)):
                     await self._came.wait()
             except TimeoutError:
-                raise away(SERVICE, RETRY_AFTER_SECONDS) from None
+                break
             if self._ended:
-                raise away(SERVICE, RETRY_AFTER_SECONDS)
+                break
             try:
                 return await ask()
             except AmasError as error:
                 if error.reason != AWAY:
                     raise
+        raise away(SERVICE, RETRY_AFTER_SECONDS)
