@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from amas.audit.v1 import audit_pb2
 from amas.orchestrator.v1 import orchestrator_pb2
-from amas_chassis.clock import ManualClock
+from amas_chassis.clock import ManualClock, SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.adapters import active_bundles, denial_log
 from amas_gateway.adapters.active_bundles import ActiveBundles
 from amas_gateway.adapters.audit_client import AuditLog
 from amas_gateway.adapters.denial_log import DenialLog
+from amas_gateway.adapters.hold import Hold
 from amas_gateway.domain.model import Denial
 from amas_gateway.telemetry import Instruments
 from prometheus_client import CollectorRegistry
@@ -174,6 +175,23 @@ async def test_what_was_forgotten_is_asked_for_again(stub: BundleStub) -> None:
     assert (await bundles.active("acme")).digest == "v3"
     assert not bundles._fetches
     assert not bundles._overtaken
+
+
+async def test_callers_who_wait_for_one_fetch_are_each_held(stub: BundleStub) -> None:
+    """Each has its request in memory: the bound on who is held counts callers, not fetches."""
+    registry = CollectorRegistry()
+    hold = Hold(Instruments(registry), SystemClock(), seconds=600, most=2)
+    hold.left()
+    bundles = ActiveBundles(orchestrator_calls(stub, hold=hold), clock())
+    callers = [asyncio.create_task(bundles.active("acme")) for _ in range(3)]
+    ended, _ = await asyncio.wait(callers, return_when=asyncio.FIRST_COMPLETED)
+    with pytest.raises(AmasError, match="not available"):
+        await ended.pop()
+    assert registry.get_sample_value("amas_gateway_requests_held") == 2
+    assert stub.asked == 0
+    hold.came()
+    answers = await asyncio.gather(*callers, return_exceptions=True)
+    assert [answer.digest for answer in answers if not isinstance(answer, BaseException)] == ["v1", "v1"]
 
 
 async def test_outage_shorter_than_stale_is_not_noticed(stub: BundleStub, caplog: pytest.LogCaptureFixture) -> None:

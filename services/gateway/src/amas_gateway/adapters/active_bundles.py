@@ -50,7 +50,8 @@ class ActiveBundles:
         kept = self._kept.get(tenant)
         age = self._clock.monotonic() - kept.at if kept else STALE_SECONDS
         if kept is None or age >= STALE_SECONDS:
-            return await asyncio.shield(self._fetch(tenant))
+            # Each caller, for each has a request in memory; the fetch itself is never held.
+            return await self._orchestrator.hold(lambda: asyncio.shield(self._fetch(tenant)))
         if age >= FRESH_SECONDS:
             self._fetch(tenant).add_done_callback(_note_failure)
         self._kept.move_to_end(tenant)
@@ -73,7 +74,8 @@ class ActiveBundles:
 
     async def _fetched(self, tenant: str) -> ActiveBundle:
         request = pb.GetBundleRequest(tenant=tenant)
-        answer = await self._orchestrator.ask(lambda stub: stub.GetBundle(request, timeout=CALL_TIMEOUT_SECONDS))
+        with self._orchestrator.hold.wanted():
+            answer = await self._orchestrator.once(lambda stub: stub.GetBundle(request, timeout=CALL_TIMEOUT_SECONDS))
         bundle = ActiveBundle(answer.bundle.digest, answer.content)
         if asyncio.current_task() in self._overtaken:
             return bundle

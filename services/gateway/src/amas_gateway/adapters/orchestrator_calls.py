@@ -40,18 +40,17 @@ class OrchestratorCalls:
 
     async def ask(self, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
         """The answer to a unary call on behalf of a request, which is held while nobody is there."""
+        return await self.hold(lambda: self.once(call))
 
-        async def once() -> AnswerT:
-            with errors_of(SERVICE):
-                return await call(self._client.stub)
-
-        return await self.hold(once)
+    async def once(self, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
+        """The same, of a call that several requests share: whoever waits for it is held by itself."""
+        with errors_of(SERVICE):
+            return await call(self._client.stub)
 
     async def look(self, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
         """The answer to a call on nobody's behalf: it is never held, and tells those who are whether somebody came."""
         try:
-            with errors_of(SERVICE):
-                answer = await call(self._client.stub)
+            answer = await self.once(call)
         except AmasError as error:
             if error.reason in (AWAY, LATE):
                 self._nobody(error.reason)
