@@ -48,6 +48,13 @@ async def test_roles_decide_every_route(
         ]
 
 
+async def test_a_role_that_is_missing_is_told_without_the_orchestrator(world: World, client: httpx.AsyncClient) -> None:
+    """Who may do nothing here neither waits for one that is away, in a place of others, nor wakes it."""
+    world.revoked.unknown = True
+    response = await client.post("/v1/resources:apply", json={"files": []}, headers=bearer("auditor"))
+    check_problem(response, 403, "ROLE_MISSING")
+
+
 async def test_every_route_is_in_the_table(world: World, client: httpx.AsyncClient) -> None:
     """No route is forgotten above: a new one without a line there fails this test."""
     document = (await client.get("/openapi.json")).json()

@@ -1,4 +1,7 @@
-"""May this principal do this, now? Revocations first, then roles, then rates; every API asks here before all else."""
+"""May this principal do this, now? Roles first, then revocations, then rates; every API asks here before all else.
+
+Who has not the role is refused without the orchestrator: it may be away, and then it is waited for and woken.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ class RateExceededError(AmasError):
 
 
 class AdmitRequest:
-    """Raises PERMISSION_DENIED (REVOKED, ROLE_MISSING) or RateExceededError; answers what is left of the rates."""
+    """Raises PERMISSION_DENIED (ROLE_MISSING, REVOKED) or RateExceededError; answers what is left of the rates."""
 
     def __init__(
         self,
@@ -72,8 +75,8 @@ class AdmitRequest:
     async def __call__(self, principal: Principal, action: Action, trace_id: str = "") -> Taken:
         """Charges one request to the tenant and to the principal: to both or to neither."""
         try:
-            await self._refuse_revoked(principal, action)
             authorization.require(principal, action)
+            await self._refuse_revoked(principal, action)
         except AmasError as error:
             if error.kind is ErrorKind.PERMISSION_DENIED:
                 self.denied(principal, action, error.reason, trace_id)
