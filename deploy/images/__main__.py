@@ -26,7 +26,7 @@ BUILDER = (("buildah", "buildah"), ("runc", "runc"))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: built. 1: not, and why on stderr."""
+    """0: built. 1, 130 (interrupted): not, and why on stderr."""
     options = _parser().parse_args(arguments)
     try:
         # Without root the builder's own sentence is better: it knows of another way.
@@ -45,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (BuildError, PackageError) as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("images: interrupted; layers that are whole stay in the cache, run it again", file=sys.stderr)
+        return 130
     print(measure.table(rows))
     print(f"{len(rows)} images in {options.out} after {time.monotonic() - begun:.0f} s")
     return 0

@@ -20,7 +20,7 @@ NOT_IN_THIS_CLONE = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: it is in out/previous. 1: not, and why on stderr; 3: not, since this clone lacks the revision."""
+    """0: it is in out/previous. 1, 130 (interrupted): not, and why on stderr; 3: not: this clone lacks the revision."""
     options = _parser().parse_args(arguments)
     begun = time.monotonic()
     try:
@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     except PreviousError as error:
         print(f"previous: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("previous: interrupted; nothing half-made is kept, run it again", file=sys.stderr)
+        return 130
     print(f"release {release.version} is in {options.out} after {time.monotonic() - begun:.0f} s")
     return 0
 

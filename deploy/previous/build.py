@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = Path(__file__).resolve().parent / "release.yaml"
 IMAGES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit", "cli", "opa")
 """What the umbrella's pods run."""
+BUILDING = ".building-"
+"""Begins the name of a folder in which a release is made."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,12 @@ def ensure(repository: Path, release: PreviousRelease, cache: Path) -> Path:
     if release.is_in(folder):
         return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with _alone(cache), tempfile.TemporaryDirectory(prefix=".building-", dir=cache) as work:
+    with _alone(cache), tempfile.TemporaryDirectory(prefix=BUILDING, dir=cache) as work:
         if release.is_in(folder):  # by whom we waited for
             return folder
+        # Nobody else builds, since we have the lock: what stands beside ours was left by a build that was killed.
+        for left in set(cache.glob(f"{BUILDING}*")) - {Path(work)}:
+            shutil.rmtree(left, ignore_errors=True)
         tree, built = Path(work) / "tree", Path(work) / "built"
         take_out(repository, release, tree)
         print(f"building release {release.version} of {release.revision[:12]}", flush=True)

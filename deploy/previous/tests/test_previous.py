@@ -96,6 +96,28 @@ def test_a_builder_that_fails_leaves_nothing(clone: Path, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["lock"]
 
 
+def test_what_a_killed_build_left_is_cleared(clone: Path, release: PreviousRelease, tmp_path: Path) -> None:
+    """Nobody else would: it is as large as a release."""
+    (tmp_path / "cache/.building-killed/built").mkdir(parents=True)
+    folder = ensure(clone, release, tmp_path / "cache")
+    assert release.is_in(folder)
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {"lock", release.revision}
+
+
+def test_an_interrupted_build_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a stack trace, and no link to what is not whole."""
+
+    def interrupted(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "ensure", interrupted)
+    assert command.main(["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err.startswith("previous: interrupted")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shallow_clone_is_told_what_to_fetch(
     clone: Path,
     release: PreviousRelease,
