@@ -17,13 +17,16 @@ LEAST_ROOM = 64 * MAX_GROUP_EVENTS
 
 _PAST = "SELECT coalesce(max(past), 0) FROM audit.partitions()"
 _CLOSED = "SELECT first, past FROM audit.partitions() WHERE past <= $1 ORDER BY first"
-# The head over its last entry was signed with it, by the database's clock.
+# The head over its last entry was signed with it, by the database's clock. That may have stepped back since: what comes
+# after a partition is no older than it.
 _AGED = """
-SELECT p.first, p.past FROM audit.partitions() p
-WHERE p.past <= $1 AND (
-  SELECT c.signed_at FROM audit.checkpoint c WHERE c.size >= p.past ORDER BY c.size LIMIT 1
-) + make_interval(days => $2) <= now()
-ORDER BY p.first
+SELECT first, past FROM (
+  SELECT p.first, p.past, max((
+    SELECT c.signed_at FROM audit.checkpoint c WHERE c.size >= p.past ORDER BY c.size LIMIT 1
+  )) OVER (ORDER BY p.first) AS filled
+  FROM audit.partitions() p WHERE p.past <= $1
+) AS closed
+WHERE filled + make_interval(days => $2) <= now() ORDER BY first
 """
 _ADD = "SELECT audit.add_partition()"
 

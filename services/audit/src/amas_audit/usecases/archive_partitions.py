@@ -45,9 +45,13 @@ class ArchivePartitions:
         ArchiveDamagedError if what is there does not fit, LogDamagedError if the log does not; AmasError.
         """
         head = await self._reader.head()
+        closed = await self._partitions.closed(head.size if head else 0)
+        # Asked after them: those that were dropped meanwhile are told here.
         dropped = await self._partitions.dropped()
         newest = self._newest_dropped(dropped)
-        for first, past in await self._partitions.closed(head.size if head else 0):
+        for first, past in closed:
+            if past <= dropped.past:
+                continue
             if first != (newest.past if newest else 0):
                 raise LogDamagedError(f"the partition that begins at {first} does not follow what is before it")
             path = Manifest.path(first)

@@ -55,19 +55,31 @@ class DropPartitions:
         `location` tells readers where the archive is. ArchiveDamagedError, LogDamagedError, NotReadyError, AmasError.
         """
         head = await self._reader.head()
-        past = (await self._partitions.dropped()).past
         if head is None:
-            return past
+            return 0
         self._check_signed(head)
-        for first, end in await self._partitions.aged(head.size, days):
+        aged = await self._partitions.aged(head.size, days)
+        # Asked after them: those that another run has dropped meanwhile are told here.
+        past = (await self._partitions.dropped()).past
+        for first, end in aged:
+            if end <= past:
+                continue
             if first != past:
                 raise LogDamagedError(f"the oldest partition begins at {first}, and {past} entries were dropped")
-            root = await self._verified(first, end, head)
-            event_id = await self._record(first, end, root, location)
-            await self._dropper.drop(first, end, root=root, location=location, event_id=event_id)
-            self._tell(f"entries {first} to {end - 1} are in the archive alone")
+            await self._drop(first, end, head, location)
             past = end
         return past
+
+    async def _drop(self, first: int, past: int, head: SignedHead, location: str) -> None:
+        root = await self._verified(first, past, head)
+        event_id = await self._record(first, past, root, location)
+        try:
+            await self._dropper.drop(first, past, root=root, location=location, event_id=event_id)
+        except NotReadyError:
+            # It is gone already where another run was faster, or an answer was lost and it was asked for again.
+            if (await self._partitions.dropped()).past < past:
+                raise
+        self._tell(f"entries {first} to {past - 1} are in the archive alone")
 
     def _check_signed(self, head: SignedHead) -> None:
         for verifier in self._signer.verifiers:
