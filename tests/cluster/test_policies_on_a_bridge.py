@@ -6,7 +6,7 @@ Everything is inside of one more namespace, so that neither the machine's rules 
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -79,7 +79,8 @@ class Bridge:
     """The pods of SHOP, each with the probe program that listens, and the node that they are on."""
 
     def __init__(self) -> None:
-        self._own = f"amas-test-{os.getpid()}"
+        # By chance: the namespaces of a run that was killed are still there, and process ids come again.
+        self._own = f"amas-test-{secrets.token_hex(4)}"
         self._ends = ExitStack()
 
     def __enter__(self) -> Bridge:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
+
+import psutil
 
 from . import network
 from .cgroups import pod_cgroups, remove_pod_cgroups
@@ -52,6 +55,7 @@ def take_down(layout: Layout) -> None:
         _end_pods(layout)
     for name in AFTER_PODS:
         processes.stop(name)
+    _end_orphans(layout)
     _unmount(layout)
     network.take_down(layout)
     remove_pod_cgroups()
@@ -79,6 +83,25 @@ def _end_pods(layout: Layout) -> None:
         ctr(layout, "tasks", "delete", "--force", task)
     for container in ctr(layout, "containers", "list", "-q").stdout.split():
         ctr(layout, "containers", "delete", container)
+
+
+def _end_orphans(layout: Layout) -> None:
+    """Ends pods whose containerd was killed: their shims, which name its socket, live on without it, and so do they."""
+    address = ["-address", str(layout.containerd_socket)]
+    shims = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any((process.info["cmdline"] or [])[at : at + 2] == address for at in range(1, 10))
+    ]
+    left: list[psutil.Process] = []
+    for shim in shims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # Its containers are its children: it is their reaper (prctl(2), PR_SET_CHILD_SUBREAPER).
+            left += [shim, *shim.children(recursive=True)]
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, PODS_END_S)
 
 
 def _mounts(layout: Layout) -> list[str]:

@@ -1,0 +1,42 @@
+"""What an end finds although nobody wrote it down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from amas_test_cluster import down
+from amas_test_cluster.layout import Layout
+
+# As containerd's shim: its containers are its children.
+SHIM = "import subprocess, sys; subprocess.Popen(['sleep', '600']); print('begun', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def shims(layout: Layout) -> Iterator[list[psutil.Popen]]:
+    """Two that have a container each: one of our containerd, one of another's."""
+    begun = []
+    for socket in (str(layout.containerd_socket), "/run/containerd/containerd.sock.of-another"):
+        words = [sys.executable, "-c", SHIM, "-namespace", "k8s.io", "-id", "a", "-address", socket]
+        begun.append(psutil.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert begun[-1].stdout.readline() == "begun\n"
+    every = [process for shim in begun for process in (shim, *shim.children())]
+    yield begun
+    for process in every:
+        if process.is_running():
+            process.kill()
+    for shim in begun:
+        shim.communicate()
+
+
+def test_pods_end_whose_containerd_was_killed(layout: Layout, shims: list[psutil.Popen]) -> None:
+    """Else their cgroups would stay, and no cluster could come up; what belongs to another containerd is left alone."""
+    ours, others = shims
+    (container,), (foreign,) = ours.children(), others.children()
+    down._end_orphans(layout)
+    assert not [one for one in (ours, container) if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert others.poll() is None
+    assert foreign.is_running()
