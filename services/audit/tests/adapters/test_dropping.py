@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -19,6 +20,7 @@ from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.adapters.postgres_reader import PostgresReader
 from amas_audit.adapters.postgres_subjects import PostgresSubjects
 from amas_audit.domain.archive import CHECKPOINT, Manifest, leaves_in
+from amas_audit.domain.dropping import drop_events
 from amas_audit.domain.errors import ArchiveDamagedError, LogDamagedError, NotReadyError
 from amas_audit.domain.facets import nanoseconds
 from amas_audit.domain.model import EventFilter
@@ -298,9 +300,10 @@ async def test_the_database_itself_drops_nothing_out_of_order_or_off_the_record(
         with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match=why):
             await dropper.execute(drop, first, past, "event-899")
     # On record for one of its two tenants, which is not enough.
-    await wired.log.append(submission(event("dropped:1")))
+    own = drop_events({"acme": 384}, first=0, past=512, root=hashlib.sha256().digest(), location="x", time=time_of(900))
+    assert (await wired.log.append(submission(*own)))[0].index == SIZE
     with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match="not on record"):
-        await dropper.execute(drop, 0, 512, "dropped:1")
+        await dropper.execute(drop, 0, 512, own[0].id)
     assert await _left(pool) == (SIZE + 1, 0)
 
 

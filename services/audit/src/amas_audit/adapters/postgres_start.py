@@ -15,7 +15,7 @@ from amas_audit.domain.errors import NotReadyError
 _LOG = logging.getLogger(__name__)
 
 # The newest of adapters/migrations/versions, which a test holds it against.
-REVISION = "0007"
+REVISION = "0008"
 # Privileges with which the service's role could change or drop what is acknowledged.
 FORBIDDEN = ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
 
