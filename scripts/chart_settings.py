@@ -60,7 +60,9 @@ def _misread(parser: argparse.ArgumentParser, arguments: list[str]) -> Iterator[
 
 def _containers(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for document in documents:
-        spec = document.get("spec", {}).get("template", {}).get("spec", {})
+        # Of a workload or a CronJob.
+        job = document.get("spec", {}).get("jobTemplate", document)
+        spec = job.get("spec", {}).get("template", {}).get("spec", {})
         for container in [*spec.get("initContainers", []), *spec.get("containers", [])]:
             place = f"{document['kind']} {document['metadata']['name']}, container {container['name']}"
             yield place, container

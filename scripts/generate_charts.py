@@ -35,7 +35,10 @@ WITH_SIDECAR = ("orchestrator", "ai-router")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # A place in the pod or on the network is the chart's to say, since ports, mounts and policies hang on it.
 PLACES = ("_listen", "_file", "_dir", "_target", "_url", "_socket", "_workdir", "_key_id", "_first_user")
-CHARTED = {"public_plaintext", "oidc_issuer", "oidc_audience", "sandbox", "tool_programs", "dbos_schema"}
+CHARTED = {
+    *("public_plaintext", "oidc_issuer", "oidc_audience", "sandbox", "tool_programs", "dbos_schema"),
+    *("archive_location", "drop_after_days"),
+}
 # What all services share is said once, under `global`, or follows from the pod's own values.
 SHARED = {"trust_domain", "otlp_endpoint", "drain_timeout"}
 

@@ -1,8 +1,19 @@
+{{/*
+Makes a root with complete values of a dictionary that holds Helm's own root under "top": the library's defaults, and the
+chart's values over them. It is filled in place, since a template answers with text alone.
+*/}}
+{{- define "amas-lib.fillRoot" -}}
+{{- $defaults := deepCopy (index .top.Values "amas-lib") -}}
+{{- $_ := set . "Values" (mustMergeOverwrite $defaults (deepCopy (omit .top.Values "amas-lib" "global"))) -}}
+{{- range list "Release" "Chart" "Capabilities" "Template" "Files" -}}
+{{- $_ := set $ . (index $.top .) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Everything that a service's chart is: one include. */}}
 {{- define "amas-lib.service" -}}
-{{- $defaults := deepCopy (index .Values "amas-lib") -}}
-{{- $values := mustMergeOverwrite $defaults (deepCopy (omit .Values "amas-lib" "global")) -}}
-{{- $root := dict "Values" $values "Release" .Release "Chart" .Chart "Capabilities" .Capabilities "Template" .Template "Files" .Files -}}
+{{- $root := dict "top" . -}}
+{{- include "amas-lib.fillRoot" $root }}
 {{ include "amas-lib.serviceAccount" $root }}
 {{ include "amas-lib.workload" $root }}
 {{ include "amas-lib.services" $root }}

@@ -60,10 +60,36 @@ deny contains message if {
 	message := sprintf("NetworkPolicy %s names no ports in a rule of %s", [policy.metadata.name, direction])
 }
 
+# They hold what can change or drop tables: they are asked by nobody, and ask for names and the database.
+jobs := {"migration", "archive", "archive-drop"}
+
+component(policy) := object.get(policy.spec.podSelector, ["matchLabels", "app.kubernetes.io/component"], "")
+
+deny contains message if {
+	some policy in policies
+	component(policy) in jobs
+	count(object.get(policy.spec, "ingress", [])) > 0
+	message := sprintf("NetworkPolicy %s lets somebody in to a job, which answers nobody", [policy.metadata.name])
+}
+
+deny contains message if {
+	some policy in policies
+	component(policy) in jobs
+	count([port |
+		some rule in object.get(policy.spec, "egress", [])
+		not names(rule)
+		some port in rule.ports
+	]) > 1
+	message := sprintf("NetworkPolicy %s lets a job out to more than DNS and one port, its database's", [policy.metadata.name])
+}
+
+# DNS is all that is asked over UDP.
+names(rule) if "UDP" in {object.get(port, "protocol", "TCP") | some port in rule.ports}
+
 # 169.254.0.0/16 has the metadata of clouds, with their credentials.
 deny contains message if {
 	some policy in policies
-	object.get(policy.spec.podSelector, ["matchLabels", "app.kubernetes.io/component"], "") == "service"
+	component(policy) in ({"service"} | jobs)
 	some rule in object.get(policy.spec, "egress", [])
 	some peer in object.get(rule, "to", [])
 	peer.ipBlock.cidr == "0.0.0.0/0"

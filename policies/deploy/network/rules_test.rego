@@ -69,6 +69,33 @@ test_metadata_of_clouds if {
 	refused([{"op": "replace", "path": "/0/spec/egress/0/to/0/ipBlock/except", "value": ["10.0.0.0/8"]}])
 }
 
+# A migration's policy, which is narrower than a service's.
+job := [
+	{"op": "replace", "path": "/0/spec/podSelector/matchLabels/app.kubernetes.io~1component", "value": "migration"},
+	{"op": "replace", "path": "/1/spec/template/metadata/labels/app.kubernetes.io~1component", "value": "migration"},
+	{"op": "remove", "path": "/0/spec/ingress"},
+	{"op": "replace", "path": "/0/spec/egress", "value": [
+		{"to": [{"podSelector": {}}], "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+		{"to": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 5432}]},
+	]},
+]
+
+test_a_job_asks_names_and_its_database if count(network.deny) == 0 with input as json.patch(good, job)
+
+test_a_job_that_somebody_reaches if {
+	rule := {"from": [{"podSelector": {}}], "ports": [{"port": 8080}]}
+	refused(array.concat(job, [{"op": "add", "path": "/0/spec/ingress", "value": [rule]}]))
+}
+
+test_a_job_that_reaches_more_than_its_database if {
+	port := {"protocol": "TCP", "port": 443}
+	refused(array.concat(job, [{"op": "add", "path": "/0/spec/egress/1/ports/-", "value": port}]))
+	rule := {"to": [{"podSelector": {}}], "ports": [port]}
+	refused(array.concat(job, [{"op": "add", "path": "/0/spec/egress/-", "value": rule}]))
+	anywhere := {"ipBlock": {"cidr": "0.0.0.0/0"}}
+	refused(array.concat(job, [{"op": "add", "path": "/0/spec/egress/1/to/-", "value": anywhere}]))
+}
+
 test_grpc_behind_a_cluster_ip if refused([{"op": "remove", "path": "/2/spec/clusterIP"}])
 
 test_pods_that_are_not_ready if refused([{"op": "add", "path": "/2/spec/publishNotReadyAddresses", "value": true}])

@@ -71,6 +71,17 @@ deny contains message if {
 	message := sprintf("%s uses the namespace's default service account", [pod.of])
 }
 
+# Roles that can change or drop what is acknowledged: their passwords are where they are used, and nowhere else.
+keepers := {"postgres-owner": "migration", "postgres-dropper": "archive-drop"}
+
+deny contains message if {
+	some pod in specs
+	some volume in object.get(pod.spec, "volumes", [])
+	keeper := keepers[volume.name]
+	object.get(pod.labels, "app.kubernetes.io/component", "") != keeper
+	message := sprintf("%s has the password %s, which is for pods of the component %s alone", [pod.of, volume.name, keeper])
+}
+
 deny contains message if {
 	some found in placed
 	not confined(found.container)

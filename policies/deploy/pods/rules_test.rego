@@ -66,6 +66,15 @@ test_root if refused([{"op": "replace", "path": at("/securityContext/runAsNonRoo
 
 test_seccomp if refused([{"op": "remove", "path": at("/securityContext/seccompProfile")}])
 
+test_passwords_that_can_change_what_is_acknowledged if {
+	volume := {"op": "replace", "path": at("/volumes/0/name"), "value": "postgres-dropper"}
+	refused([volume])
+	label := "/0/spec/template/metadata/labels/app.kubernetes.io~1component"
+	refused([volume, {"op": "replace", "path": label, "value": "migration"}])
+	drops := {"op": "replace", "path": label, "value": "archive-drop"}
+	count(pods.deny) == 0 with input as json.patch(good, [volume, drops])
+}
+
 test_namespaces_of_the_node if refused([{"op": "add", "path": at("/hostNetwork"), "value": true}])
 
 test_folders_of_the_node if {

@@ -41,6 +41,7 @@ def _pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
 PEERS: dict[str, dict[str, Any]] = {
     **{name: _ours(name) for name in ("gateway", "orchestrator", "ai-router", "audit")},
     **{f"{name}-migrate": _ours(name, "migration") for name in ("orchestrator", "ai-router", "audit")},
+    **{f"audit-{job}": _ours("audit", job) for job in ("archive", "archive-drop")},
     "setup": _ours("amas", "setup"),
     "test": _ours("amas", "test"),
     **{
@@ -67,6 +68,7 @@ def _arrows() -> set[Probe]:
     found = {Probe(source, to, 8443) for source, to in inside}
     found |= {Probe(source, "postgres", 5432) for source in ("orchestrator", "ai-router", "audit", "setup")}
     found |= {Probe(f"{source}-migrate", "postgres", 5432) for source in ("orchestrator", "ai-router", "audit")}
+    found |= {Probe(f"audit-{job}", "postgres", 5432) for job in ("archive", "archive-drop")}
     found |= {Probe(source, "valkey", 6379) for source in ("gateway", "orchestrator", "ai-router")}
     found |= {Probe("gateway", "issuer", 8443), Probe("test", "issuer", 8443), Probe("setup", "api-server", 6443)}
     # Tools are reached by the policy-sidecar of an orchestrator alone; providers by the ai-router alone.
