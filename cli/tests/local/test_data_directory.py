@@ -15,10 +15,10 @@ from amas_cli.local.server_identity import ServerIdentity
 
 
 class Secluded(ServerIdentity):
-    """A user that reaches nothing below a test's folder, as `postgres` does below a private one."""
+    """A user that reaches nothing below a test's folder, wherever that is, as `postgres` does below a private one."""
 
     def reaches(self, path: Path) -> bool:
-        return path.is_relative_to(REACHABLE_PARENT)
+        return path.parent == REACHABLE_PARENT
 
 
 class Everywhere(ServerIdentity):
@@ -106,3 +106,22 @@ def test_removing_takes_the_link_and_the_data_and_is_repeatable(data: DataDirect
     data.remove()
     assert not made.exists()
     assert not data.named.is_symlink()
+
+
+def test_a_kill_before_its_user_has_it_leaves_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to a folder that is not its user's would be refused as somebody else's at the next start, for ever."""
+    data = DataDirectory(tmp_path / "data", Secluded(os.geteuid(), os.getegid()))
+    elsewhere: list[Path] = []
+
+    def killed(_: ServerIdentity, path: Path) -> None:
+        elsewhere.append(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ServerIdentity, "own", killed)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            data.make()
+        assert not data.named.is_symlink()
+    finally:
+        for path in elsewhere:
+            path.rmdir()

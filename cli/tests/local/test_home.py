@@ -1,4 +1,6 @@
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,24 @@ def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert Home.from_environment().root == tmp_path / ".amas"
     monkeypatch.setenv("AMAS_HOME", "elsewhere")
     assert Home.from_environment().root == tmp_path / "elsewhere"
+
+
+def test_a_sockets_folder_that_somebody_else_put_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its name in the temporary folder can be guessed: what stands there is neither followed nor made ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
+    other.chmod(0o755)
+    home = Home(tmp_path / ("x" * 120))
+    home.policy_socket.parent.symlink_to(other)
+    with pytest.raises(CliError, match="belongs to somebody else"):
+        home.create()
+    assert stat.S_IMODE(other.stat().st_mode) == 0o755
+    home.policy_socket.parent.unlink()
+    home.policy_socket.parent.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: other.stat().st_uid + 1)
+    with pytest.raises(CliError, match="belongs to somebody else"):
+        home.create()

@@ -51,10 +51,12 @@ class DataDirectory:
         if self.identity.reaches(self.named):
             made = self.named
             made.mkdir(mode=0o700)
+            self.identity.own(made)
         else:
             made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=REACHABLE_PARENT))
+            # Before the link: a folder behind it that is not its user's is taken for somebody else's.
+            self.identity.own(made)
             self.named.symlink_to(made)
-        self.identity.own(made)
         return made
 
     def remove(self) -> None:

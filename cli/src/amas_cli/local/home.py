@@ -119,6 +119,8 @@ class Home:
                 self.policy_socket.parent,
             ):
                 folder.mkdir(exist_ok=True)
+                if folder.parent != self.root:
+                    _refuse_foreign(folder)
                 folder.chmod(PRIVATE_FOLDER)
         except OSError as error:
             raise CliError(
@@ -126,6 +128,16 @@ class Home:
                 next_step="free some space, or name another folder with AMAS_HOME",
                 exit_code=ExitCode.FAILED,
             ) from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """In the temporary folder everybody may put something at a name that can be guessed."""
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise CliError(
+            f"{folder} belongs to somebody else.",
+            next_step="remove it, or name a folder with a shorter path with AMAS_HOME",
+            exit_code=ExitCode.FAILED,
+        )
 
 
 def write_private(path: Path, content: str) -> None:

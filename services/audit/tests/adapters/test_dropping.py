@@ -52,7 +52,7 @@ async def wired(pool: Pool, log_database: LogDatabase, signer: NoteSigner) -> Wi
 @pytest.fixture
 async def dropper(log_database: LogDatabase) -> AsyncIterator[Pool]:
     """Connections of the role that can only drop."""
-    opened = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=10)
+    opened = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=60)
     yield opened
     await opened.close()
 
@@ -187,7 +187,7 @@ async def test_what_was_said_is_erased_as_before(
     assert await dropping(pool, wired, signer, tmp_path / "archive", dropper)(days=0, location=LOCATION) == 1792
     (run,) = await PostgresSubjects(pool).runs("acme", "user:ada", after=None, limit=10)
     assert (run.run_id, run.contents, run.first_time) == ("talk", 1, "")
-    erasing = await open_pool(log_database.eraser_dsn, connections=1, start_timeout=10)
+    erasing = await open_pool(log_database.eraser_dsn, connections=1, start_timeout=60)
     try:
         erase = EraseContents(wired.log, PostgresEraser(erasing), SystemClock())
         assert (await erase("acme", "user:ada", principal="dpo", dry_run=False)).contents == 1

@@ -98,7 +98,7 @@ async def live(told: Generation) -> None:
     postgres_pool.IDLE_IN_TRANSACTION_MS = told.idle_in_transaction_ms
     postgres_pool.TRANSACTION_MS = told.transaction_ms
     postgres_pool.STATEMENT_TIMEOUT = told.command_timeout
-    pool = await open_pool(told.dsn, connections=2, start_timeout=20)
+    pool = await open_pool(told.dsn, connections=2, start_timeout=60)
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     signer = TrippedSigner(told.origin, key).trip(tripwire.reached)
     tripped: Any = TrippedPool(pool, tripwire.reached)

@@ -72,8 +72,8 @@ async def main(point: str, folder: Path, origin: str) -> None:
     """Drop everything that is archived, or die on the way."""
     service_dsn, dropper_dsn = sys.stdin.read().split()
     signer = NoteSigner(origin, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-    pool = await open_pool(service_dsn, connections=2, start_timeout=10)
-    dropper = await open_pool(dropper_dsn, connections=1, start_timeout=10)
+    pool = await open_pool(service_dsn, connections=2, start_timeout=60)
+    dropper = await open_pool(dropper_dsn, connections=1, start_timeout=60)
     wired = await open_log(pool, signer)
     if point == "verify":
         ArchiveFolder.secure = lambda *_: _die()  # type: ignore[method-assign]

@@ -44,7 +44,7 @@ async def test_a_drop_that_was_killed_anywhere_is_finished_by_the_next(
         assert process.returncode == -signal.SIGKILL, point
         dropped, oldest = await _seen(pool)
         assert oldest == dropped, point
-    dropper = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=10)
+    dropper = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=60)
     try:
         wired = await open_log(pool, signer)
         assert await dropping(pool, wired, signer, tmp_path / "archive", dropper)(days=0, location=LOCATION) == 768
