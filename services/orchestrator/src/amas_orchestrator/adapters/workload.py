@@ -29,13 +29,15 @@ BEGIN
     UNION ALL  -- apart, since DBOS has an index for each of the two
     SELECT w.workflow_uuid, split_part(w.workflow_uuid, '/', 1)
     FROM "{dbos}".workflow_status w WHERE w.status = 'DELAYED'
+  ), counted AS (  -- not looked for in each other: with many runs that would grow with their square
+    SELECT u.id, u.run_id, count(*) OVER (PARTITION BY u.run_id) AS of_run FROM unfinished u
   ), waiting AS (
     SELECT a.workflow_id AS id FROM orchestrator.approvals a WHERE a.state = 'pending' AND a.expires_at > v_until
   ), at_work AS (
-    SELECT u.run_id FROM unfinished u JOIN orchestrator.runs r ON r.id = u.run_id
+    SELECT u.run_id FROM counted u JOIN orchestrator.runs r ON r.id = u.run_id
     WHERE r.ended_at IS NULL
       AND NOT EXISTS (SELECT FROM waiting p WHERE p.id = u.id)
-      AND NOT (u.id = u.run_id AND EXISTS (SELECT FROM unfinished c WHERE c.run_id = u.run_id AND c.id <> u.id))
+      AND NOT (u.id = u.run_id AND u.of_run > 1)
     UNION
     SELECT r.id FROM orchestrator.runs r WHERE r.state = 'queued'
   )
