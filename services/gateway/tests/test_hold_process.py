@@ -19,7 +19,8 @@ from .test_process import END_SECONDS, READY_SECONDS, environment_of, process_se
 from .upstreams import Upstreams, server_of, upstreams
 
 pytestmark = pytest.mark.integration
-HOLD_SECONDS = 60
+# Nobody is held so long: whoever is told nothing sooner fails by READY_SECONDS.
+HOLD_SECONDS = 2 * READY_SECONDS
 
 
 @dataclass
@@ -97,6 +98,26 @@ async def test_a_request_waits_for_an_orchestrator_that_comes_late(alone: Alone)
         assert len(alone.behind.orchestrator.seen) == 1
         await alone.until_metrics(lambda metrics: metrics["requests_held"] == metrics["orchestrator_wanted"] == 0)
         await second.drain(0.5)
+
+
+async def test_who_goes_away_while_held_starts_nothing(alone: Alone) -> None:
+    """A client that gave up has asked again by now, perhaps often: only who still waits gets a run, and a place."""
+    first = await alone.orchestrator()
+    await until_ready(alone.url, alone.process)
+    await first.drain(0.5)
+    headers = {"Authorization": f"Bearer {alone.behind.token(roles=['developer'])}"}
+    async with httpx.AsyncClient(base_url=alone.url, headers=headers, timeout=HOLD_SECONDS) as client:
+        gone = asyncio.create_task(client.post("/v1/runs", json={"orchestration": "gave-up", "input": {}}))
+        await alone.until_metrics(lambda metrics: metrics["requests_held"] == 1)
+        gone.cancel()
+        await alone.until_metrics(lambda metrics: metrics["requests_held"] == 0)
+        stays = asyncio.create_task(client.post("/v1/runs", json={"orchestration": "waits", "input": {}}))
+        await alone.until_metrics(lambda metrics: metrics["requests_held"] == 1)
+        second = await alone.orchestrator()
+        answer = await stays
+        assert answer.status_code == 201, answer.text
+    assert [request.orchestration for request in alone.behind.orchestrator.seen] == ["waits"]
+    await second.drain(0.5)
 
 
 async def test_who_is_held_is_answered_by_a_gateway_that_ends(alone: Alone) -> None:

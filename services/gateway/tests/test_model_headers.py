@@ -18,7 +18,7 @@ from amas_gateway.adapters.ai_router_client import MODEL_TIMEOUT_SECONDS, Router
 from amas_gateway.domain.errors import RepeatUnsafeError, repeat_unsafe
 from amas_gateway.domain.model import Answer, Billed, ModelCall, Report, StreamEnd
 from amas_gateway.entrypoints.model_api.call_options import call_options
-from amas_gateway.entrypoints.model_api.while_connected import ClientGoneError, WhileConnected
+from amas_gateway.entrypoints.while_connected import ClientGoneError, WhileConnected
 
 from .chunks import chunk, completion, parts
 from .fakes import DIGEST, principal

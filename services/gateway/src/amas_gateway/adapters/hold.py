@@ -1,8 +1,8 @@
 """Holds requests while no orchestrator answers, as when it was scaled to zero and is being woken (ADR 0044).
 
 Whoever finds nobody waits until the background look finds somebody, and asks again. Nothing here polls, so that many
-who wait cost no more than one. How long and how many is bounded; it must never hold a request beyond its own deadline,
-nor repeat one that a service answered.
+who wait cost no more than one. How long and how many is bounded; it must never hold a request beyond its own deadline
+or its client's going, nor repeat one that a service answered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from amas_chassis import deadlines
 from amas_chassis.clock import Clock
 from amas_chassis.errors import AmasError
 
+from amas_gateway.domain import presence
 from amas_gateway.telemetry import Instruments
 
 from .upstream import AWAY, away
@@ -115,7 +116,7 @@ class Hold:
         while not self._ended:
             left = until - self._clock.monotonic()
             try:
-                async with asyncio.timeout(max(0.0, left)):
+                async with asyncio.timeout(max(0.0, left)), presence.while_there():
                     await self._came.wait()
             except TimeoutError:
                 break

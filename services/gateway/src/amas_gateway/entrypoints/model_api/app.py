@@ -21,6 +21,7 @@ from amas_gateway.entrypoints import http_errors
 from amas_gateway.entrypoints.access import Access, Caller
 from amas_gateway.entrypoints.http_edge import CALLER, HEADERS, Receive, Scope, Send
 from amas_gateway.entrypoints.http_errors import Header, HttpError
+from amas_gateway.entrypoints.while_connected import ClientGoneError, WhileConnected
 from amas_gateway.usecases.catalogue import Catalogue
 
 from . import paths
@@ -29,7 +30,6 @@ from .chat import read_chat, read_embeddings
 from .exchange import Delivered, Exchange, Telling
 from .messages.front_door import read_message
 from .responses.front_door import read_response
-from .while_connected import ClientGoneError, WhileConnected
 
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: tuple[Header, ...] = (
