@@ -32,10 +32,13 @@ class DoomedKey:
 
 
 def erasure_event(keys: Sequence[DoomedKey], *, why: str, principal: str, time: str) -> Event:
-    """The event of an erasure, of keys of one tenant. The same keys asked for by the same principal have one id."""
-    ids = sorted(key.id for key in keys)
-    name = hashlib.sha256("\n".join([why, principal, *ids]).encode()).hexdigest()[:32]
-    data: dict[str, object] = {"keys": ids, "contents": sum(key.contents for key in keys), "why": why}
+    """The event of an erasure, of keys of one tenant. Its id follows from all that it says but the time.
+
+    Contents may come under the keys after it was cut off: asked again, it is another event.
+    """
+    ids, contents = sorted(key.id for key in keys), sum(key.contents for key in keys)
+    name = hashlib.sha256("\n".join([why, principal, str(contents), *ids]).encode()).hexdigest()[:32]
+    data: dict[str, object] = {"keys": ids, "contents": contents, "why": why}
     if why == RETENTION:
         data["retention"] = keys[0].retention
     return Event(

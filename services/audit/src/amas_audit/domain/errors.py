@@ -93,11 +93,14 @@ def entries_archived(first: int, past: int, location: str) -> AmasError:
     )
 
 
+EVENT_ARCHIVED = "EVENT_ARCHIVED"
+
+
 def event_archived(event_id: str) -> AmasError:
     """The id stands in the log; whether with the same content, the archive alone can tell."""
     return AmasError(
         ErrorKind.FAILED_PRECONDITION,
-        "EVENT_ARCHIVED",
+        EVENT_ARCHIVED,
         f"event {event_id!r} stands in the log, and its entry in the archive alone: whether this is the same event "
         "cannot be told any more; nothing of the request was appended",
         metadata={"event_id": event_id},

@@ -1,6 +1,7 @@
 """Erase contents: say so in the log, then destroy their keys. In that order, so that nothing vanishes without a word.
 
-Cut off in between, an erasure is on record and not yet done: asked again it finds the same keys, and the same event.
+Cut off in between, an erasure is on record and not yet done: asked again it finds the same keys, and the same event, or
+says anew what is more by then.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
 
 from amas_audit.domain.erasure import MAX_KEYS, SOURCE, SUBJECT, DoomedKey, erasure_event
-from amas_audit.domain.errors import erasure_unavailable
-from amas_audit.domain.model import Submission
+from amas_audit.domain.errors import EVENT_ARCHIVED, erasure_unavailable
+from amas_audit.domain.model import Event, Submission
 from amas_audit.ports import Eraser, Log
 
 
@@ -55,7 +57,15 @@ class EraseContents:
             some = keys[start : start + MAX_KEYS]
             time = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
             event = erasure_event(some, why=why, principal=principal, time=time)
-            await self._log.append(Submission((event,), SOURCE, size=len(event.data)))
+            await self._say(event)
             await self._eraser.destroy([key.id for key in some], event.id)
             events.append(event.id)
         return Erased(len(keys), sum(key.contents for key in keys), tuple(events))
+
+    async def _say(self, event: Event) -> None:
+        try:
+            await self._log.append(Submission((event,), SOURCE, size=len(event.data)))
+        except AmasError as error:
+            # It was said before it was cut off, and that is in the archive alone: its id follows from what it says.
+            if error.reason != EVENT_ARCHIVED:
+                raise
