@@ -75,6 +75,21 @@ async def test_a_lease_counts_from_the_question(kept: KeptFresh[int], source: So
     assert kept.at_hand is None
 
 
+async def test_who_waits_for_a_reading_that_fails_is_told_with_it(kept: KeptFresh[int], source: Source) -> None:
+    """A source that answers nobody costs each caller two readings at most, not one for each who asked before it."""
+    source.away, source.gate = True, asyncio.Event()
+    first = asyncio.ensure_future(kept.get())
+    await until(lambda: source.readings == 1)
+    others = [asyncio.ensure_future(kept.get()) for _ in range(10)]
+    await asyncio.sleep(0)
+    source.gate.set()
+    told = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [getattr(error, "reason", None) for error in told] == ["AWAY"] * 11
+    assert source.readings == 2
+    source.away = False
+    assert await kept.get() == 3
+
+
 async def test_nothing_older_than_the_lease_is_answered(
     kept: KeptFresh[int], source: Source, clock: ManualClock
 ) -> None:

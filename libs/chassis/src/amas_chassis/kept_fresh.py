@@ -45,6 +45,9 @@ class KeptFresh(Generic[T]):
         self._lease = lease
         self._kept: _Kept[T] | None = None
         self._reading = asyncio.Lock()
+        # Readings that callers began, and the last of them that failed, with its error.
+        self._begun = 0
+        self._failed: tuple[int, Exception] | None = None
         self._failing = False
 
     @property
@@ -59,13 +62,26 @@ class KeptFresh(Generic[T]):
         return None if self._kept is None else self._kept.value
 
     async def get(self) -> T:
-        """The value, read now only if the one at hand is too old; raises what `read` raises."""
+        """The value, read now only if the one at hand is too old; raises what `read` raises.
+
+        A reading that began after the question answers it, also where it fails: who waits in line does not read again.
+        """
         value = self.at_hand
         if value is not None:
             return value
+        begun = self._begun
         async with self._reading:
             value = self.at_hand
-            return await self.read_now() if value is None else value
+            if value is not None:
+                return value
+            if self._failed is not None and self._failed[0] > begun:
+                raise self._failed[1]
+            self._begun += 1
+            try:
+                return await self.read_now()
+            except Exception as error:
+                self._failed = self._begun, error
+                raise
 
     async def check(self) -> None:
         """Raises until the value was read once: for readiness, which must not hang on the source after that."""
@@ -76,6 +92,7 @@ class KeptFresh(Generic[T]):
         """The value as it is now: what is at hand is no older than this question afterwards."""
         asked = self._clock.monotonic()
         value = await self._read()
+        self._failed = None
         if self._kept is None or asked >= self._kept.read_at:
             self._kept = _Kept(value, asked)
         return value
