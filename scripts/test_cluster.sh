@@ -3,6 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${KUBECONFIG:-}" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "starting a cluster needs root; or set KUBECONFIG to one of your own (kind, k3d, a cloud)" >&2
+        exit 1
+    fi
     make images
     # Without it the proof of the upgrade fails and says what to do; the others need it not.
     make previous || true

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import psutil
 import pytest
-from amas_test_cluster import down
+from amas_test_cluster import down, network
+from amas_test_cluster.errors import ClusterError
 from amas_test_cluster.layout import Layout
+from amas_test_cluster.processes import Processes
 
 # As containerd's shim: its containers are its children.
 SHIM = "import subprocess, sys; subprocess.Popen(['sleep', '600']); print('begun', flush=True); sys.stdin.read()"
@@ -40,3 +43,22 @@ def test_pods_end_whose_containerd_was_killed(layout: Layout, shims: list[psutil
     assert not [one for one in (ours, container) if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert others.poll() is None
     assert foreign.is_running()
+
+
+def test_a_containerd_that_hangs_is_stopped_all_the_same(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a cluster whose containerd answers nobody could never be taken down."""
+
+    def hangs(_: Layout) -> None:
+        raise ClusterError("ctr took longer than 60 s")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    # What stands for the whole machine is left alone.
+    for module, name in ((network, "take_down"), (down, "remove_pod_cgroups"), (down, "_remove_strays")):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(down, "_end_pods", hangs)
+    processes = Processes(layout)
+    processes.start("containerd", ["sleep", "600"])
+    assert processes.running("containerd")
+    down.take_down(layout)
+    assert not processes.running("containerd")
+    assert not layout.state.exists()
