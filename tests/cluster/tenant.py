@@ -78,15 +78,33 @@ class Tenant:
 
     def let_go(self) -> None:
         """Takes off the finalizers of all resources: for when no operator is there any more."""
-        for name in self.kube.run("get", ALL, "--output", "name", "--ignore-not-found").split():
-            self.kube.run("patch", name, "--type", "merge", "--patch", '{"metadata":{"finalizers":null}}')
+        for kind in self._defined():
+            for name in self.kube.run("get", kind, "--output", "name", "--ignore-not-found").split():
+                self.kube.run("patch", name, "--type", "merge", "--patch", '{"metadata":{"finalizers":null}}')
+
+    def others(self) -> list[str]:
+        """Other namespaces with resources of our kinds, all of which would go with the definitions."""
+        found = set()
+        for kind in self._defined():
+            listed = json.loads(self.kube.run("get", kind, "--all-namespaces", "--output", "json"))["items"]
+            found |= {one["metadata"]["namespace"] for one in listed}
+        return sorted(found - {self.kube.namespace})
+
+    def _defined(self) -> list[str]:
+        """Of our definitions those that are there: a removal that was cut off leaves some."""
+        return [one for one in DEFINITIONS if self.kube.exists("crd", one)]
 
     def remove(self) -> None:
-        """Takes away whatever of it is there."""
+        """Takes away whatever of it is there.
+
+        Raises:
+            AssertionError: somebody else has resources of our kinds in this cluster; nothing is changed.
+        """
+        others = self.others()
+        assert not others, f"this proof deletes the definitions, and {', '.join(others)} would lose resources of theirs"
         if self.operator.installed():
             self.operator.uninstall()
-        if self.kube.exists("crd", DEFINITIONS[0]):
-            self.let_go()
+        self.let_go()
         if self.definitions.installed():
             self.definitions.uninstall()
         self.kube.run("delete", "crd", "--ignore-not-found", "--timeout", "60s", *DEFINITIONS)

@@ -92,6 +92,7 @@ def test_an_upgrade_loses_no_run(
             report = load.finish()
         report.write(out / "upgrade.jsonl")
         assert stands(kube, good["global.image.tag"])
+        assert during > 0, "no run ended while it lasted"
         judged = upgraded.judge(report)
         proof.note(load=report.numbers(), failed=len(report.failed), runs=len(report.runs), during=during)
         proof.note(lost=len(judged.problems), taken_over=judged.taken_over)
@@ -113,10 +114,12 @@ def test_a_rollback_loses_no_run(
         seen, schemas = checkpoint(upgraded), database.revisions()
         with upgraded.load(RATES) as load:
             kube.until("some runs", lambda: len(load.so_far.runs) >= WARM_RUNS, READY_TIMEOUT_S)
+            at_first = len(load.so_far.runs)
             with proof.timed("back_s"):
                 release.rollback()
                 kube.until("the release before", lambda: stands(kube, before), PROMOTION_TIMEOUT_S)
             after = len(load.so_far.runs)
+            assert after > at_first, "no run ended while it lasted"
             kube.until("runs after it", lambda: len(load.so_far.runs) >= after + WARM_RUNS, READY_TIMEOUT_S)
             report = load.finish()
         report.write(out / "rollback.jsonl")
