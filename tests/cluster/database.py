@@ -48,6 +48,10 @@ class ClusterDatabase:
 
         return dict(self._do(self.name, ask))
 
+    def ask(self, work: Callable[[asyncpg.Connection], Coroutine[Any, Any, Any]]) -> Any:
+        """What comes of some work on a connection of the administrator's."""
+        return self._do(self.name, work)
+
     def _do(self, database: str, work: Callable[[asyncpg.Connection], Coroutine[Any, Any, Any]]) -> Any:
         password = self._kube.secret("postgres-admin", "password")
 

@@ -1,4 +1,4 @@
-"""Proof 9: `helm uninstall` takes away everything but the Secrets that the installation's notes name."""
+"""Proof 9: `helm uninstall` takes away everything but the Secrets, and the archive's claim, that its notes name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ GONE_TIMEOUT_S = 180.0
 # Kinds that Kubernetes itself keeps in every namespace, or that tell of the past.
 NOT_OURS = {"events", "events.events.k8s.io", "configmaps", "serviceaccounts", "secrets"}
 KEPT = "app.kubernetes.io/managed-by=amas-setup"
+ARCHIVE = "app.kubernetes.io/part-of=amas,app.kubernetes.io/component=archive"
 
 
 def test_nothing_is_left_but_what_is_named(summary: Summary, kube: Kube, release: Release):
-    """No object of any kind stays; of the Secrets those of the set-up, whose loss would be a loss of data."""
-    with summary.proof("9 uninstall", "helm uninstall leaves no orphan but the Secrets that it names") as proof:
+    """No object of any kind stays; those of the set-up's Secrets and of the archive would be a loss of data."""
+    with summary.proof("9 uninstall", "helm uninstall leaves no orphan but the data that it names") as proof:
         kept = {secret["metadata"]["name"] for secret in kube.all("secrets", KEPT)}
         assert f"{release.name}-audit-master-key" in kept
+        claims = {f"persistentvolumeclaim/{one['metadata']['name']}" for one in kube.all("pvc", ARCHIVE)}
         with proof.timed("uninstall_s"):
             release.uninstall()
-            kube.until("everything is gone", lambda: not left(kube), GONE_TIMEOUT_S)
+            kube.until("everything else is gone", lambda: set(left(kube)) == claims, GONE_TIMEOUT_S)
         assert {secret["metadata"]["name"] for secret in kube.all("secrets", KEPT)} == kept
         assert kube.all("secrets", "owner=helm") == []
-        proof.note(kept_secrets=len(kept))
+        proof.note(kept_secrets=len(kept), kept_claims=len(claims))
 
 
 def left(kube: Kube) -> list[str]:

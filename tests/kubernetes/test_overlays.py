@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from ..charts import ROOT, built, documents, program, run
 from .api_server import ApiServer, definitions
-from .operators import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 OVERLAYS = ROOT / "deploy" / "overlays"
@@ -22,14 +18,6 @@ ENVIRONMENTS = ("dev", "staging", "production")
 NAMESPACE = "amas"
 # Made by software whose definitions are not at hand: held against their schemas by `make lint-charts` alone.
 ELSEWHERE = {"cert-manager.io", "gateway.networking.k8s.io"}
-RENDER_TIMEOUT_S = 120
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name) or shutil.which(name, path=str(Path.home() / ".cache" / "amas" / "bin"))
-    if found is None:
-        pytest.skip(f"{name} is not here: `make helm` builds it into the cache, once")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +38,9 @@ def server(api_server: ApiServer) -> Iterator[ApiServer]:
 
 
 def _rendered(environment: str) -> list[dict[str, Any]]:
-    if not (ROOT / "out" / "charts" / "amas").is_dir():
-        _run(str(ROOT / "scripts" / "build_charts.sh"))
-    text = _run(
-        _program("kustomize"),
-        *("build", "--enable-helm", "--helm-command", _program("helm")),
-        str(OVERLAYS / environment),
-    )
-    return [document for document in YAML(typ="safe").load_all(text) if document]
-
-
-def _run(*command: str) -> str:
-    path = f"{Path(_program('helm')).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=RENDER_TIMEOUT_S, check=False, env={**os.environ, "PATH": path}
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    built()
+    helm, kustomize = program("helm"), program("kustomize")
+    return documents(run(kustomize, "build", "--enable-helm", "--helm-command", helm, str(OVERLAYS / environment)))
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
