@@ -156,6 +156,8 @@ class FakeApprovals:
         if found is None:
             return None
         decided = self.stored[approval_id] = rule(found)
+        if decided is found:
+            return found
         if decided.state is not ApprovalState.PENDING:
             self.wakes.add(approval_id)
         await self._runs.record(found.run_id, 0, [event(decided)])

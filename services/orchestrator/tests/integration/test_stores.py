@@ -152,6 +152,8 @@ async def test_two_answers_at_once_are_one_decision(stored: Database) -> None:
     kept = await store.get("acme", asked.id)
     assert kept is not None
     assert len(kept.answers) == 1
+    assert await store.decide("acme", asked.id, lambda found: found, answer_event) == kept, "nothing to write"
+    assert await store.get("acme", asked.id) == kept
     assert [a.id for a in await store.unsent_wakes(10)] == [asked.id]
     await store.wake_sent(asked.id)
     assert not await store.unsent_wakes(10)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from amas_chassis.errors import AmasError
+from amas_orchestrator.domain.answering import Verdict
 from amas_orchestrator.domain.approvals import ApprovalKind
 from amas_orchestrator.domain.model import Json, RunState
 from amas_orchestrator.domain.rendering import rendering_digest
@@ -48,6 +49,29 @@ async def test_an_approved_action_is_enforced_again_with_the_grant(made: World) 
     ]
     kinds = made.runs.kinds(run.id)
     assert kinds.index("run:waiting") < kinds.index("approval_decided") < kinds.index("only:running", 3)
+
+
+async def test_the_same_answer_asked_again_is_one(made: World) -> None:
+    """A channel asks again when the process that took the answer went away: who gave it is told that it counts."""
+
+    async def twice(_: str) -> None:
+        asked = made.pending()
+        verdict = Verdict(True, "because", asked.action_digest)
+        first = await made.decide_approval(MANAGER, asked.id, verdict)
+        assert await made.decide_approval(MANAGER, asked.id, verdict) == first
+        for principal, other in (
+            (MANAGER, replace(verdict, approve=False)),
+            (MANAGER, replace(verdict, reason="another")),
+            (replace(MANAGER, subject="another"), verdict),
+            (replace(MANAGER, issuer="https://another"), verdict),
+        ):
+            with pytest.raises(AmasError, match="APPROVAL_ALREADY_DECIDED"):
+                await made.decide_approval(principal, asked.id, other)
+
+    run = await made.run("single", None, twice)
+    assert run.state is RunState.SUCCEEDED
+    assert made.audit.types().count("approval.decided") == 1
+    assert made.runs.kinds(run.id).count("approval_decided") == 1
 
 
 async def test_a_rejection_ends_the_run(made: World) -> None:

@@ -122,13 +122,16 @@ async def test_a_quorum_counts_answers_to_the_same_action_only(made: World) -> N
 
 
 async def test_the_same_person_counts_once_for_an_edit(made: World) -> None:
-    """An editor's yes is one; saying it again is refused."""
+    """An editor's yes is one, however often it is asked; another of the same person is refused."""
     made.enforcer.requirement = TWO
 
     async def twice(_: str) -> None:
-        await made.edit({"text": "y"})
+        first = await made.edit({"text": "y"})
+        assert await made.edit({"text": "y"}) == first
+        assert (len(first.answers), first.state) == (1, ApprovalState.PENDING)
+        verdict = Verdict(True, "another", first.answers[0].action_digest)
         with pytest.raises(AmasError, match="APPROVAL_ALREADY_ANSWERED"):
-            await made.edit({"text": "y"})
+            await made.decide_approval(MANAGER, first.id, verdict)
 
     run = await made.run("single", None, twice)
     assert (run.state, run.reason and run.reason.code) == (RunState.REJECTED, "APPROVAL_EXPIRED")

@@ -117,6 +117,8 @@ class PostgresApprovals:
                 return None
             approval = (await read_approvals(connection, [row]))[0]
             decided = rule(approval)
+            if decided is approval:
+                return approval
             for edit in decided.edits[len(approval.edits) :]:
                 await connection.execute(_EDIT, approval_id, *_edit_values(edit))
             answer = decided.answers[-1]

@@ -75,6 +75,15 @@ def answer(
     return replace(approval, answers=(*approval.answers, given), state=state)
 
 
+def stands(approval: Approval, principal: Principal, verdict: Verdict) -> bool:
+    """Whether the approval has this very answer of the principal already."""
+    return any(
+        (given.approver, given.issuer, given.approved, given.reason, given.action_digest)
+        == (principal.subject, principal.issuer, verdict.approve, verdict.reason, verdict.action_digest)
+        for given in approval.answers
+    )
+
+
 def with_edit(approval: Approval, principal: Principal, edit: Edit, now: datetime) -> Approval:
     """The approval that asks about an edited action too; the same edit again changes nothing.
 

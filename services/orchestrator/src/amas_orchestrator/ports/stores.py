@@ -89,7 +89,7 @@ class ApprovalStore(Protocol):
     ) -> Approval | None:
         """Applies a rule to the locked row and stores the answer and the edit that it adds, with its event, at once.
 
-        None if there is no such approval.
+        A rule that answers the approval itself adds nothing. None if there is no such approval.
         """
         ...
 

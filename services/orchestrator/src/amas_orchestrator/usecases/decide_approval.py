@@ -37,12 +37,19 @@ class DecideApproval:
     async def __call__(
         self, principal: Principal, approval_id: str, verdict: Verdict, edited_arguments_json: str = ""
     ) -> Approval:
-        """The approval with the answer; raises AmasError with the rule that forbids it."""
+        """The approval with the answer; raises AmasError with the rule that forbids it.
+
+        An answer that stands is not a second one: channels ask again when a process went away before it answered.
+        """
         edit = None
         if edited_arguments_json:
-            edit = await self._edit(principal, approval_id, verdict, edited_arguments_json)
+            standing = await self._store.get(principal.tenant, approval_id)
+            if standing is None or not answering.stands(standing, principal, verdict):
+                edit = await self._edit(principal, approval_id, verdict, edited_arguments_json)
 
         def rule(approval: Approval) -> Approval:
+            if answering.stands(approval, principal, verdict):
+                return approval
             return answering.answer(approval, principal, verdict, self._clock.now(), edit)
 
         decided = await self._store.decide(principal.tenant, approval_id, rule, answer_event)
