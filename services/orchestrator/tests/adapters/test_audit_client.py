@@ -69,3 +69,34 @@ async def test_nothing_else_is_ever_left_out() -> None:
     with pytest.raises(AmasError, match="EVENT_INVALID"):
         await client(log).append(RUN, RECORDS, 1)
     assert log.taken == []
+
+
+class ShorterLog(OlderLog):
+    """Has dropped the entry of one event into its archive, and cannot tell any more whether another is the same."""
+
+    async def Append(  # noqa: N802 - the name of the method in the contract
+        self, request: audit_pb2.AppendRequest, **more: object
+    ) -> audit_pb2.AppendResponse:
+        if any(event.id == "1" for event in request.events):
+            raise AmasError(ErrorKind.FAILED_PRECONDITION, "EVENT_ARCHIVED", "stands in the log")
+        return await super().Append(request, **more)
+
+
+async def test_what_stands_in_the_archive_is_not_waited_for() -> None:
+    """A run that waited for people for weeks says what it said before when it is taken over: it is on record."""
+    log = ShorterLog("nothing")
+    await client(log).append(RUN, RECORDS, 1)
+    assert [event.id for event in log.taken] == ["2"]
+
+
+async def test_any_other_refusal_stays_one() -> None:
+    """Fenced is not archived."""
+
+    class Fenced(OlderLog):
+        async def Append(  # noqa: N802 - the name of the method in the contract
+            self, request: audit_pb2.AppendRequest, **_: object
+        ) -> audit_pb2.AppendResponse:
+            raise AmasError(ErrorKind.FAILED_PRECONDITION, "FENCED", "taken over")
+
+    with pytest.raises(AmasError, match="FENCED"):
+        await client(Fenced("nothing")).append(RUN, RECORDS, 1)

@@ -37,6 +37,9 @@ MAX_EVENTS = 256
 # Contents that a log of the release before does not take. While both are there during an upgrade, a record without them
 # is better than a run that fails; nothing that was recorded before is ever left out.
 NEW_CONTENTS = frozenset({("dev.amas.step.started", "input")})
+# Reason of a log that has the entry of an id in its archive alone. A run that waits for weeks says again, when it is
+# taken over, what it said at its start.
+EVENT_ARCHIVED = "EVENT_ARCHIVED"
 _UNKNOWN_CONTENT = re.compile(r"events\[\d+\]\.contents\[\d+\]\.name")
 
 
@@ -65,11 +68,13 @@ class AuditClient:
             if _is_of_before(error) and (older := [_without_new(event) for event in events]) != events:
                 _log.warning("the audit log is of an older release: what steps are given is not put on record")
                 return await self._append(older, fencing_token)
-            if error.kind is not ErrorKind.ALREADY_EXISTS:
+            if error.kind is not ErrorKind.ALREADY_EXISTS and error.reason != EVENT_ARCHIVED:
                 raise
             if len(events) == 1:
                 # The first to write an id is right; only a time or a name of another version can differ.
-                _log.warning("an audit event stands in the log with other content", extra={"event": events[0].id})
+                _log.warning(
+                    "an audit event stands in the log already", extra={"event": events[0].id, "reason": error.reason}
+                )
                 return None
             for event in events:
                 await self._append([event], fencing_token)
