@@ -25,6 +25,20 @@ def test_our_own_kubeconfig_is_not_foreign(monkeypatch: pytest.MonkeyPatch, tmp_
     assert layout.kubeconfig == tmp_path / "admin.kubeconfig"
 
 
+def test_a_folder_behind_a_link_is_named_as_the_kernel_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else its mounts were not found at the end; the kubeconfig is ours by either name."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to("disk")
+    monkeypatch.setenv("AMAS_CLUSTER_DIR", str(tmp_path / "data/cluster"))
+    for way in ("data", "disk"):
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / way / "cluster/admin.kubeconfig"))
+        layout = Layout.from_environment()
+        assert layout.state == tmp_path.resolve() / "disk/cluster"
+        assert layout.own_kubeconfig == ""
+
+
 def test_sockets_fit_into_a_unix_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default folder leaves room for the longest socket below it (107 bytes, unix(7))."""
     monkeypatch.delenv("AMAS_CLUSTER_DIR", raising=False)

@@ -22,15 +22,16 @@ class Layout:
     @classmethod
     def from_environment(cls) -> Layout:
         """Reads AMAS_CACHE_DIR, AMAS_CLUSTER_DIR and KUBECONFIG; `source` is the deploy/cluster that we stand in."""
-        state = Path(os.environ.get("AMAS_CLUSTER_DIR") or DEFAULT_STATE).absolute()
+        # Without links, as the kernel names mounts and processes name their files: by these it is taken down.
+        state = Path(os.environ.get("AMAS_CLUSTER_DIR") or DEFAULT_STATE).resolve()
         cache = Path(os.environ.get("AMAS_CACHE_DIR") or Path.home() / ".cache" / "amas").absolute()
         given = os.environ.get("KUBECONFIG", "")
-        ours = str(state / "admin.kubeconfig")
+        ours = bool(given) and Path(given).resolve() == state / "admin.kubeconfig"
         return cls(
             source=Path(__file__).resolve().parents[2],
             cache=cache,
             state=state,
-            own_kubeconfig="" if given == ours else given,
+            own_kubeconfig="" if ours else given,
         )
 
     @property
