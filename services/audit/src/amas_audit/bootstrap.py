@@ -108,7 +108,9 @@ def archive(settings: AuditSettings) -> str:
         )
         return f"{await verb()} entries are archived in {folder}"
 
-    return asyncio.run(_with_tables(settings, run))
+    # Before the database is asked, so that a folder that cannot be used is found before a partition is full.
+    with ArchiveFolder(folder).alone():
+        return asyncio.run(_with_tables(settings, run))
 
 
 def check_archive(settings: AuditSettings) -> str:

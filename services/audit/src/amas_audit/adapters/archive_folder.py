@@ -6,12 +6,17 @@ can read the folder: it holds what all tenants did.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from amas_audit.domain.archive import CHECKPOINT
-from amas_audit.domain.errors import ArchiveDamagedError
+from amas_audit.domain.errors import ArchiveDamagedError, NotReadyError
+
+# A file of its own, since NFS locks only what is open for writing.
+LOCK = ".lock"
 
 
 class ArchiveFolder:
@@ -21,6 +26,34 @@ class ArchiveFolder:
         self._root = root
         # Folders whose entries are not known to be on disk.
         self._unsynced: set[Path] = set()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, and the folder is there. NotReadyError if one does, or it cannot be used."""
+        try:
+            self._make_folder(self._root)
+            descriptor = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NotReadyError(
+                f"the archive's folder {self._root} cannot be used: {error.strerror}: it must be on a volume that can "
+                "be written to, and belong to the user that archives"
+            ) from error
+        try:
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NotReadyError(f"another process archives to {self._root}: let it end, and run this again") from error
+        except OSError as error:
+            raise NotReadyError(
+                f"the archive's folder {self._root} cannot be locked: {error.strerror}: "
+                "put it on a file system that has locks"
+            ) from error
 
     def read(self, path: str) -> bytes:
         """The content of a file. ArchiveDamagedError if it is not there."""
