@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Mapping
@@ -61,6 +62,35 @@ async def test_a_whole_copy_is_one_event_for_each_tenant() -> None:
     assert log.said() == [("acme", "auditor", stretches, 385), ("globex", "auditor", stretches, 384)]
     await reads.flush()
     assert len(log.events) == 2
+
+
+class SlowLog(Log):
+    """Does not answer the first append."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def append(self, submission: Submission) -> tuple[Appended, ...]:
+        if not self.asked.is_set():
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().append(submission)
+
+
+async def test_a_stop_in_the_middle_loses_no_read() -> None:
+    """I12: what was being written when the service was told to stop is written before it ends."""
+    log = SlowLog()
+    reads = RecordReads(log, Halves(), SystemClock())
+    reads.note("auditor", 0, 2)
+    writing = asyncio.create_task(reads.flush())
+    await log.asked.wait()
+    reads.note("auditor", 2, 4)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await reads.flush()
+    assert log.said() == [("acme", "auditor", [[0, 4]], 2), ("globex", "auditor", [[0, 4]], 2)]
 
 
 async def test_what_cannot_be_written_waits_and_is_bounded() -> None:

@@ -65,8 +65,15 @@ class RecordReads:
                 await self._record(reader, stretches)
             except (AmasError, LogDamagedError) as error:
                 _LOG.warning("reads of entries are not on record yet: %s", error, extra={"reader": reader})
-                for stretch in stretches:
-                    self._waiting[reader] = joined_with(self._waiting.get(reader, ()), stretch)
+                self._wait_on(reader, stretches)
+            except asyncio.CancelledError:
+                # Whether they were written nobody knows: rather twice than never.
+                self._wait_on(reader, stretches)
+                raise
+
+    def _wait_on(self, reader: str, stretches: Sequence[Stretch]) -> None:
+        for stretch in stretches:
+            self._waiting[reader] = joined_with(self._waiting.get(reader, ()), stretch)
 
     async def _record(self, reader: str, stretches: Sequence[Stretch]) -> None:
         counts: Counter[str] = Counter()
