@@ -180,7 +180,7 @@ async def test_what_was_forgotten_is_asked_for_again(stub: BundleStub) -> None:
 async def test_callers_who_wait_for_one_fetch_are_each_held(stub: BundleStub) -> None:
     """Each has its request in memory: the bound on who is held counts callers, not fetches."""
     registry = CollectorRegistry()
-    hold = Hold(Instruments(registry), SystemClock(), seconds=600, most=2)
+    hold = Hold(Instruments(registry), SystemClock(), seconds=600, most=4)
     hold.left()
     bundles = ActiveBundles(orchestrator_calls(stub, hold=hold), clock())
     callers = [asyncio.create_task(bundles.active("acme")) for _ in range(3)]

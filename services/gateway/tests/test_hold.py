@@ -20,6 +20,7 @@ from .held import StubClient, orchestrator_calls
 
 # Nothing here waits for so long: whoever is held so long hangs, and pytest's time-out says so.
 LONG = 600.0
+TENANT = "acme"
 
 
 class Orchestrator:
@@ -62,7 +63,7 @@ async def test_without_a_hold_the_error_is_the_answer() -> None:
     measured, orchestrator = Measured(seconds=0), Orchestrator()
     measured.hold.left()
     with pytest.raises(AmasError) as refused:
-        await measured.hold(orchestrator)
+        await measured.hold(TENANT, orchestrator)
     assert (refused.value.reason, orchestrator.asked) == (AWAY, 1)
     assert measured.metric("requests_held") == 0
 
@@ -71,10 +72,10 @@ async def test_who_is_held_is_told_when_the_process_ends() -> None:
     """At once, for the hold may last longer than the drain; and nobody is held any more."""
     measured, orchestrator = Measured(), Orchestrator()
     measured.hold.left()
-    held = asyncio.create_task(measured.hold(orchestrator))
+    held = asyncio.create_task(measured.hold(TENANT, orchestrator))
     await measured.until(lambda: measured.metric("requests_held") == 1)
     await measured.hold.end()
-    for call in (held, measured.hold(orchestrator)):
+    for call in (held, measured.hold(TENANT, orchestrator)):
         with pytest.raises(AmasError) as told:
             await call
         assert (told.value.reason, told.value.retry_after) == (AWAY, RETRY_AFTER_SECONDS)
@@ -92,7 +93,7 @@ async def test_who_asks_again_while_the_process_ends_is_not_held_anew() -> None:
         await going.wait()
         return await orchestrator()
 
-    held = asyncio.create_task(measured.hold(ask))
+    held = asyncio.create_task(measured.hold(TENANT, ask))
     await measured.until(lambda: measured.metric("requests_held") == 1)
     measured.hold.came()
     await asyncio.sleep(0)
@@ -108,7 +109,7 @@ async def test_held_until_somebody_came_and_counted_meanwhile() -> None:
     measured, orchestrator = Measured(), Orchestrator()
     measured.hold.came()
     measured.hold.left()
-    held = [asyncio.create_task(measured.hold(orchestrator)) for _ in range(3)]
+    held = [asyncio.create_task(measured.hold(TENANT, orchestrator)) for _ in range(3)]
     await measured.until(lambda: measured.metric("requests_held") == 3)
     assert measured.metric("orchestrator_wanted") == 3
     assert orchestrator.asked == 0, "who waits asks nobody before somebody came"
@@ -127,7 +128,7 @@ async def test_held_until_somebody_came_and_counted_meanwhile() -> None:
 async def test_whoever_finds_nobody_first_is_held_too() -> None:
     """A request may be the first to notice that the last orchestrator has gone."""
     measured, orchestrator = Measured(), Orchestrator()
-    held = asyncio.create_task(measured.hold(orchestrator))
+    held = asyncio.create_task(measured.hold(TENANT, orchestrator))
     await measured.until(lambda: measured.metric("requests_held") == 1)
     orchestrator.error = None
     measured.hold.came()
@@ -140,7 +141,7 @@ async def test_what_a_service_said_is_never_asked_again(reason: str) -> None:
     measured, orchestrator = Measured(), Orchestrator()
     orchestrator.error = failure(reason)
     with pytest.raises(AmasError, match="away"):
-        await measured.hold(orchestrator)
+        await measured.hold(TENANT, orchestrator)
     assert orchestrator.asked == 1
 
 
@@ -148,20 +149,47 @@ async def test_more_than_the_bound_are_refused_with_a_time_to_come_back() -> Non
     """Held requests cannot exhaust the gateway; who goes makes room."""
     measured, orchestrator = Measured(most=2), Orchestrator()
     measured.hold.left()
-    held = [asyncio.create_task(measured.hold(orchestrator)) for _ in range(2)]
+    held = [asyncio.create_task(measured.hold(tenant, orchestrator)) for tenant in ("a", "b")]
     await measured.until(lambda: measured.metric("requests_held") == 2)
     with pytest.raises(AmasError) as refused:
-        await measured.hold(orchestrator)
+        await measured.hold("c", orchestrator)
     assert (refused.value.kind, refused.value.retry_after) == (ErrorKind.UNAVAILABLE, RETRY_AFTER_SECONDS)
     assert measured.metric("holds_total", outcome="refused") == 1
     held[0].cancel()
     await asyncio.gather(held[0], return_exceptions=True)
     assert measured.metric("holds_total", outcome="left") == 1
-    third = asyncio.create_task(measured.hold(orchestrator))
+    third = asyncio.create_task(measured.hold("c", orchestrator))
     await measured.until(lambda: measured.metric("requests_held") == 2)
     orchestrator.error = None
     measured.hold.came()
     await asyncio.gather(held[1], third)
+
+
+async def test_no_tenant_takes_more_than_half_of_the_places() -> None:
+    """I8: another's requests are held all the same; and a single place is anybody's."""
+    measured, orchestrator = Measured(most=4), Orchestrator()
+    measured.hold.left()
+    held = [asyncio.create_task(measured.hold(TENANT, orchestrator)) for _ in range(3)]
+    await measured.until(lambda: any(task.done() for task in held))
+    held.append(asyncio.create_task(measured.hold("globex", orchestrator)))
+    await measured.until(lambda: measured.metric("requests_held") == 3)
+    assert measured.metric("holds_total", outcome="refused") == 1
+    orchestrator.error = None
+    measured.hold.came()
+    answers = await asyncio.gather(*held, return_exceptions=True)
+    assert [isinstance(answer, AmasError) for answer in answers] == [False, False, True, False]
+    orchestrator.error = failure(AWAY)
+    measured.hold.left()
+    again = asyncio.create_task(measured.hold(TENANT, orchestrator))
+    await measured.until(lambda: measured.metric("requests_held") == 1)
+    again.cancel()
+
+    single = Measured(most=1)
+    single.hold.left()
+    alone = asyncio.create_task(single.hold(TENANT, orchestrator))
+    await single.until(lambda: single.metric("requests_held") == 1)
+    alone.cancel()
+    await asyncio.gather(again, alone, return_exceptions=True)
 
 
 @pytest.mark.parametrize(("seconds", "own"), [(0.01, None), (LONG, 0.01)])
@@ -170,7 +198,7 @@ async def test_the_bound_and_the_callers_own_deadline_end_it(seconds: float, own
     measured, orchestrator = Measured(seconds=seconds), Orchestrator()
     measured.hold.left()
     with deadlines.limited(own), pytest.raises(AmasError) as refused:
-        await measured.hold(orchestrator)
+        await measured.hold(TENANT, orchestrator)
     assert (refused.value.reason, refused.value.retry_after) == (AWAY, RETRY_AFTER_SECONDS)
     assert orchestrator.asked == 0
     assert measured.metric("holds_total", outcome="expired") == 1
@@ -198,7 +226,7 @@ async def test_a_look_tells_who_is_held_and_tries_new_channels() -> None:
             clock.advance(RENEW_SECONDS / 4)
 
     await look(4)
-    held = asyncio.create_task(calls.ask(lambda stub: stub()))
+    held = asyncio.create_task(calls.ask(TENANT, lambda stub: stub()))
     await measured.until(lambda: measured.metric("requests_held") == 1)
     assert client.renewed == 0
     await look(1)
@@ -221,10 +249,10 @@ async def test_late_is_gone_only_after_a_while_and_an_error_of_its_own_is_an_ans
             await calls.look(lambda stub: stub())
         if look == 0:
             with pytest.raises(AmasError) as late:
-                await calls.ask(lambda stub: stub())
+                await calls.ask(TENANT, lambda stub: stub())
             assert late.value.reason == LATE
         clock.advance(RENEW_SECONDS)
-    held = asyncio.create_task(calls.ask(lambda stub: stub()))
+    held = asyncio.create_task(calls.ask(TENANT, lambda stub: stub()))
     await measured.until(lambda: measured.metric("requests_held") == 1)
     assert client.renewed == 0
     orchestrator.error = failure("SCHEMA_MISMATCH", ErrorKind.FAILED_PRECONDITION)

@@ -43,7 +43,12 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     hold_seconds: float = Field(
         default=0.0, ge=0, le=600, description="how long a request waits while no orchestrator answers; 0: not at all"
     )
-    hold_requests: int = Field(default=256, ge=1, le=10_000, description="requests that may wait so at once")
+    hold_requests: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="requests that may wait so at once, their bodies in memory; half of them at most are one tenant's",
+    )
     limits_without_redis: Literal["local", "refuse"] = Field(
         default="local", description="while Redis is away: `local` limits each gateway alone, `refuse` answers 503"
     )

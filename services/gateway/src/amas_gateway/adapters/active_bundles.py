@@ -51,7 +51,7 @@ class ActiveBundles:
         age = self._clock.monotonic() - kept.at if kept else STALE_SECONDS
         if kept is None or age >= STALE_SECONDS:
             # Each caller, for each has a request in memory; the fetch itself is never held.
-            return await self._orchestrator.hold(lambda: asyncio.shield(self._fetch(tenant)))
+            return await self._orchestrator.hold(tenant, lambda: asyncio.shield(self._fetch(tenant)))
         if age >= FRESH_SECONDS:
             self._fetch(tenant).add_done_callback(_note_failure)
         self._kept.move_to_end(tenant)

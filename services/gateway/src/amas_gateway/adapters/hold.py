@@ -8,6 +8,7 @@ or its client's going, nor repeat one that a service answered.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -32,12 +33,16 @@ class Hold:
     """The requests of one process that wait for an orchestrator. Use it from one event loop."""
 
     def __init__(self, instruments: Instruments, clock: Clock, *, seconds: float, most: int) -> None:
-        """`seconds` is how long a request is held at most (0: not at all), `most` how many are at once."""
+        """`seconds` is how long a request is held at most (0: not at all).
+
+        `most` is how many are at once; half of the places, if there is more than one, are the most for one tenant.
+        """
         self._instruments = instruments
         self._clock = clock
         self._seconds = seconds
         self._most = most
-        self._held = 0
+        self._most_of_tenant = max(1, most // 2)
+        self._held: Counter[str] = Counter()
         self._away = False
         self._came = asyncio.Event()
         self._heard_of = False
@@ -45,11 +50,11 @@ class Hold:
         # A gateway that never heard of an orchestrator is not ready, so that nobody can ask it to wake one.
         instruments.orchestrator_wanted.inc()
 
-    async def __call__(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def __call__(self, tenant: str, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """What `ask` answers; asked again whenever an orchestrator came, as long as it finds nobody.
 
         `ask` must be safe to repeat. Raises what it raises; UPSTREAM_UNAVAILABLE once it was held for long enough, or
-        if too many are held already.
+        if too many are held already, or too many of this tenant.
         """
         with self.wanted():
             if not (self._seconds and self._away):
@@ -58,7 +63,7 @@ class Hold:
                 except AmasError as error:
                     if error.reason != AWAY or not self._seconds:
                         raise
-            return await self._later(ask)
+            return await self._later(tenant, ask)
 
     def needed(self) -> None:
         """A request needs an orchestrator, be it only to know that its principal is not revoked."""
@@ -92,11 +97,11 @@ class Hold:
         waking, self._came = self._came, asyncio.Event()
         waking.set()
 
-    async def _later(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        if self._ended or self._held >= self._most:
+    async def _later(self, tenant: str, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        if self._ended or self._held.total() >= self._most or self._held[tenant] >= self._most_of_tenant:
             self._instruments.held_ended.labels("refused").inc()
             raise away(SERVICE, RETRY_AFTER_SECONDS)
-        self._held += 1
+        self._held[tenant] += 1
         outcome = "left"
         try:
             with self._instruments.held.track_inprogress():
@@ -107,7 +112,7 @@ class Hold:
             outcome = "expired" if error.reason == AWAY else "answered"
             raise
         finally:
-            self._held -= 1
+            self._held -= Counter((tenant,))
             self._instruments.held_ended.labels(outcome).inc()
 
     async def _asked_again(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:

@@ -38,9 +38,9 @@ class OrchestratorCalls:
         """For streams; do not keep it."""
         return self._client.stub
 
-    async def ask(self, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer to a unary call on behalf of a request, which is held while nobody is there."""
-        return await self.hold(lambda: self.once(call))
+    async def ask(self, tenant: str, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
+        """The answer to a unary call on behalf of a tenant's request, which is held while nobody is there."""
+        return await self.hold(tenant, lambda: self.once(call))
 
     async def once(self, call: Callable[[OrchestratorServiceAsyncStub], Awaitable[AnswerT]]) -> AnswerT:
         """The same, of a call that several requests share: whoever waits for it is held by itself."""

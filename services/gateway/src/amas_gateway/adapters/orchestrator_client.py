@@ -39,12 +39,16 @@ class OrchestratorRuns:
             input_json=input_json,
             idempotency_key=idempotency_key,
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.StartRun(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.StartRun(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.Started(answer.run, answer.existed)
 
     async def get(self, principal: Principal, run_id: str) -> model.Run:
         request = pb.GetRunRequest(principal=to_wire(principal), run_id=run_id)
-        answer = await self._orchestrator.ask(lambda stub: stub.GetRun(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.GetRun(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return answer.run
 
     async def list(
@@ -57,12 +61,16 @@ class OrchestratorRuns:
             page_size=page.size,
             page_token=page.token,
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.ListRuns(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.ListRuns(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.Page(answer.runs, answer.next_page_token)
 
     async def cancel(self, principal: Principal, run_id: str, reason: str) -> model.Run:
         request = pb.CancelRunRequest(principal=to_wire(principal), run_id=run_id, reason=reason)
-        answer = await self._orchestrator.ask(lambda stub: stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.CancelRun(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return answer.run
 
     async def watch(self, principal: Principal, run_id: str, after: int) -> AsyncGenerator[model.RunEvent]:
@@ -81,15 +89,21 @@ class OrchestratorAuditAuthority:
 
     async def authorize_read(self, principal: Principal, run_id: str) -> None:
         request = pb.AuthorizeAuditReadRequest(principal=to_wire(principal), run_id=run_id)
-        await self._orchestrator.ask(lambda stub: stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS))
+        await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.AuthorizeAuditRead(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
 
     async def authorize_subject_search(self, principal: Principal) -> None:
         request = pb.AuthorizeSubjectSearchRequest(principal=to_wire(principal))
-        await self._orchestrator.ask(lambda stub: stub.AuthorizeSubjectSearch(request, timeout=CALL_TIMEOUT_SECONDS))
+        await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.AuthorizeSubjectSearch(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
 
     async def authorize_erasure(self, principal: Principal) -> None:
         request = pb.AuthorizeErasureRequest(principal=to_wire(principal))
-        await self._orchestrator.ask(lambda stub: stub.AuthorizeErasure(request, timeout=CALL_TIMEOUT_SECONDS))
+        await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.AuthorizeErasure(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
 
 
 class OrchestratorApprovals:
@@ -100,7 +114,9 @@ class OrchestratorApprovals:
 
     async def get(self, principal: Principal, approval_id: str) -> model.Approval:
         request = pb.GetApprovalRequest(principal=to_wire(principal), approval_id=approval_id)
-        answer = await self._orchestrator.ask(lambda stub: stub.GetApproval(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.GetApproval(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return answer.approval
 
     async def list(
@@ -113,7 +129,9 @@ class OrchestratorApprovals:
             page_size=page.size,
             page_token=page.token,
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.ListApprovals(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.ListApprovals(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.Page(answer.approvals, answer.next_page_token)
 
     async def decide(self, principal: Principal, verdict: model.Verdict) -> model.Approval:
@@ -126,14 +144,18 @@ class OrchestratorApprovals:
             rendering_digest=verdict.rendering_digest,
             edited_arguments_json=verdict.edited_arguments_json,
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.DecideApproval(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return answer.approval
 
     async def preview_edit(self, principal: Principal, approval_id: str, arguments_json: str) -> object:
         request = pb.PreviewEditRequest(
             principal=to_wire(principal), approval_id=approval_id, arguments_json=arguments_json
         )
-        return await self._orchestrator.ask(lambda stub: stub.PreviewEdit(request, timeout=CALL_TIMEOUT_SECONDS))
+        return await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.PreviewEdit(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
 
 
 class OrchestratorResources:
@@ -156,7 +178,7 @@ class OrchestratorResources:
             dry_run=dry_run,
         )
         return await self._orchestrator.ask(
-            lambda stub: stub.ApplyResources(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+            principal.tenant, lambda stub: stub.ApplyResources(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
         )
 
     async def list(
@@ -165,18 +187,22 @@ class OrchestratorResources:
         request = pb.ListResourcesRequest(
             principal=to_wire(principal), kind=kind, name=name, page_size=page.size, page_token=page.token
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.ListResources(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.ListResources(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         bundle = answer.bundle if answer.HasField("bundle") else None
         return model.Page(answer.resources, answer.next_page_token, bundle)
 
     async def describe_tool_server(self, principal: Principal, server: str) -> object:
         request = pb.DescribeToolServerRequest(principal=to_wire(principal), server=server)
         return await self._orchestrator.ask(
-            lambda stub: stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+            principal.tenant, lambda stub: stub.DescribeToolServer(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
         )
 
     async def content(self, tenant: str, digest: str) -> bytes:
         """See ports.PastBundles."""
         request = pb.GetBundleRequest(tenant=tenant, digest=digest)
-        answer = await self._orchestrator.ask(lambda stub: stub.GetBundle(request, timeout=SLOW_CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            tenant, lambda stub: stub.GetBundle(request, timeout=SLOW_CALL_TIMEOUT_SECONDS)
+        )
         return bytes(answer.content)

@@ -40,19 +40,25 @@ class OrchestratorRevocations:
         request = pb.RevokeRequest(
             principal=to_wire(principal), kind=_kind(what), name=what.name, reason=reason, force=force
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.Revoke(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.Revoke(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.RevocationAnswer(answer.revocation, answer.existed)
 
     async def restore(self, principal: Principal, what: model.Revocable, reason: str) -> model.RevocationAnswer:
         request = pb.RestoreRequest(principal=to_wire(principal), kind=_kind(what), name=what.name, reason=reason)
-        answer = await self._orchestrator.ask(lambda stub: stub.Restore(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.Restore(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.RevocationAnswer(answer.revocation, answer.existed)
 
     async def list(self, principal: Principal, lifted_too: bool, page: model.PageQuery) -> model.Page[model.Revocation]:
         request = pb.ListRevocationsRequest(
             principal=to_wire(principal), all=lifted_too, page_size=page.size, page_token=page.token
         )
-        answer = await self._orchestrator.ask(lambda stub: stub.ListRevocations(request, timeout=CALL_TIMEOUT_SECONDS))
+        answer = await self._orchestrator.ask(
+            principal.tenant, lambda stub: stub.ListRevocations(request, timeout=CALL_TIMEOUT_SECONDS)
+        )
         return model.Page(answer.revocations, answer.next_page_token)
 
 
@@ -86,7 +92,7 @@ class RevokedPrincipals:
         hold.needed()
         known = self._kept.at_hand
         if known is None:
-            known = await hold(self._kept.get)
+            known = await hold(principal.tenant, self._kept.get)
         if (principal.tenant, principal.subject) in known.principals:
             raise principal_revoked()
 
