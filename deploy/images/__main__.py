@@ -20,6 +20,7 @@ from . import bases, measure
 from .buildah import Buildah, BuildError
 from .debs import PackageError
 from .plan import REGISTRY, ROOT, Image, chosen
+from .store import building
 
 # (program, Debian package that has it)
 BUILDER = (("buildah", "buildah"), ("runc", "runc"))
@@ -35,13 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"images: {error}", file=sys.stderr)
         return 1
     cache = options.cache / "images"
-    cache.mkdir(parents=True, exist_ok=True)
     buildah = Buildah(cache)
     begun = time.monotonic()
     try:
         images = chosen(options.names)
-        given = _bases(buildah, cache)
-        rows = [_built(buildah, image, given, options) for image in images]
+        with building(cache, lambda: _clear(buildah)):
+            given = _bases(buildah, cache)
+            rows = [_built(buildah, image, given, options) for image in images]
     except (BuildError, PackageError) as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
@@ -51,6 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(measure.table(rows))
     print(f"{len(rows)} images in {options.out} after {time.monotonic() - begun:.0f} s")
     return 0
+
+
+def _clear(buildah: Buildah) -> None:
+    try:
+        buildah.clear()
+    except BuildError as error:
+        # It takes room, and hinders no build.
+        print(f"images: what killed builds left could not be cleared: {error}", file=sys.stderr)
 
 
 def _built(buildah: Buildah, image: Image, given: dict[str, str], options: argparse.Namespace) -> measure.Measured:

@@ -97,6 +97,11 @@ class Buildah:
                 lent.append(f"--secret=id={name},src={named}")
         return lent
 
+    def clear(self) -> None:
+        """Removes all containers and their mounts: for when nobody builds (store.py)."""
+        if (self.store / "storage").is_dir():
+            self.run("rm", "--all", quiet=True)
+
     def has(self, reference: str) -> bool:
         """Whether the store has this image."""
         names = json.loads(self.run("images", "--json", quiet=True) or "[]")

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from deploy.images.store import building
+
 from .build import RELEASE, ROOT, ensure, read_release
 from .errors import PreviousError, UnknownRevisionError
 
@@ -25,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     begun = time.monotonic()
     try:
         release = read_release(RELEASE)
-        folder = ensure(ROOT, release, options.cache / "previous")
+        # Its own builder may be one that does not tell others that it builds.
+        with building(options.cache / "images"):
+            folder = ensure(ROOT, release, options.cache / "previous")
         link(folder, options.out)
     except UnknownRevisionError as error:
         print(f"previous: {error}", file=sys.stderr)
