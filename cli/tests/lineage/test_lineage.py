@@ -334,4 +334,5 @@ def test_an_input_that_was_erased_is_said_to_be() -> None:
     gone = GivenContent("input", erased_by="erased:1")
     graph = lineage(recording(absent={"step.started": gone}))
     assert graph.nodes["step:triage"].state is State.ERASED
+    assert not graph.nodes["step:triage"].digests, "what is gone is no null"
     assert lineage(recording()).nodes["step:triage"].state is State.NONE

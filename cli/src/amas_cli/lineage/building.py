@@ -114,7 +114,8 @@ class _Builder:
         # Records of before it was kept say nothing of it.
         if INPUT in event.contents or event.data.get(INPUT) is not None:
             self._contents(node, event, INPUT)
-            node.digests |= named(node.values.get(INPUT))
+        if INPUT in node.values:
+            node.digests |= named(node.values[INPUT])
         parent = event.step.rpartition("/")[0]
         if parent:
             for context in self._before(parent):
