@@ -8,7 +8,7 @@ from pathlib import Path
 from .kube import Kube, KubectlError
 
 OUT = Path(__file__).resolve().parents[2] / "out" / "cluster"
-KINDS = "pods,rollouts.argoproj.io,analysisruns.argoproj.io,replicasets,jobs,scaledobjects.keda.sh,hpa"
+KINDS = "pods,rollouts.argoproj.io,analysisruns.argoproj.io,replicasets,cronjobs,jobs,pvc,scaledobjects.keda.sh,hpa"
 MAX_PODS = 40
 
 
