@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from amas.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 
 from tests.integration.ports import free_ports
 
@@ -159,6 +161,16 @@ async def test_refusals_reach_the_audit_log(gateway: Gateway, behind: Upstreams)
     assert (event.type, event.tenant, event.principal) == ("dev.amas.access.denied", "acme", "developer")
     assert event.trace_id == refused.json()["traceId"]
     assert token not in str(event)
+
+
+async def test_a_message_is_bounded_before_anybody_looks_who_sent_it(gateway: Gateway) -> None:
+    """As a body of HTTP: gRPC reads a whole message first, so that anybody could fill the memory."""
+    async with grpc.aio.insecure_channel(gateway.environment["AMAS_GATEWAY_PUBLIC_GRPC_LISTEN"]) as channel:
+        stub = gateway_pb2_grpc.RunsServiceStub(channel)
+        for size, code in ((10, grpc.StatusCode.UNAUTHENTICATED), (5_000_000, grpc.StatusCode.RESOURCE_EXHAUSTED)):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.GetRun(gateway_pb2.GetRunRequest(run_id="x" * size), timeout=END_SECONDS)
+            assert refused.value.code() is code
 
 
 async def test_sigterm_under_load_loses_no_request(gateway: Gateway, behind: Upstreams) -> None:

@@ -63,9 +63,11 @@ class GrpcServer:
         credentials: grpc.ServerCredentials | None,
         ready: Callable[[], Awaitable[bool]] | None = None,
         connection_age: float = CONNECTION_AGE_SECONDS,
+        max_request_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self._listen = listen
         self._connection_age = connection_age
+        self._max_request_bytes = max_request_bytes
         self._services = tuple(services)
         self._interceptors = tuple(interceptors)
         self._credentials = credentials
@@ -79,7 +81,7 @@ class GrpcServer:
         _refuse_socket_in_use(self._listen)
         server = grpc.aio.server(
             interceptors=self._interceptors,
-            options=_server_options(self._connection_age),
+            options=_server_options(self._connection_age, self._max_request_bytes),
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
         )
         for service in self._services:
@@ -143,18 +145,19 @@ def public_server(
     interceptors: Iterable[grpc.aio.ServerInterceptor[Any, Any]] = (),
     checks: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
     connection_age: float = CONNECTION_AGE_SECONDS,
+    max_request_bytes: int = MAX_MESSAGE_BYTES,
 ) -> GrpcServer:
     """A server for outsiders: server-only TLS (None: plaintext), no caller list, the same errors and validation.
 
     `layers` run around each call, inside error mapping and before validation, and may raise AmasError (authentication,
     limits); `interceptors` are plain grpc.aio ones, outermost; health says SERVING while `checks` pass. Give it to
-    ServiceSpec.servers.
+    ServiceSpec.servers. A message is read before a layer sees its call: `max_request_bytes` bounds what outsiders fill.
     """
     readiness = Readiness(checks or {})
     readiness.accept(True)
     credentials = None if tls is None else server_credentials(tls, require_client_certificate=False)
     guards = [*interceptors, public_interceptor(*layers)]
-    return GrpcServer(listen, services, guards, credentials, readiness.ready, connection_age)
+    return GrpcServer(listen, services, guards, credentials, readiness.ready, connection_age, max_request_bytes)
 
 
 class _Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]  # the package has no types
@@ -185,11 +188,11 @@ class _Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]  #
         return await super().Check(request, context)
 
 
-def _server_options(connection_age: float) -> list[tuple[str, Any]]:
+def _server_options(connection_age: float, max_request_bytes: int) -> list[tuple[str, Any]]:
     return [
         # grpc's default lets two processes share a port and split its calls between them.
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", max_request_bytes),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

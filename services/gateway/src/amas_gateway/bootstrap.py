@@ -209,5 +209,6 @@ def _servers(
             grpc_api.services(verbs, access, clock),
             tls=files,
             connection_age=settings.connection_age,
+            max_request_bytes=settings.max_body_bytes,
         ),
     )

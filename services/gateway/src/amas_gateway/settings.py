@@ -39,7 +39,9 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     oidc_refetch_interval: float = Field(
         default=2.0, ge=0.1, le=300, description="least seconds between fetches that unknown key ids ask for"
     )
-    max_body_bytes: int = Field(default=4_194_304, ge=1024, le=16_777_216, description="largest request body, in bytes")
+    max_body_bytes: int = Field(
+        default=4_194_304, ge=1024, le=16_777_216, description="largest request body or gRPC message, in bytes"
+    )
     hold_seconds: float = Field(
         default=0.0, ge=0, le=600, description="how long a request waits while no orchestrator answers; 0: not at all"
     )
