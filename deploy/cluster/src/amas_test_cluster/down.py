@@ -37,9 +37,21 @@ AFTER_PODS = ("kube-proxy", "kube-apiserver", "etcd", "containerd")
 PODS_END_S = 20.0
 # Links to pods' logs, which kubelet makes whatever folder it is told.
 LOG_LINKS = Path("/var/log/containers")
-# Of containerd's library for pod networks, and of its shims; both know no other place.
+# Of containerd's library for pod networks, of its shims, and of kubelet; they know no other place.
 NETWORK_RESULTS = Path("/var/lib/cni/results")
 SHIM_SOCKETS = Path("/run/containerd/s")
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+VOLUME_PLUGINS = Path("/usr/libexec/kubernetes/kubelet-plugins/volume/exec")
+OPTIONAL = Path("/opt/containerd")
+# Folders that these and the controller manager make, whatever they are told; each before the one that it is in.
+MADE = (
+    LOG_LINKS,
+    *(NETWORK_RESULTS, NETWORK_RESULTS.parent),
+    *(SHIM_SOCKETS, SHIM_SOCKETS.parent),
+    *(DEVICE_PLUGINS, DEVICE_PLUGINS.parent),
+    *(VOLUME_PLUGINS, *VOLUME_PLUGINS.parents[:3]),
+    *(OPTIONAL / "bin", OPTIONAL / "lib", OPTIONAL),
+)
 
 
 def take_down(layout: Layout) -> None:
@@ -131,9 +143,9 @@ def _remove_strays(layout: Layout) -> None:
             link.unlink()
     for result in _network_results(layout):
         result.unlink()
-    for stray in SHIM_SOCKETS.glob("*"):
-        # A shim's socket without its shim answers nobody.
+    for stray in (*SHIM_SOCKETS.glob("*"), *DEVICE_PLUGINS.glob("kubelet.sock")):
+        # A socket without its shim, or its kubelet, answers nobody.
         if stray.is_socket() and str(stray) not in Path("/proc/net/unix").read_text():
             stray.unlink()
-    for folder in (LOG_LINKS, NETWORK_RESULTS, NETWORK_RESULTS.parent, SHIM_SOCKETS, SHIM_SOCKETS.parent):
+    for folder in MADE:
         remove_if_empty(folder)
