@@ -18,7 +18,7 @@ from ..waiting import wait_for
 RESOURCES = Path(__file__).with_name("governed.yaml")
 # Port 9 (discard) of loopback: refused at once where nobody serves it.
 DEAD_URL = "http://127.0.0.1:9/v1"
-SETTLED_TIMEOUT_S = 20.0
+SETTLED_TIMEOUT_S = 60.0
 
 
 def apply_routes(platform: LocalPlatform, url: str, folder: Path, principal: str = "developer") -> None:

@@ -63,7 +63,7 @@ async def test_any_address_with_tls(tmp_path: Path) -> None:
     try:
         context = ssl.create_default_context(cafile=str(files.ca))
         context.check_hostname = False  # the certificate names a workload, not this address
-        document = await asyncio.wait_for(discovered(f"https://127.0.0.1:{port}", context), 20)
+        document = await asyncio.wait_for(discovered(f"https://127.0.0.1:{port}", context), 60)
         assert document["issuer"] == "https://issuer.example:8443"
         assert document["token_endpoint"] == "https://issuer.example:8443/token"
     finally:

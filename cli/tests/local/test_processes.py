@@ -14,7 +14,7 @@ from amas_cli.local import processes
 from amas_cli.local.orphans import adopt_orphans, end_orphans, orphans
 from amas_cli.local.processes import ManagedProcess, PartFailedError, ProcessSpec
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 SLEEPER = "import signal, pathlib; pathlib.Path('up').touch(); signal.pause()"
 STUBBORN = textwrap.dedent(
     """

@@ -20,7 +20,7 @@ from amas_cli.local.startup import Step
 from amas_cli.local.state import load_state
 from amas_cli.local.supervisor import Supervisor
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 RunPart = Callable[[ProcessSpec], Awaitable[None]]
 SERVING = "import pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); signal.pause()"
 FAILING = "import sys; print('the disk is on fire'); sys.exit(3)"

@@ -32,7 +32,7 @@ SAMPLES = {
 }
 # Seconds: to become ready, and to end after SIGTERM.
 READY_TIMEOUT = 90.0
-END_TIMEOUT = 15.0
+END_TIMEOUT = 60.0
 
 
 def free_port() -> int:

@@ -36,9 +36,9 @@ from .stand_ins import Audit, StandIn
 T = TypeVar("T")
 SKEWED_MODULE = "skewed_router"
 ROOT = Path(__file__).parents[3]
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
 # What goes on in the background is done within this; a dead process's lease (15 s) and a lost store's grace included.
-SETTLED_SECONDS = 25.0
+SETTLED_SECONDS = 60.0
 POLL_SECONDS = 0.02
 # Small, so that an endless body ends soon.
 MAX_RESPONSE_BYTES = 256 * 1024

@@ -88,7 +88,7 @@ class OpaProcess:
         """Stops it and waits until it is gone."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
 
