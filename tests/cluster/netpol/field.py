@@ -39,6 +39,8 @@ class Field:
     def __enter__(self) -> Field:
         self.cluster.apply(manifest(*(_namespace(name) for name in NAMESPACES.values())))
         try:
+            # A run that was killed left its own, under which an engine would have shut what must be open at first.
+            self.cluster.run("delete", "networkpolicies", "--all")
             for space, kube in self._kubes.items():
                 pods = [self._pod(name) for name in _pods() if PEERS[name]["namespace"] == space]
                 kube.apply(manifest(self._program(space), *pods))
