@@ -125,3 +125,15 @@ def test_a_kill_before_its_user_has_it_leaves_no_link(tmp_path: Path, monkeypatc
     finally:
         for path in elsewhere:
             path.rmdir()
+
+
+def test_a_link_that_is_not_ours_takes_nothing_away(tmp_path: Path) -> None:
+    """Whoever can write to the state folder must not choose what we delete: a folder that we did not make stays."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("of somebody")
+    data = DataDirectory(tmp_path / "data", Everywhere(os.geteuid(), os.getegid()))
+    data.named.symlink_to(kept)
+    data.remove()
+    assert (kept / "file").exists()
+    assert not data.named.is_symlink()

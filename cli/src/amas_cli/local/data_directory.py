@@ -60,8 +60,10 @@ class DataDirectory:
         return made
 
     def remove(self) -> None:
-        """Takes the data away, wherever it is, and the link to it. Idempotent."""
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
+        """Takes the data away, here or where `make` has put it, and the link to it. Idempotent."""
+        path = self.path
+        # Whoever can write to the state folder must not choose what we delete: another link was not made here.
+        if path.is_dir() and (path == self.named or (path.parent == REACHABLE_PARENT and path.name.startswith(PREFIX))):
+            shutil.rmtree(path)
         if self.named.is_symlink():
             self.named.unlink()
