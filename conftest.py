@@ -33,11 +33,13 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A real Postgres for the session."""
+    """A real Postgres for the session. What a crash of the machine leaves is for tests with a server of their own."""
     folder = tmp_path_factory.mktemp("postgres")
     password = folder / "superuser"
     ensure_password(password)
-    server = EmbeddedPostgres(folder / "data", free_port(), password_file=password, log_file=folder / "log")
+    server = EmbeddedPostgres(
+        folder / "data", free_port(), password_file=password, log_file=folder / "log", durable=False
+    )
     try:
         server.start()
         yield server

@@ -50,8 +50,10 @@ class EmbeddedPostgres(EmbeddedServer):
     """One server on 127.0.0.1 with SCRAM passwords, in a data folder of its own."""
 
     name = "Postgres"
-    # Postgres's fast shutdown: clients are sent away, data is written.
+    # Postgres's fast shutdown: clients are sent away, data is written. A busy disk takes its time (seconds).
     stop_signal = signal.SIGINT
+    stop_timeout = 120.0
+    start_timeout = 120.0
 
     def __init__(
         self,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 POLL_S = 0.05
 
@@ -83,7 +86,7 @@ class EmbeddedServer(ABC):
             time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """Stops the server that this object started. Idempotent."""
+        """Stops the server that this object started, with all that it started itself. Idempotent."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
@@ -91,5 +94,18 @@ class EmbeddedServer(ABC):
         try:
             process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
+            # What a killed server leaves at its files (Postgres: a checkpoint that is being synced) bars the next one.
+            family = _family(process.pid)
             process.kill()
+            for member in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
             process.wait(self.stop_timeout)
+            psutil.wait_procs(family, self.stop_timeout)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """All descendants of a process at this moment."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return list(psutil.Process(pid).children(recursive=True))
+    return []

@@ -27,7 +27,7 @@ STOP_ORDER = (
 )
 """Callers before what they call, so that everyone can drain; the databases last."""
 SERVICE_STOP_TIMEOUT_S = 15.0
-POSTGRES_STOP_TIMEOUT_S = 30.0
+POSTGRES_STOP_TIMEOUT_S = 90.0
 
 
 def embedded_postgres(home: Home, port: int) -> EmbeddedPostgres:
