@@ -24,9 +24,11 @@ def program(name: str) -> str:
 
 
 def built() -> Path:
-    """The umbrella with everything in it, built if it is not there."""
+    """The umbrella with everything in it; built if it is not there, or older than what it is built from."""
     chart = ROOT / "out" / "charts" / "amas"
-    if not chart.is_dir():
+    sources = (path for folder in ("charts", "dashboards/rules") for path in (ROOT / folder).rglob("*"))
+    changed = max(path.stat().st_mtime for path in sources if path.is_file())
+    if not chart.is_dir() or (chart / "Chart.yaml").stat().st_mtime < changed:
         run(str(ROOT / "scripts" / "build_charts.sh"))
     return chart
 

@@ -14,13 +14,16 @@ from .api_server import ApiServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 NAMESPACE = "archived"
-VALUES = ROOT / "charts" / "audit" / "ci" / "archive.yaml"
+RELEASE = "amas"
+# The chart alone, where nothing but Kubernetes itself is.
+FLAGS = "migration.enabled=false,global.workload.kind=Deployment,global.prometheus.podMonitor.enabled=false"
+VALUES = ("--values", str(ROOT / "charts" / "audit" / "ci" / "archive.yaml"), "--set", FLAGS)
 READER = ROOT / "deploy" / "archive" / "reader.yaml"
 JOBS = ("amas-audit-archive", "amas-audit-archive-drop")
 SOON_S = 60.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(api_server: ApiServer) -> Iterator[ApiServer]:
     """With a namespace for restricted pods, which is gone at the end."""
     assert api_server.kubectl("create", "namespace", NAMESPACE).code == 0
@@ -37,22 +40,31 @@ def of(server: ApiServer, *arguments: str) -> dict[str, Any]:
     return dict(json.loads(done.out))
 
 
+def helm(server: ApiServer, *arguments: str) -> None:
+    """Has Helm do something in the namespace."""
+    run(program("helm"), *arguments, "--namespace", NAMESPACE, "--kubeconfig", str(server.kubeconfig()))
+
+
+def installed(server: ApiServer, *values: str) -> None:
+    """A release of audit's chart, new or upgraded; without values with an archive."""
+    helm(server, "upgrade", "--install", RELEASE, str(built() / "charts" / "audit"), *(values or VALUES))
+
+
+def pod_of(server: ApiServer, job: str) -> dict[str, Any]:
+    """The one pod of a job, once its controller has made it."""
+    (pod,) = wait_for(f"a pod of {job}", lambda: of(server, "pods", "--selector", f"job-name={job}")["items"], SOON_S)
+    return dict(pod)
+
+
 def test_a_job_by_hand_has_a_restricted_pod_and_an_end(server: ApiServer) -> None:
     """`create job --from` of each; without a node nothing gets its volume, and the job is given up at its deadline."""
-    chart, own = str(built() / "charts" / "audit"), ("--show-only", "templates/archive.yaml")
-    command = (program("helm"), "template", "amas", chart, "--namespace", NAMESPACE, "--values", str(VALUES))
-    manifest = server.folder / "archive.yaml"
-    manifest.write_text(run(*command, *own))
-    made = server.kubectl("apply", "--validate=strict", "-f", str(manifest))
-    assert made.code == 0, made.err
-    assert "would violate PodSecurity" not in made.err
+    installed(server)
     with server.controllers("job-controller", "cronjob-controller", "serviceaccount-controller"):
         for name in JOBS:
             hand = ("create", "job", f"{name}-now", f"--from=cronjob/{name}", "--namespace", NAMESPACE)
             assert server.kubectl(*hand).code == 0
         for name in JOBS:
-            chosen = f"job-name={name}-now"
-            (pod,) = wait_for("its pod", lambda one=chosen: of(server, "pods", "--selector", one)["items"], SOON_S)
+            pod = pod_of(server, f"{name}-now")
             claims = [one["persistentVolumeClaim"] for one in pod["spec"]["volumes"] if "persistentVolumeClaim" in one]
             assert claims == [{"claimName": "amas-audit-archive"}]
             assert of(server, "job", f"{name}-now")["spec"]["activeDeadlineSeconds"] == 21600
@@ -67,3 +79,17 @@ def test_a_job_by_hand_has_a_restricted_pod_and_an_end(server: ApiServer) -> Non
     assert of(server, "pvc", "amas-audit-archive")["spec"]["accessModes"] == ["ReadWriteOncePod"]
     reader = server.kubectl("apply", "--dry-run=server", "--validate=strict", "-n", NAMESPACE, "-f", str(READER))
     assert reader.code == 0, reader.err
+
+
+def test_the_claim_outlives_the_release(server: ApiServer) -> None:
+    """It stays where the jobs go, by an upgrade or an uninstall, and a release of the same name takes it up again."""
+    installed(server)
+    claim = of(server, "pvc", JOBS[0])["metadata"]["uid"]
+    installed(server, "--set", FLAGS)
+    assert of(server, "cronjobs")["items"] == []
+    installed(server)
+    helm(server, "uninstall", RELEASE)
+    assert [one["metadata"]["uid"] for one in of(server, "cronjobs,deployments,pvc")["items"]] == [claim]
+    installed(server)
+    assert {one["metadata"]["name"] for one in of(server, "cronjobs")["items"]} == set(JOBS)
+    assert of(server, "pvc", JOBS[0])["metadata"]["uid"] == claim
