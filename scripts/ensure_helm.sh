@@ -10,7 +10,8 @@ cache=$1
 found() { # program, version, how it says its version
   local place
   place=$(command -v "$1") || return 1
-  { "${@:3}" || true; go version -m "$place" || true; } 2>/dev/null | grep -qE "(^|[^0-9.])v$2([^0-9.]|\$)"
+  { "${@:3}" || true; go version -m "$place" || true; } 2>/dev/null |
+    grep -E "(^|[^0-9.])v$2([^0-9.]|\$)" >/dev/null # not -q: it would end the program before it, which pipefail takes for a no
 }
 
 build() { # program, function that builds it in the folder that it is given

@@ -3,7 +3,7 @@
 set -euo pipefail
 version=1.22.2
 cache=$1
-if command -v opa >/dev/null && opa version 2>/dev/null | grep -q "^Version: $version\$"; then exit 0; fi
+if command -v opa >/dev/null && opa version 2>/dev/null | grep "^Version: $version\$" >/dev/null; then exit 0; fi
 if ! command -v go >/dev/null; then
   echo "the policy tests need OPA $version: put \`opa\` on the PATH, or install Go so that it can be built" >&2
   exit 1
