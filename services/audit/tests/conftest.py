@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from amas_audit.adapters.migrate import migrate
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.domain.signed_note import NoteSigner
+from amas_cli.local.database_setup import ensure_databases
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from .faults.servers import FaultyPostgres
 from .logs import LogDatabase
 
 ORIGIN = "amas.test/audit"
@@ -27,6 +31,26 @@ def log_database(database: Callable[[str], Any]) -> LogDatabase:
     """A fresh database whose schema is migrated."""
     made = LogDatabase.of(database("audit"))
     migrate(made.owner_dsn)
+    return made
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[FaultyPostgres]:
+    """A server for a test that takes it away. The session's has the databases of all others, and takes long to stop."""
+    made = FaultyPostgres.at(tmp_path / "own-postgres")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+async def own_database(own_postgres: FaultyPostgres, tmp_path: Path) -> LogDatabase:
+    """A migrated database on that server."""
+    accesses = await ensure_databases(own_postgres.dsn(), tmp_path / "own-secrets", services=["audit"])
+    made = LogDatabase.of(accesses["audit"])
+    await asyncio.to_thread(migrate, made.owner_dsn)
     return made
 
 

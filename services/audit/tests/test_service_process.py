@@ -12,8 +12,8 @@ from amas.audit.v1 import audit_pb2
 from amas_audit.adapters.postgres_pool import Pool
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_cli.audit_trail import Verdict, verify
-from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
+from .faults.servers import FaultyPostgres
 from .logs import LogDatabase
 from .processes import INTENT, SAMPLES, AuditProcess, Caller, poll, request, write_signing_key
 
@@ -224,29 +224,34 @@ async def test_sigterm_answers_what_was_accepted(running: AuditProcess, callers:
     assert {answer.events[0].id for answer in answers} == written
 
 
-async def test_readiness_tells_the_truth(running: AuditProcess, postgres: EmbeddedPostgres) -> None:
+async def test_readiness_tells_the_truth(
+    own_database: LogDatabase, own_postgres: FaultyPostgres, certificates: Any, tmp_path: Path
+) -> None:
     """Without its database the service is not ready, and when it is back, it is again, by itself."""
-    assert await running.readiness() == 200
-    await asyncio.to_thread(postgres.stop)
+    service = AuditProcess(own_database, certificates, write_signing_key(tmp_path / "key.pem"), tmp_path / "log")
     try:
-        await _until_readiness(running, 503)
+        await service.start()
+        assert await service.readiness() == 200
+        await asyncio.to_thread(own_postgres.stop)
+        await _until_readiness(service, 503)
+        await asyncio.to_thread(own_postgres.start)
+        await _until_readiness(service, 200)
     finally:
-        await asyncio.to_thread(postgres.start)
-    await _until_readiness(running, 200)
+        await service.kill()
 
 
 async def _until_readiness(service: AuditProcess, wanted: int) -> None:
     async def reached() -> bool:
         return await service.readiness() == wanted
 
-    await poll(reached, seconds=20, pause=0.1)
+    await poll(reached, seconds=60, pause=0.1)
 
 
 async def _until_acknowledged(acknowledged: dict[str, int], count: int) -> None:
     async def reached() -> bool:
         return len(acknowledged) >= count
 
-    await poll(reached, seconds=30, pause=0.001)
+    await poll(reached, seconds=60, pause=0.001)
 
 
 @pytest.fixture
