@@ -53,6 +53,9 @@ class FakeModels:
         if not self.knows_bundle:
             raise AmasError(ErrorKind.FAILED_PRECONDITION, "BUNDLE_UNKNOWN", "unknown bundle")
         self.calls.append((who, bundle, call))
+        await self._asked()
+
+    async def _asked(self) -> None:
         self.called.set()
         if self.error:
             raise self.error
@@ -88,6 +91,7 @@ class FakeModels:
         return model.Answer(self.body)
 
     async def list(self, who: Principal, bundle: str) -> Sequence[model.ModelName]:
+        await self._asked()
         return [model.ModelName("default", ("openai/gpt-5-mini",))]
 
 

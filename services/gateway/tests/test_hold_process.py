@@ -18,7 +18,7 @@ from tests.integration.ports import free_ports
 from .test_process import END_SECONDS, READY_SECONDS, environment_of, process_settings, start, until_ready
 from .upstreams import Upstreams, server_of, upstreams
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 # Nobody is held so long: whoever is told nothing sooner fails by READY_SECONDS.
 HOLD_SECONDS = 2 * READY_SECONDS
 

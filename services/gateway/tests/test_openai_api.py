@@ -208,6 +208,17 @@ async def test_client_that_leaves_cancels_the_call(world: World, url: str, path:
     await asyncio.wait_for(world.models.cancelled.wait(), 60)
 
 
+async def test_client_that_leaves_lets_go_of_the_list_of_models(world: World, url: str) -> None:
+    """Nor does anything wait for it, as for an orchestrator that is away."""
+    world.models.hang = True
+    host, port = url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer developer\r\n\r\n")
+    await world.models.called.wait()
+    writer.close()
+    await asyncio.wait_for(world.models.cancelled.wait(), 60)
+
+
 async def test_idempotency_keys_belong_to_their_principal(world: World, url: str) -> None:
     """I8: a client's key reaches the router bound to tenant and principal; it can name no run's call."""
     async with httpx.AsyncClient(base_url=url) as client:

@@ -67,7 +67,11 @@ class ModelApi:
         caller: Caller = scope[CALLER]
         principal = await self._access.admit(caller, Action.MODEL_CALL)
         if expected == "GET":
-            body = await self._models(principal, scope["path"] if route == paths.MODEL else "")
+            try:
+                async with WhileConnected(receive):
+                    body = await self._models(principal, scope["path"] if route == paths.MODEL else "")
+            except ClientGoneError:
+                return
             await _send_whole(send, body, _headers(caller, None, begun))
             return
         options = call_options(scope[HEADERS])
