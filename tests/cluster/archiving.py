@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import tarfile
@@ -13,7 +11,6 @@ from typing import Any
 from . import node
 from .helm import ROOT
 from .kube import Kube
-from .witnessing import NOBODY
 
 READER = ROOT / "deploy" / "archive" / "reader.yaml"
 POD = "amas-archive-reader"
@@ -38,22 +35,9 @@ class Archive:
         name = f"{self._kube.namespace}-archive"
         if not node.is_ours() or self._kube.exists("persistentvolumeclaim", self.claim):
             return
-        folder = node.STATE / "volumes" / name
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            os.chown(folder, NOBODY, NOBODY)
         # One that another claim had is never bound again.
         self._kube.run("delete", "persistentvolume", name, "--ignore-not-found", "--timeout", "60s")
-        spec = {
-            "storageClassName": "amas-node",
-            "capacity": {"storage": "64Mi"},
-            "accessModes": ["ReadWriteOncePod"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": self._kube.namespace, "name": self.claim},
-            "hostPath": {"path": str(folder), "type": "Directory"},
-        }
-        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-        self._kube.apply(json.dumps(volume))
+        node.make_volume(self._kube, name, self.claim)
 
     def run(self, cron_job: str) -> str:
         """Runs a job by hand; answers its log.

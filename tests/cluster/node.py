@@ -1,7 +1,8 @@
-"""What is done to the node, on the test cluster of deploy/cluster alone: faults, and policies enforced."""
+"""What is done to the node, on the test cluster of deploy/cluster alone: faults, policies enforced, and volumes."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from .kube import Kube, restarts
 STATE = Path(os.environ.get("AMAS_CLUSTER_DIR", "/var/lib/amas-cluster"))
 COMMAND_TIMEOUT_S = 120.0
 RESTART_TIMEOUT_S = 120.0
+IMAGE_USER = 65532
+"""The user of our images."""
 
 
 def is_ours() -> bool:
@@ -34,6 +37,29 @@ def can_stand_in() -> bool:
 def policies(what: str) -> None:
     """Enforces the NetworkPolicies of this moment by nftables (`apply`), or no more (`remove`)."""
     _run(sys.executable, "-m", "amas_test_cluster", "policies", what)
+
+
+def volume_folder(name: str) -> Path:
+    """Where a volume of the node keeps its files."""
+    return STATE / "volumes" / name
+
+
+def make_volume(kube: Kube, name: str, claim: str) -> None:
+    """A volume for a claim of the namespace: the test cluster has no provisioner. What is in its folder stays."""
+    folder = volume_folder(name)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        os.chown(folder, IMAGE_USER, IMAGE_USER)
+    spec = {
+        "storageClassName": "amas-node",
+        "capacity": {"storage": "64Mi"},
+        "accessModes": ["ReadWriteOncePod"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": {"namespace": kube.namespace, "name": claim},
+        "hostPath": {"path": str(folder), "type": "Directory"},
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+    kube.apply(json.dumps(volume))
 
 
 def kill_container(kube: Kube, pod: str, container: str) -> None:

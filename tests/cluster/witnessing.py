@@ -18,8 +18,6 @@ from .kube import Kube
 NAME = "witness.example.org/w1"
 PORT = 7070
 CLAIM = "state-w1-witness-0"
-NOBODY = 65532
-"""The user of our images."""
 COMMAND_TIMEOUT_S = 60.0
 
 
@@ -30,7 +28,6 @@ class Witness:
         self.kube = kube
         self.release = Release("w1", kube.namespace, ROOT / "charts" / "witness", ())
         self._folder = folder
-        self._state = node.STATE / "volumes" / kube.namespace
         self.key = self.new_key("witness.pem", NAME)
 
     @property
@@ -50,18 +47,7 @@ class Witness:
         self.kube.apply(json.dumps(namespace))
         self.kube.run("create", "secret", "generic", "witness-key", f"--from-file={self._folder / 'witness.pem'}")
         if node.is_ours():  # its volumes are made by hand
-            self._state.mkdir(mode=0o700, parents=True)
-            os.chown(self._state, NOBODY, NOBODY)
-            spec = {
-                "storageClassName": "amas-node",
-                "capacity": {"storage": "64Mi"},
-                "accessModes": ["ReadWriteOncePod"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "claimRef": {"namespace": name, "name": CLAIM},
-                "hostPath": {"path": str(self._state), "type": "Directory"},
-            }
-            volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-            self.kube.apply(json.dumps(volume))
+            node.make_volume(self.kube, name, CLAIM)
 
     def install(self, log: str, caller: str, tag: str) -> None:
         """For a log, by its verifier key, which a namespace may ask for cosignatures."""
@@ -87,7 +73,7 @@ class Witness:
         self.kube.run("delete", "namespace", name, "--ignore-not-found", "--timeout", "100s")
         self.kube.run("delete", "persistentvolume", name, "--ignore-not-found", "--timeout", "60s")
         if node.is_ours():
-            shutil.rmtree(self._state, ignore_errors=True)
+            shutil.rmtree(node.volume_folder(name), ignore_errors=True)
 
 
 @contextmanager
