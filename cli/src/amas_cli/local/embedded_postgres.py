@@ -155,7 +155,7 @@ def installation() -> Path:
     """Folder of the wheel's Postgres, at a place that the server's user can reach.
 
     Raises:
-        EmbeddedServerError: the wheel is not installed.
+        EmbeddedServerError: the wheel is not installed, or the place is somebody else's.
     """
     inside = installation_of_the_wheel()
     if ServerIdentity.current().reaches(inside / "bin" / "postgres"):
@@ -164,6 +164,8 @@ def installation() -> Path:
     refuse_foreign(copy, os.geteuid())
     if not (copy / PACKAGE / "pginstall" / "complete").exists():
         copy_installation(inside, copy)
+        # Whoever was there first has kept the name.
+        refuse_foreign(copy, os.geteuid())
     return copy / PACKAGE / "pginstall"
 
 
