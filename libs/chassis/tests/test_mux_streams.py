@@ -143,6 +143,7 @@ async def test_a_server_that_never_comes_is_unavailable(
     client = loopback.channels().mux_client(EchoStub, f"unix:{tmp_path}/nobody.sock", "server")
     call = client.stub.Echo(EchoRequest(text="x"), timeout=60)
     assert (await refusal(call)).kind is ErrorKind.UNAVAILABLE
+    assert not list(await call.trailing_metadata()), "it was never sent, and may be asked again"
     call = client.stub.Echo(EchoRequest(text="x"), timeout=0.05)
     assert (await refusal(call)).kind is ErrorKind.DEADLINE_EXCEEDED
 
@@ -438,8 +439,10 @@ async def test_a_server_that_talks_nonsense_fails_the_call(loopback: Loopback, s
     credentials = server_credentials(loopback.authority.issue("server"))
     server = GrpcServer("127.0.0.1:0", [GrpcService(frames.SERVICE, add, liar)], [], credentials)
     await server.start()
-    error = await refusal(mux_client(loopback, server).stub.Echo(EchoRequest(text="x")))
+    call = mux_client(loopback, server).stub.Echo(EchoRequest(text="x"))
+    error = await refusal(call)
     assert (error.kind, error.reason) == (ErrorKind.UNAVAILABLE, "RPC_UNAVAILABLE")
+    assert list(await call.trailing_metadata()) == [("grpc-retry-pushback-ms", "-1")], "nobody knows how far it came"
     await server.drain(0)
 
 

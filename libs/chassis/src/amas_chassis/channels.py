@@ -93,7 +93,7 @@ class ClientChannels:
         """The same, for a hop with many calls: they go as frames on a long-lived stream that both ends keep open.
 
         The server must be one of ours with a caller list. A call is sent once: UNAVAILABLE is not asked again unless it
-        was never handed to gRPC.
+        was never handed to gRPC. One that broke under way says so by a negative `grpc-retry-pushback-ms` (gRFC A6).
         """
         return Client(self, stub_class, target, server_name, default_timeout, multiplexed=True)
 

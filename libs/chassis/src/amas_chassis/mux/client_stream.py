@@ -18,7 +18,7 @@ from amas_chassis.gathering import Gathering
 from . import frames
 from .client_calls import MuxCall, rpc_error
 from .frames import Answer, Cancel, Credit, Data, Drain, Frame, FrameError, Hello, Open
-from .metadata import from_wire
+from .metadata import Pairs, from_wire
 from .stream_call import EOF
 from .turns import Turns
 
@@ -35,6 +35,8 @@ MAX_CALLS = 2_048
 MAX_SENDING_BYTES = 40 * 1024 * 1024
 # How long the end of a stream may take once its last call is over (seconds).
 END_SECONDS = 2.0
+# Of calls that broke under way (gRFC A6): nobody knows how far one came, and who may not do it twice must know.
+_NO_RETRY: Pairs = (("grpc-retry-pushback-ms", "-1"),)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -249,7 +251,7 @@ class ClientStream:
             if number in unsent_numbers:
                 unsent.append(call)
             else:
-                call.finish(grpc.StatusCode.UNAVAILABLE, f"the stream broke: {error.details()}")
+                call.finish(grpc.StatusCode.UNAVAILABLE, f"the stream broke: {error.details()}", _NO_RETRY)
         self._owner.over(self, error, unsent)
 
 

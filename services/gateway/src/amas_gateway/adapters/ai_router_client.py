@@ -28,7 +28,7 @@ SERVICE = "ai-router"
 # what a client may ask for.
 MODEL_TIMEOUT_SECONDS = 600.0
 CALL_TIMEOUT_SECONDS = 10.0
-# gRPC proposal A6: the router's way to say that nobody may repeat a call blindly.
+# gRPC proposal A6: nobody may repeat a call blindly, says the router, or the channel of a call that broke under way.
 _PUSHBACK = "grpc-retry-pushback-ms"
 # What a developer types is the company's own: internal, and trusted as its author is. Routes with a lower clearance
 # refuse it, which is the safe side.
