@@ -116,6 +116,8 @@ class FakeAudit:
         self.size = 1
         # Pages after which the log is away.
         self.pages_left = 1000
+        # What the log says instead of a page.
+        self.instead: AmasError | None = None
         # Set: a page that is none of the first is never found.
         self.stuck = False
         self.waiting = asyncio.Event()
@@ -138,6 +140,8 @@ class FakeAudit:
 
     async def query(self, tenant: str, query: model.AuditQuery) -> model.Page[object]:
         self.queries.append(query)
+        if self.instead is not None:
+            raise self.instead
         if not self.pages_left:
             raise AmasError(ErrorKind.UNAVAILABLE, "LOG_UNAVAILABLE", "away")
         self.pages_left -= 1

@@ -14,7 +14,7 @@ import pytest
 from amas.common.v1 import label_pb2
 from amas.gateway.v1 import gateway_pb2 as pb
 from amas.gateway.v1 import gateway_pb2_grpc as rpc
-from amas_chassis.errors import AmasError
+from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.grpc_server import public_server
 from amas_gateway.domain.errors import TokenFault
 from amas_gateway.domain.model import AuditQuery, Page, PageQuery
@@ -243,3 +243,20 @@ async def test_grpc_asks_the_same(world: World, channel: grpc.aio.Channel) -> No
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await audit.QueryEvents(request, metadata=(("authorization", "Bearer developer"),))
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind", "recorded"),
+    [
+        ("ENTRIES_ARCHIVED", ErrorKind.FAILED_PRECONDITION, [("auditor", "query", {"principal": "anna"}, 0)]),
+        ("LOG_UNAVAILABLE", ErrorKind.UNAVAILABLE, []),
+    ],
+)
+async def test_that_something_is_archived_is_an_answer_and_on_record(
+    world: World, client: httpx.AsyncClient, reason: str, kind: ErrorKind, recorded: list[object]
+) -> None:
+    """Who is told that there is something about a person has read the log; who is told nothing has not."""
+    world.audit.instead = AmasError(kind, reason, "this reaches into entries 0 to 9")
+    answer = await client.get("/v1/audit/events?principal=anna", headers=bearer("auditor"))
+    assert answer.json()["reason"] == reason
+    assert world.audit.reads == recorded

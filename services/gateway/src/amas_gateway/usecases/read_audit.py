@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from amas_chassis.clock import Clock
+from amas_chassis.errors import AmasError
 
 from amas_gateway.domain.errors import TokenFault, token_refused
 from amas_gateway.domain.model import AuditQuery, Checkpoint, Page, PageQuery, Principal
@@ -17,6 +18,8 @@ from amas_gateway.ports import AuditAuthority, AuditReader, AuditWriter, PastBun
 
 # Entries of a page of a stream. Each page is recorded, and a record may itself be an answer: larger pages than records.
 STREAM_PAGE = 500
+# Reason of a log whose next answer has left the database for the archive.
+ENTRIES_ARCHIVED = "ENTRIES_ARCHIVED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,12 @@ class ReadAudit:
         return await self.bundles.content(principal.tenant, digest)
 
     async def _page(self, principal: Principal, what: str, query: AuditQuery) -> Page[object]:
-        page = await self.reader.query(principal.tenant, query)
+        try:
+            page = await self.reader.query(principal.tenant, query)
+        except AmasError as error:
+            # That there is something, in the archive alone, is an answer too.
+            if error.reason == ENTRIES_ARCHIVED:
+                await self.writer.read_happened(principal, what, query.filters(), 0)
+            raise
         await self.writer.read_happened(principal, what, query.filters(), len(page.items))
         return page
