@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .environment import Wiring, migration_environment, module_of
-from .home import write_private
+from .home import Home, write_private
 from .processes import LAUNCHER, PartFailedError
 
 WITH_DATABASE = ("audit", "orchestrator", "ai-router")
@@ -22,7 +22,7 @@ ENGINES = ("alembic", "sqlalchemy", "dbos")
 async def migrate(service: str, wiring: Wiring) -> bool:
     """Migrate unless this code did so already; answers whether it ran. Raises PartFailedError."""
     name = log_name(service)
-    stamp, key = wiring.home.postgres.parent / "stamps" / service, content_key(service)
+    stamp, key = _stamps(wiring.home) / service, content_key(service)
     if stamp.exists() and stamp.read_text() == key:
         return False
     stamp.unlink(missing_ok=True)
@@ -54,6 +54,15 @@ async def migrate(service: str, wiring: Wiring) -> bool:
     stamp.parent.mkdir(exist_ok=True, mode=0o700)
     write_private(stamp, key)
     return True
+
+
+def was_migrated(home: Home) -> bool:
+    """Whether this platform had a database that `migrate` was run on."""
+    return any(_stamps(home).glob("*"))
+
+
+def _stamps(home: Home) -> Path:
+    return home.postgres.parent / "stamps"
 
 
 def log_name(service: str) -> str:

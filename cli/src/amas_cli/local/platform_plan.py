@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .audit_key import ensure_audit_key, ensure_master_key
 from .environment import AUDITOR, SERVICES, Wiring
-from .migrations import WITH_DATABASE, log_name, migrate
+from .migrations import WITH_DATABASE, log_name, migrate, was_migrated
 from .parts import (
     embedded_postgres,
     embedded_valkey,
@@ -18,7 +18,7 @@ from .parts import (
     service_spec,
     valkey_spec,
 )
-from .processes import ProcessSpec
+from .processes import PartFailedError, ProcessSpec
 from .startup import Step
 
 RUN_PART = Callable[[ProcessSpec], Awaitable[None]]
@@ -83,6 +83,14 @@ class PlatformPlan:
         from .database_setup import ensure_password
 
         ensure_password(self._postgres.password_file)
+        place = self._wiring.home.postgres
+        # A link that leads nowhere is told by `prepare`.
+        if self._postgres.is_new and not place.is_symlink() and was_migrated(self._wiring.home):
+            raise PartFailedError(
+                "postgres",
+                f"its data is gone from {place}; bring it back, or take away all that belongs to it "
+                "(`amas down --delete`) and begin anew",
+            )
         await asyncio.to_thread(self._postgres.prepare)
         await self._run_part(postgres_spec(self._wiring.home, self._postgres))
 
