@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from .netpol.field import Field
 from .netpol.matrix import ARROWS, probes
 from .netpol.staging import manifest, moved
 from .platform import ClusterPlatform
-from .services import not_ready, unsettled
+from .services import not_ready, selector, unsettled
 from .summary import Proof, Summary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -28,6 +29,9 @@ SERVING = "app.kubernetes.io/component=service"
 NOBODY = "cyclonus analyzer alone: the cluster enforces no policy, and nftables stands in on the test cluster alone"
 # Who may, who may from elsewhere, and who has no policy of its own: enough to see that one policy is other.
 WITNESSES = ("gateway", "stranger", "neighbour")
+
+EDGE = (("gateway", 8000), ("gateway", 8001))
+INSIDE = (("orchestrator", 8443), ("ai-router", 8443), ("audit", 8443), ("audit", 8444))
 
 
 def test_packets_go_where_the_arrows_are(
@@ -43,16 +47,18 @@ def test_packets_go_where_the_arrows_are(
     if node.can_stand_in():
         node.policies("remove")
     promise = "each arrow open, everything else shut, by connections between pods with the peers' labels"
-    with summary.proof("6 packets", promise) as proof, Field(_image(good)) as field:
-        enforcer = _matrix(proof, field, policies)
-    with summary.proof("6 run under policies", "every pod started anew and a governed run, policies enforced") as proof:
-        proof.note(by=enforcer.by if enforcer else NOBODY)
-        if enforcer:
-            assert release.installed(), "no release stands: run proof 1 before this one"
-            try:
+    with ExitStack() as standing:
+        with summary.proof("6 packets", promise) as proof:
+            field = standing.enter_context(Field(_image(good)))
+            enforcer = _matrix(proof, field, policies)
+        promise = "every pod started anew and a governed run, policies enforced; strangers reach the edge alone"
+        with summary.proof("6 run under policies", promise) as proof:
+            proof.note(by=enforcer.by if enforcer else NOBODY)
+            if enforcer:
+                assert release.installed(), "no release stands: run proof 1 before this one"
+                standing.callback(enforcer.cease)
                 _run(proof, kube, release.name, platform, enforcer)
-            finally:
-                enforcer.cease()
+                _strangers(proof, kube, field, enforcer)
 
 
 def _image(good: dict[str, Any]) -> str:
@@ -126,3 +132,15 @@ def _run(proof: Proof, kube: Kube, release: str, platform: ClusterPlatform, enfo
     record = platform.record(ended["id"])
     assert lost_or_repeated([ended["id"]], record) == []
     proof.note(pods=len(gone), policies=len(kube.all("networkpolicies")), events_of_the_run=len(record))
+
+
+def _strangers(proof: Proof, kube: Kube, field: Field, enforcer: Enforcer) -> None:
+    """The pods of the release itself, from a pod that bears an orchestrator's labels in a namespace of its own."""
+    pods = [(service, port, kube.pods(selector(service))[0]) for service, port in (*EDGE, *INSIDE)]
+    addresses = [(pod["status"]["podIP"], port) for _, port, pod in pods]
+    enforced = field.reaches("stranger", addresses)
+    assert enforced == [True] * len(EDGE) + [False] * len(INSIDE), dict(zip((*EDGE, *INSIDE), enforced, strict=True))
+    if enforcer.stand_in:
+        enforcer.cease()
+        assert all(field.reaches("stranger", addresses)), "shut without policies"
+    proof.note(open_to_strangers=len(EDGE), shut_to_strangers=len(INSIDE))

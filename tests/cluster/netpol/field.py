@@ -102,6 +102,13 @@ class Field:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return set().union(*pool.map(self._ask, by_source, by_source.values()))
 
+    def reaches(self, source: str, addresses: list[tuple[str, int]]) -> list[bool]:
+        """Which TCP addresses elsewhere let a pod connect."""
+        questions = [
+            {"address": address, "port": port, "protocol": "TCP", "greets": False} for address, port in addresses
+        ]
+        return [answer not in SHUT for answer in self._told(source, questions)]
+
     def _ask(self, source: str, asked: list[Probe]) -> set[Probe]:
         questions = [
             {
@@ -112,15 +119,16 @@ class Field:
             }
             for one in asked
         ]
-        told = self._kube(source).run(
-            "exec", source, "--stdin", "--", *_PYTHON, "ask", str(ASK_S), given=json.dumps(questions)
-        )
         found = set()
-        for one, answer in zip(asked, json.loads(told), strict=True):
+        for one, answer in zip(asked, self._told(source, questions), strict=True):
             if answer not in SHUT:
                 assert answer == ("" if one.to == API_SERVER else one.to), f"{one}: {answer!r} answered"
                 found.add(one)
         return found
+
+    def _told(self, source: str, questions: list[dict[str, Any]]) -> list[str]:
+        command = ("exec", source, "--stdin", "--", *_PYTHON, "ask", str(ASK_S))
+        return list(json.loads(self._kube(source).run(*command, given=json.dumps(questions))))
 
     def _remove(self) -> None:
         names = tuple(NAMESPACES.values())
