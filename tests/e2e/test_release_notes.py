@@ -61,8 +61,14 @@ def test_a_rejected_run_commits_nothing(platform: LocalPlatform, clean, develope
     assert "verified" in platform.verify(run, tmp_path)
 
 
-def test_an_approval_covers_exactly_what_was_shown_once_by_another(clean, developer, release_manager, auditor):
-    """I3: other arguments, the requester's own answer, someone without the right, and a second use are refused."""
+def test_an_approval_covers_exactly_what_was_shown_once_by_another(
+    platform, clean, developer, release_manager, auditor
+):
+    """I3: other arguments, the requester's own answer, someone without the right, and a second answer are refused.
+
+    The same answer sent again is no second one: it shows the approval as it stands, and nothing is done twice.
+    """
+    head = platform.git("rev-parse", "HEAD")
     run = developer.start("release-notes", INPUT)
     approval = until_approval(developer, run)
     other = {**approval, "actionDigest": "sha256:" + "0" * 64}
@@ -71,11 +77,14 @@ def test_an_approval_covers_exactly_what_was_shown_once_by_another(clean, develo
             client.decide(shown, approve=True)
         assert refused.value.status in (400, 403, 409), refused.value
         assert refused.value.reason
-    release_manager.decide(approval, approve=True)
-    with pytest.raises(ProblemError) as twice:
-        release_manager.decide(approval, approve=True)
-    assert twice.value.status in (400, 409)
+    decided = release_manager.decide(approval, approve=True)
+    assert release_manager.decide(approval, approve=True)["answers"] == decided["answers"]
+    for other_answer in ({"approve": False}, {"approve": True, "reason": "seen twice"}):
+        with pytest.raises(ProblemError) as twice:
+            release_manager.decide(approval, **other_answer)
+        assert twice.value.status in (400, 409)
     assert until_end(developer, run)["state"] == "RUN_STATE_SUCCEEDED"
+    assert len(platform.commits_since(head)) == 1
 
 
 def test_an_approver_changes_the_message_within_the_contract(platform, clean, developer, release_manager, tmp_path):

@@ -133,7 +133,7 @@ async def test_another_tenant_sees_nothing(amas: Platform) -> None:
 
 
 async def test_an_approved_action_is_done_once(amas: Platform) -> None:
-    """An escalated action waits and is done once after the approval, which cannot be used again."""
+    """An escalated action waits and is done once after the approval; the same answer again is that one."""
     amas.fakes.brain = _writer
     process = await amas.start()
     await amas.apply(process)
@@ -148,9 +148,11 @@ async def test_an_approved_action_is_done_once(amas: Platform) -> None:
     grant = amas.fakes.enforced[-1].approval
     assert grant.action_digest == approval.action_digest
     assert list(grant.approver_groups) == ["release-manager:release-managers"]
+    await amas.decide(process, approval, approve=True)
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
-        await amas.decide(process, approval, approve=True)
+        await amas.decide(process, approval, approve=False)
     assert "already" in (refusal.value.details() or "")
+    assert len(amas.fakes.effects) == 1
     assert "approval.requested" in amas.fakes.event_types(run_id)
 
 

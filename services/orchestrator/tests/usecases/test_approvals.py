@@ -62,6 +62,7 @@ async def test_the_same_answer_asked_again_is_one(made: World) -> None:
         for principal, other in (
             (MANAGER, replace(verdict, approve=False)),
             (MANAGER, replace(verdict, reason="another")),
+            (MANAGER, replace(verdict, rendering_digest="sha256:another")),
             (replace(MANAGER, subject="another"), verdict),
             (replace(MANAGER, issuer="https://another"), verdict),
         ):

@@ -80,6 +80,7 @@ def stands(approval: Approval, principal: Principal, verdict: Verdict) -> bool:
     return any(
         (given.approver, given.issuer, given.approved, given.reason, given.action_digest)
         == (principal.subject, principal.issuer, verdict.approve, verdict.reason, verdict.action_digest)
+        and verdict.rendering_digest in ("", given.rendering_digest)
         for given in approval.answers
     )
 
