@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -88,20 +88,16 @@ class DbosWorkflow:
             with gate.body():
                 return orjson.dumps(await body()).decode()
 
-        try:
+        async with self._answered():
             text = await DBOS.run_step_async({"name": name}, kept)
-        except _LOST as error:
-            raise OwnershipLost(str(error)) from error
         result: Json = orjson.loads(text)
         return result
 
     async def receive(self, topic: str, timeout_seconds: float) -> Json | None:
         """See Durable."""
         await self._engine.gate.enter()
-        try:
+        async with self._answered():
             text = await DBOS.recv_async(topic, timeout_seconds)
-        except _LOST as error:
-            raise OwnershipLost(str(error)) from error
         await self._engine.gate.enter()
         return orjson.loads(text) if text else None
 
@@ -114,11 +110,24 @@ class DbosWorkflow:
         work = contextvars.Context().run(
             asyncio.ensure_future, self._engine.run_beside(f"{run_id}{STEP_MARK}{path}", arguments, self._traceparent)
         )
-        try:
+        async with self._answered():
             result: Json = orjson.loads(await work)
+        return result
+
+    @contextlib.asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        """The engine's errors are the workflow's, but for two: another has it, or the process ends.
+
+        At the end the engine is taken down under its steps. What it says then is no outcome of a run: nothing goes on
+        here, and whoever takes the run over does the step again.
+        """
+        try:
+            yield
         except _LOST as error:
             raise OwnershipLost(str(error)) from error
-        return result
+        except Exception:
+            await self._engine.gate.enter()
+            raise
 
 
 class DbosEngine:
