@@ -263,6 +263,8 @@ async def _http_get(port: int, path: str) -> tuple[int, str]:
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        if not head:
+            raise ConnectionResetError(f"port {port} closed the connection without an answer")
         return int(head.split(" ", 2)[1]), body
     finally:
         writer.close()
