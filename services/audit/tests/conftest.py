@@ -60,3 +60,11 @@ async def pool(log_database: LogDatabase) -> AsyncIterator[Pool]:
     opened = await open_pool(log_database.service_dsn, connections=4, start_timeout=60)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def dropper(log_database: LogDatabase) -> AsyncIterator[Pool]:
+    """Connections of the role that can only drop."""
+    opened = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=60)
+    yield opened
+    await opened.close()

@@ -48,14 +48,13 @@ class DataDirectory:
         """Answers an empty folder of the server's user, mode 0700, in place of what was there."""
         self.remove()
         self.named.parent.mkdir(parents=True, exist_ok=True)
-        if self.identity.reaches(self.named):
-            made = self.named
-            made.mkdir(mode=0o700)
-            self.identity.own(made)
-        else:
-            made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=REACHABLE_PARENT))
-            # Before the link: a folder behind it that is not its user's is taken for somebody else's.
-            self.identity.own(made)
+        reached = self.identity.reaches(self.named)
+        if reached:
+            self.named.mkdir(mode=0o700)
+        made = self.named if reached else Path(tempfile.mkdtemp(prefix=PREFIX, dir=REACHABLE_PARENT))
+        # Before the link: a folder behind it that is not its user's is taken for somebody else's.
+        self.identity.own(made)
+        if not reached:
             self.named.symlink_to(made)
         return made
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,14 +47,6 @@ async def wired(pool: Pool, log_database: LogDatabase, signer: NoteSigner) -> Wi
     opened = await open_log(pool, signer)
     await grow(opened.log, 0, SIZE)
     return opened
-
-
-@pytest.fixture
-async def dropper(log_database: LogDatabase) -> AsyncIterator[Pool]:
-    """Connections of the role that can only drop."""
-    opened = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=60)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +11,7 @@ from amas_audit.adapters.archive_folder import ArchiveFolder
 from amas_audit.adapters.partitions import Partitions
 from amas_audit.adapters.postgres_dropped import BlockOwners, PostgresDropper
 from amas_audit.adapters.postgres_leaves import PostgresLeaves
-from amas_audit.adapters.postgres_pool import Pool, open_pool
+from amas_audit.adapters.postgres_pool import Pool
 from amas_audit.domain.model import DroppedEntries
 from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.usecases.archive_partitions import ArchivePartitions
@@ -34,14 +34,6 @@ async def wired(pool: Pool, log_database: LogDatabase, signer: NoteSigner, tmp_p
     await grow(opened.log, 0, SIZE)
     assert await archiving(pool, opened, signer, tmp_path / "archive")() == 768
     return opened
-
-
-@pytest.fixture
-async def dropper(log_database: LogDatabase) -> AsyncIterator[Pool]:
-    """Connections of the role that can only drop."""
-    opened = await open_pool(log_database.dropper_dsn, connections=1, start_timeout=60)
-    yield opened
-    await opened.close()
 
 
 class Overtaken(Partitions):
