@@ -15,20 +15,20 @@ from amas_cli.local.authority import CertificateFiles, ensure_authority, issue_c
 from amas_cli.local.database_setup import DatabaseAccess, ensure_databases, ensure_password
 from amas_cli.local.embedded_postgres import EmbeddedPostgres
 from amas_cli.local.embedded_valkey import EmbeddedValkey
+from hypothesis import HealthCheck, settings
+
+from tests.integration.ports import free_port
 
 # Tests start servers from processes that speak gRPC; its threads must not wake up in the child between fork and exec.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # Its core tells each connection's end on stderr, in the middle of the tests' own lines.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
+# How long an example takes is a matter of who else is at work on the machine, and tells nothing of the code.
+settings.register_profile("amas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("amas")
+
 _numbers = itertools.count(1)
-
-
-def free_port() -> int:
-    """Answers a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import free_port
+from tests.integration.ports import free_port
 
 from ..gateway_client import GatewayClient
 from ..local_platform import LocalPlatform

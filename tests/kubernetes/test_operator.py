@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import free_port
 from tests.gateway_client import GatewayClient
+from tests.integration.ports import free_port
 from tests.local_platform import CONTRACTS, LocalPlatform, running_platform
 from tests.waiting import wait_for
 

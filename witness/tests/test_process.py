@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from amas_cli.audit_log import WitnessKey
 
-from conftest import free_port
+from tests.integration.ports import free_port
 from tests.tlogs import LogKey, checkpoint, leaf
 from tests.waiting import wait_for
 

@@ -30,7 +30,7 @@ async def server(tmp_path: Path) -> AsyncIterator[tuple[EmbeddedPostgres, Databa
     """A server of the test's own, since roles are the whole server's; and its administrator, who is no superuser."""
     password = tmp_path / "password"
     password.write_text(secrets.token_urlsafe(16) + "\n")
-    from conftest import free_port
+    from tests.integration.ports import free_port
 
     made = EmbeddedPostgres(tmp_path / "data", free_port(), password_file=password, log_file=tmp_path / "log")
     made.start()

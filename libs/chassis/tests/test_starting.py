@@ -7,7 +7,7 @@ import pytest
 from amas_chassis.grpc_server import ListenError
 from amas_chassis.starting import waiting_for
 
-from conftest import free_port
+from tests.integration.ports import free_port
 
 
 async def test_who_waits_is_alive_and_says_for_what() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ from amas_chassis.channels import ClientChannels
 from amas_chassis.tls import TlsFiles
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.integration.ports import free_port
 
 from .logs import LogDatabase
 
@@ -33,13 +34,9 @@ SAMPLES = {
 # Seconds: to become ready, and to end after SIGTERM.
 READY_TIMEOUT = 90.0
 END_TIMEOUT = 60.0
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Seconds for an answer, and for a state to be reached: bounds of a hang, not of a machine with much else to do.
+CALL_TIMEOUT = 60.0
+POLL_TIMEOUT = 60.0
 
 
 def write_signing_key(path: Path) -> Path:
@@ -57,7 +54,7 @@ def write_master_key(path: Path) -> Path:
     return path
 
 
-async def poll(reached: Callable[[], Awaitable[bool]], *, seconds: float, pause: float) -> None:
+async def poll(reached: Callable[[], Awaitable[bool]], *, pause: float, seconds: float = POLL_TIMEOUT) -> None:
     """Ask until it is so; TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await reached():  # noqa: ASYNC110 - the state of another process has no event
@@ -173,7 +170,9 @@ class Caller:
         """A caller that comes as `name`."""
         files = service.certificates.files(name)
         channels = ClientChannels(TlsFiles(files.cert, files.key, files.ca), caller=name)
-        client = channels.client(audit_pb2_grpc.AuditServiceStub, f"127.0.0.1:{service.grpc_port}", "audit")
+        client = channels.client(
+            audit_pb2_grpc.AuditServiceStub, f"127.0.0.1:{service.grpc_port}", "audit", default_timeout=CALL_TIMEOUT
+        )
         return cls(channels, client)
 
     @property

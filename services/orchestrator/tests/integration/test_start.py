@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from amas_cli.cache_folder import cache_folder
 
-from conftest import free_port
+from tests.integration.ports import free_port
 
 from .platform import START_SECONDS, Platform, Process, _http_get
 
