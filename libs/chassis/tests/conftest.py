@@ -12,12 +12,15 @@ from amas_chassis import telemetry
 from amas_chassis.channels import Client, ClientChannels
 from amas_chassis.grpc_server import GrpcServer, GrpcService
 from amas_chassis.interceptors import internal_interceptor
+from amas_chassis.mux import client as mux_channel
 from amas_chassis.tls import TlsFiles, server_credentials
 
 from .authority import Authority
 from .echo import ECHO, REPEAT, EchoStub
 from .processes import Start, starter
 
+# Time-out of a call that names none: bound of a hang, not of a machine with much else to do (seconds).
+SECONDS = 60
 CALLERS = {ECHO: frozenset({"friend", "server"}), REPEAT: frozenset({"friend"})}
 
 
@@ -44,7 +47,7 @@ class Loopback:
 
     def client(self, server: GrpcServer, caller: str = "friend", **options: Any) -> Client[EchoStub]:
         """A client of `server` with a certificate of `caller`."""
-        return self.channels(caller, **options).client(EchoStub, server.address, "server")
+        return self.channels(caller, **options).client(EchoStub, server.address, "server", default_timeout=SECONDS)
 
     async def close(self) -> None:
         """Close clients, then servers."""
@@ -58,8 +61,9 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-async def loopback(authority: Authority) -> AsyncIterator[Loopback]:
+async def loopback(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Loopback]:
     """Servers and clients that are closed with the test."""
+    monkeypatch.setattr(mux_channel, "WAIT_SECONDS", SECONDS)
     telemetry.configure("test", None)
     made = Loopback(authority)
     yield made

@@ -7,10 +7,11 @@ from typing import Any
 from amas_chassis.channels import Client
 from amas_chassis.grpc_server import GrpcServer
 
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoStub
 
 
 def mux_client(loopback: Loopback, server: GrpcServer, caller: str = "friend", **options: Any) -> Client[EchoStub]:
     """A client whose calls are frames."""
-    return loopback.channels(caller, **options).mux_client(EchoStub, server.address, "server")
+    channels = loopback.channels(caller, **options)
+    return channels.mux_client(EchoStub, server.address, "server", default_timeout=SECONDS)

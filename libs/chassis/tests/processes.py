@@ -19,6 +19,8 @@ from .echo import EchoStub
 ROOT = Path(__file__).parents[1]
 # Bound of a hang, not of a machine with much else to do.
 START_SECONDS = 60
+# So long would an exporter of spans hold up an end that is not bounded.
+EXPORT_SECONDS = 3600
 
 
 def free_port() -> int:
@@ -77,7 +79,11 @@ def starter(environment: Callable[..., dict[str, str]], folder: Path) -> Start:
             mode,
             str(folder),
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **environment(**changes)},
+            env={
+                "PATH": os.environ["PATH"],
+                "OTEL_EXPORTER_OTLP_TIMEOUT": str(EXPORT_SECONDS),
+                **environment(**changes),
+            },
             stderr=asyncio.subprocess.PIPE,
         )
         try:

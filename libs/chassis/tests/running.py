@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from amas_chassis import telemetry
 from amas_chassis.grpc_server import public_server
 from amas_chassis.service import ServiceSpec, main
 from amas_chassis.settings import ServiceSettings, load, settings_config
 
 from .echo import ECHO, EchoResponse, EchoServicer, echo_service
+
+# Bound of a flush whose collector answers, however busy the machine is (seconds).
+PATIENCE = 60.0
 
 
 class Settings(ServiceSettings):
@@ -30,6 +34,7 @@ class Program:
     def __init__(self, mode: str, folder: Path) -> None:
         self._mode = mode
         self._folder = folder
+        self._draining = asyncio.Event()
 
     def note(self, line: str) -> None:
         """Append a line; small appends are whole."""
@@ -39,7 +44,10 @@ class Program:
     async def echo(self, request: Any, _context: Any) -> Any:
         """Accept, take a while, answer."""
         self.note(f"accepted {request.text}")
-        await asyncio.sleep(60 if self._mode == "stuck" else 0.05)
+        if self._mode == "held":
+            await self._draining.wait()
+        else:
+            await asyncio.sleep(60 if self._mode == "stuck" else 0.05)
         self.note(f"answered {request.text}")
         return EchoResponse(text=request.text)
 
@@ -61,6 +69,8 @@ class Program:
         """Wire the service."""
         if self._mode == "broken":
             raise RuntimeError("cannot be built")
+        if self._mode == "patient":
+            telemetry.FLUSH_SECONDS = PATIENCE
         settings = load(Settings)
         return ServiceSpec(
             name="server",
@@ -70,9 +80,12 @@ class Program:
             checks={"store": self.check},
             background=[self.background],
             servers=[public_server(f"unix:{self._folder}/public.sock", [echo_service()], tls=None)],
-            on_drain=[self._noting("on_drain")],
+            on_drain=[self._noting("on_drain"), self._drain],
             on_stop=[self._noting("on_stop")],
         )
+
+    async def _drain(self) -> None:
+        self._draining.set()
 
     def _noting(self, line: str) -> Any:
         async def hook() -> None:

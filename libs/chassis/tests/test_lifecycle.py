@@ -51,10 +51,10 @@ async def test_sigterm_loses_no_accepted_call(start: Start, authority: Authority
 
 async def test_the_end_has_an_order(start: Start, authority: Authority) -> None:
     """Drain hooks, then the calls under way, then background work, then stop hooks."""
-    async with start() as process:
+    async with start("held") as process:
         await process.said("ready to serve")
         async with calling(process, authority) as stub:
-            call = asyncio.ensure_future(stub.Echo(EchoRequest(text="last")))
+            call = asyncio.ensure_future(stub.Echo(EchoRequest(text="last"), timeout=CALL_SECONDS))
             async with asyncio.timeout(START_SECONDS):
                 while not (process.folder / "notes").exists():
                     await asyncio.wait([call], timeout=0.01)

@@ -15,7 +15,7 @@ from amas_chassis.tls import FileWatch, TlsFiles, server_credentials
 from cryptography import x509
 
 from .authority import Authority, serial
-from .conftest import CALLERS, Loopback
+from .conftest import CALLERS, SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .test_rotation import presented_by
 
@@ -66,7 +66,7 @@ async def test_volumes_of_both_ends_are_replaced_without_a_failed_call(
     await server.start()
     channels = loopback.channels(tls=files_of(ours), clock=clock)
     make = channels.mux_client if multiplexed else channels.client
-    client = make(EchoStub, server.address, "server")
+    client = make(EchoStub, server.address, "server", default_timeout=SECONDS)
     done, answered = asyncio.Event(), 0
 
     async def keep_calling() -> None:
@@ -82,7 +82,7 @@ async def test_volumes_of_both_ends_are_replaced_without_a_failed_call(
             ours.update(content(authority, "friend"))
             clock.advance(2)
             goal = answered + 20
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SECONDS):
                 while serial(files_of(ours)) not in seen or answered < goal:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0)
             assert await presented_by(server.address, files_of(ours)) == serial(files_of(theirs))

@@ -13,7 +13,7 @@ from amas_chassis.errors import ErrorKind
 from amas_chassis.identity import peer_service
 from prometheus_client import REGISTRY
 
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import ECHO, NAME, EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .mux import mux_client
 from .test_access import refusal
@@ -42,7 +42,7 @@ async def test_a_call_object_has_the_face_of_a_plain_one(loopback: Loopback) -> 
     call, ended = client.stub.Echo(EchoRequest(text="x")), []
     call.add_done_callback(ended.append)
     assert not call.done()
-    assert 0 < call.time_remaining() <= 5
+    assert 0 < call.time_remaining() <= SECONDS
     assert (await call).text == (await call).text == "x"
     assert await call.code() is grpc.StatusCode.OK
     assert (await call.details(), call.done(), call.cancelled(), call.cancel()) == ("", True, False, False)
@@ -145,19 +145,25 @@ async def test_the_list_of_callers_holds_for_each_call_in_a_stream(loopback: Loo
 
 async def test_the_deadline_ends_the_call_on_both_sides(loopback: Loopback) -> None:
     """The caller is told DEADLINE_EXCEEDED, and the handler is cancelled."""
+    left: list[float] = []
     unwound = asyncio.Event()
 
     async def never(_request: Any, context: Any) -> Any:
-        assert 0 < context.time_remaining() <= 0.2
+        left.append(context.time_remaining())
         try:
             await asyncio.Event().wait()
         finally:
             unwound.set()
 
     client = mux_client(loopback, await loopback.serve(echo_service(EchoServicer(echo=never))))
-    error = await refusal(client.stub.Echo(EchoRequest(text="x"), timeout=0.2))
-    assert error.kind is ErrorKind.DEADLINE_EXCEEDED
+    # A busy machine may need longer than a short one to begin the handler at all: then it is a longer one's turn.
+    for seconds in (0.2, 2, 20):
+        error = await refusal(client.stub.Echo(EchoRequest(text="x"), timeout=seconds))
+        assert error.kind is ErrorKind.DEADLINE_EXCEEDED
+        if left:
+            break
     await asyncio.wait_for(unwound.wait(), 60)
+    assert 0 < left[0] <= seconds
 
 
 async def test_a_cancelled_caller_cancels_the_handler(loopback: Loopback) -> None:

@@ -29,7 +29,7 @@ SECONDS = 60
 def opened(number: int, method: str = ECHO, *, text: str = "x", more: bool = False, window: int = 0) -> frames.Open:
     """An Open of the echo service."""
     body = EchoRequest(text=text, count=3).SerializeToString()
-    return frames.Open(number, method, 5.0, [], window, body, more)
+    return frames.Open(number, method, float(SECONDS), [], window, body, more)
 
 
 @asynccontextmanager

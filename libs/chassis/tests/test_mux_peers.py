@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from amas_chassis.channels import Client
 
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 
 PEERS, CALLS = 3, 300
@@ -31,7 +31,7 @@ async def peers(loopback: Loopback, answered: Counter[int]) -> str:
 
 async def settled(client: Client[EchoStub], answered: Counter[int]) -> None:
     """Calls until every peer has answered one: streams are opened with the calls that come."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         while len(answered) < PEERS:
             await client.stub.Echo(EchoRequest(text="x"))
 
@@ -41,7 +41,7 @@ async def test_calls_are_spread_over_all_peers(loopback: Loopback, at_once: int)
     """Few calls or many: a canary beside the stable pods, or a new replica, is asked its share."""
     answered: Counter[int] = Counter()
     target = await peers(loopback, answered)
-    client = loopback.channels().mux_client(EchoStub, target, "server")
+    client = loopback.channels().mux_client(EchoStub, target, "server", default_timeout=SECONDS)
     await settled(client, answered)
     answered.clear()
     for _ in range(CALLS // at_once):
@@ -54,7 +54,7 @@ async def test_one_peer_gets_one_stream(loopback: Loopback) -> None:
     """An address that is one peer's is served by one stream: the more calls share one, the less each costs."""
     server = await loopback.serve(echo_service(EchoServicer()))
     channels = loopback.channels()
-    client = channels.mux_client(EchoStub, server.address, "server")
+    client = channels.mux_client(EchoStub, server.address, "server", default_timeout=SECONDS)
     for _ in range(20):
         await client.stub.Echo(EchoRequest(text="x"))
     assert len(channels.connection(server.address, "server").mux()._streams) == 1

@@ -14,7 +14,7 @@ from amas_chassis.tls import FileWatch, TlsFiles
 from cryptography import x509
 
 from .authority import Authority, replace, serial
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, echo_service
 
 ROTATIONS = 3
@@ -58,7 +58,7 @@ async def test_both_ends_rotate_without_a_failed_call(loopback: Loopback) -> Non
                 progress.notify_all()
 
     async def until(certificate: int, goal: int) -> None:
-        async with asyncio.timeout(20), progress:
+        async with asyncio.timeout(SECONDS), progress:
             await progress.wait_for(lambda: certificate in seen and answered >= goal)
 
     callers = [asyncio.create_task(keep_calling()) for _ in range(CALLERS)]

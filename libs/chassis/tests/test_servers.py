@@ -13,7 +13,7 @@ from amas_chassis.server_calls import ServerCall
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import NAME, EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .test_access import refusal
 
@@ -126,7 +126,7 @@ async def test_a_peer_connects_anew_now_and_then_and_no_call_fails(loopback: Loo
 
     server = await loopback.serve(echo_service(EchoServicer(echo)), connection_age=0.2)
     client = getattr(loopback.channels(), kind)(EchoStub, server.address, "server")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SECONDS):
         while len(peers) < 3:
             answer = await client.stub.Echo(EchoRequest(text="hello"))
             assert answer.text == "hello"
