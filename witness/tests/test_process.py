@@ -62,7 +62,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     wait_for("the witness answers", answers, timeout=90)
     yield base
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def _serve(folder: Path) -> tuple[str | Path, ...]:
@@ -73,7 +73,7 @@ def _serve(folder: Path) -> tuple[str | Path, ...]:
 def post(url: str, content: bytes) -> tuple[int, str, str]:
     request = urllib.request.Request(f"{url}/add-checkpoint", data=content, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from amas_audit.adapters import postgres_pool
 from amas_audit.adapters.migrate import migrate
 from amas_audit.adapters.postgres_pool import Pool, open_pool
 from amas_audit.domain.signed_note import NoteSigner
@@ -18,6 +19,15 @@ from .faults.servers import FaultyPostgres
 from .logs import LogDatabase
 
 ORIGIN = "amas.test/audit"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds within which this process answers are a machine's of its own; what a test says of one it sets."""
+    for name in ("CONNECT_TIMEOUT", "STATEMENT_TIMEOUT"):
+        monkeypatch.setattr(postgres_pool, name, 60.0)
+    for name in ("LOCK_TIMEOUT_MS", "IDLE_IN_TRANSACTION_MS", "TRANSACTION_MS"):
+        monkeypatch.setattr(postgres_pool, name, 60_000)
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
 from prometheus_client import CollectorRegistry
 
-# Tries of a caller that is told to try again, half a second apart.
-ATTEMPTS = 100
+# Tries of a caller that is told to try again, half a second apart: a database takes its time to come back on a machine
+# with much else to do.
+ATTEMPTS = 240
 MASTERS = MasterKeys([bytes(range(32, 64))])
 RETENTION = Retention({"standard": None, "short": 30})
 

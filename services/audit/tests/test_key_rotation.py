@@ -78,13 +78,13 @@ async def test_a_key_is_changed_in_the_middle_of_a_stream(
                     opened = ring.open(await note())
                     return {str(key) for key in opened.signed_by} == {key.verifier for key in keys}
 
-                await poll(reached, seconds=30, pause=0.05)
+                await poll(reached, pause=0.05)
                 size = ring.open(await note()).checkpoint.size
 
                 async def grown() -> bool:
                     return len(acknowledged) > size + 20
 
-                await poll(grown, seconds=30, pause=0.01)
+                await poll(grown, pause=0.01)
                 return size
 
             await signed_by(OLD)
@@ -138,7 +138,7 @@ async def test_a_log_at_rest_is_signed_by_the_new_key_too(
                 except NoteRefusedError:
                     return False
 
-            await poll(reached, seconds=30, pause=0.05)
+            await poll(reached, pause=0.05)
     finally:
         await service.kill()
 

@@ -15,7 +15,7 @@ from amas_cli.audit_trail import Verdict, verify
 
 from .faults.servers import FaultyPostgres
 from .logs import LogDatabase
-from .processes import INTENT, SAMPLES, AuditProcess, Caller, poll, request, write_signing_key
+from .processes import INTENT, READY_TIMEOUT, SAMPLES, AuditProcess, Caller, poll, request, write_signing_key
 
 pytestmark = pytest.mark.integration
 
@@ -143,7 +143,6 @@ async def test_a_bad_append_is_refused_and_changes_nothing(
     assert (places.events[0].index, places.events[0].run_sequence) == (1, 2)
 
 
-@pytest.mark.timeout(180)
 async def test_a_content_that_is_unknown_is_named(callers: dict[str, Caller]) -> None:
     """A sender of a newer release learns which content this log does not take, and can do without it."""
     unknown = request(1, contents=[audit_pb2.Content(name="later", data=b"{}")])
@@ -153,6 +152,8 @@ async def test_a_content_that_is_unknown_is_named(callers: dict[str, Caller]) ->
     assert (error.reason, [one.field for one in error.violations]) == ("EVENT_INVALID", ["events[0].contents[0].name"])
 
 
+# Seven lives of the process, each with a start of its own.
+@pytest.mark.timeout(300)
 async def test_kill_9_in_the_middle_of_appends_loses_nothing_acknowledged(
     service: AuditProcess, tmp_path: Path
 ) -> None:
@@ -191,7 +192,7 @@ async def _write(caller: Caller, prefix: str, acknowledged: dict[str, int]) -> N
     """Append until the service is gone."""
     for number in range(10_000):
         try:
-            answer = await caller.stub.Append(request(f"{prefix}-{number}"), timeout=5.0)
+            answer = await caller.stub.Append(request(f"{prefix}-{number}"))
         except grpc.aio.AioRpcError:
             return
         acknowledged[answer.events[0].id] = answer.events[0].index
@@ -244,14 +245,14 @@ async def _until_readiness(service: AuditProcess, wanted: int) -> None:
     async def reached() -> bool:
         return await service.readiness() == wanted
 
-    await poll(reached, seconds=60, pause=0.1)
+    await poll(reached, pause=0.1)
 
 
 async def _until_acknowledged(acknowledged: dict[str, int], count: int) -> None:
     async def reached() -> bool:
         return len(acknowledged) >= count
 
-    await poll(reached, seconds=60, pause=0.001)
+    await poll(reached, pause=0.001)
 
 
 @pytest.fixture
@@ -276,7 +277,7 @@ async def test_without_a_usable_key_it_does_not_start(
     """One sentence and an exit code, no stack trace, and nothing that serves unsigned."""
     service.signing_key = keys[name]
     process = await service.launch()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_TIMEOUT):
         assert await process.wait() == 2
     output = service.log.read_text()
     assert sentence in output
@@ -287,7 +288,7 @@ async def test_without_a_usable_master_key_it_does_not_start(service: AuditProce
     """One sentence and an exit code: contents are kept encrypted, or nothing is."""
     service.extra = {"MASTER_KEY_FILE": ""}
     process = await service.launch()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_TIMEOUT):
         assert await process.wait() == 2
     output = service.log.read_text()
     assert "AMAS_AUDIT_MASTER_KEY_FILE is not set" in output

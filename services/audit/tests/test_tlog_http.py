@@ -18,9 +18,10 @@ from amas.audit.v1 import audit_pb2
 from amas_audit.domain.merkle import leaf_hash, node_hash
 from amas_cli.local.authority import issue_certificate
 
+from .faults.servers import FaultyPostgres
 from .independent import Independent
 from .logs import LogDatabase
-from .processes import AuditProcess, Caller, request, write_signing_key
+from .processes import CALL_TIMEOUT, AuditProcess, Caller, request, write_signing_key
 from .tlog_client import TlogClient, tlog_client
 
 pytestmark = pytest.mark.integration
@@ -251,17 +252,22 @@ async def test_a_new_certificate_is_shown_without_a_restart(service: AuditProces
 
 
 async def _certificate(service: AuditProcess) -> str:
-    return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", service.tlog_port), timeout=10)
+    return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", service.tlog_port), timeout=CALL_TIMEOUT)
 
 
-async def test_while_the_database_is_away_it_says_when_to_come_back(service: AuditProcess, postgres: Any) -> None:
+async def test_while_the_database_is_away_it_says_when_to_come_back(
+    own_database: LogDatabase, own_postgres: FaultyPostgres, certificates: Any, tmp_path: Path
+) -> None:
     """The log is as available as its database; nobody is told that something is not there."""
-    async with tlog_client(service) as client:
-        await asyncio.to_thread(postgres.stop)
-        try:
+    service = AuditProcess(own_database, certificates, write_signing_key(tmp_path / "key.pem"), tmp_path / "log")
+    try:
+        await service.start()
+        async with tlog_client(service) as client:
+            assert (await client.ask("/checkpoint")).status == 200
+            await asyncio.to_thread(own_postgres.stop)
             answer = await client.ask("/checkpoint")
-        finally:
-            await asyncio.to_thread(postgres.start)
+    finally:
+        await service.kill()
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "1"
     assert json.loads(answer.body)["reason"] == "LOG_UNAVAILABLE"

@@ -20,7 +20,7 @@ from tests.tlogs import LogKey
 
 from .independent import Independent
 from .logs import LogDatabase
-from .processes import AuditProcess, Caller, poll, request, write_signing_key
+from .processes import READY_TIMEOUT, AuditProcess, Caller, poll, request, write_signing_key
 from .tlog_client import live_source, tlog_client
 from .witnesses import WitnessProcess
 
@@ -88,7 +88,7 @@ async def until_shown(service: AuditProcess, witnesses: list[WitnessProcess], si
         note = await shown(service)
         return bool(note) and int(note.split("\n")[1]) == size and cosigned(note, witnesses) == count
 
-    await poll(reached, seconds=30, pause=0.1)
+    await poll(reached, pause=0.1)
 
 
 async def test_what_is_shown_is_cosigned(
@@ -127,7 +127,7 @@ async def test_appends_wait_for_no_witness(service: AuditProcess, witnesses: lis
     async def noticed() -> bool:
         return 'outcome="away",witness="witness.test/w2"' in await service.metrics()
 
-    await poll(noticed, seconds=30, pause=0.1)
+    await poll(noticed, pause=0.1)
     note = await shown(service)
     assert (note.split("\n")[1], cosigned(note, witnesses)) == ("10", 2)
     await service.kill()
@@ -163,7 +163,7 @@ async def test_a_fork_gets_no_name(
             metrics = await fork.metrics()
             return all(f'outcome="refused",witness="witness.test/{name}"' in metrics for name in ("w1", "w2"))
 
-        await poll(refused, seconds=30, pause=0.1)
+        await poll(refused, pause=0.1)
         assert await shown(fork) == ""
         assert "refuses the tree" in fork.log.read_text()
     finally:
@@ -188,6 +188,6 @@ async def test_witnesses_that_are_none_are_a_sentence(
         log_database, certificates, write_signing_key(tmp_path / "key.pem"), tmp_path / "log", extra=extra
     )
     process = await service.launch()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_TIMEOUT):
         assert await process.wait() == 2
     assert sentence in service.log.read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from .processes import free_port, poll
+from .processes import READY_TIMEOUT, free_port, poll
 
 
 @dataclass
@@ -64,7 +64,7 @@ class WitnessProcess:
             except aiohttp.ClientError:
                 return False
 
-        await poll(answers, seconds=30, pause=0.05)
+        await poll(answers, seconds=READY_TIMEOUT, pause=0.05)
 
     async def kill(self) -> None:
         """End it without any warning."""

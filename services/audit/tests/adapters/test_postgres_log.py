@@ -181,11 +181,14 @@ async def test_a_stopped_sequencer_holds_nobody_up_for_long(
     try:
         wired = await open_log(pool, signer)
         hung = await pool.acquire()
+        # Not cut off before somebody else was seen to be refused, however long that takes.
+        await hung.execute("SET idle_in_transaction_session_timeout = 0")
         await hung.execute("BEGIN")
         await hung.execute("SELECT pg_advisory_xact_lock($1)", 0x616D61732D617564)
         with pytest.raises(AmasError) as refused:
             await wired.log.append(submission(event(1)))
         assert (refused.value.kind, refused.value.reason) == (ErrorKind.UNAVAILABLE, "LOG_UNAVAILABLE")
+        await hung.execute("RESET idle_in_transaction_session_timeout")
         assert await append_persistently(wired, event(1)) == 0
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
             await hung.execute("COMMIT")

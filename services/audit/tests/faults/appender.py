@@ -31,8 +31,9 @@ from ..logs import MASTERS, RETENTION, content, event, submission
 from .failpoints import TrippedPool, TrippedSigner, Tripwire, check_points
 
 NEVER = "never"
-# Tries of an append that is told to try again, a tenth of a second apart.
-TRIES = 100
+# Tries of an append that is told to try again, a tenth of a second apart: a database takes its time to come back on a
+# machine with much else to do.
+TRIES = 1_200
 PAUSE = 0.1
 
 

@@ -66,7 +66,7 @@ async def _write(caller: Caller, prefix: str, again: list[str], books: Books) ->
         name = again.pop().removeprefix("event-") if again else f"{prefix}-{number}"
         books.note(["offered", f"event-{name}"])
         try:
-            answer = await caller.stub.Append(request(name), timeout=10.0)
+            answer = await caller.stub.Append(request(name))
         except grpc.aio.AioRpcError:
             return
         books.note(["acknowledged", answer.events[0].id, str(answer.events[0].index)])
