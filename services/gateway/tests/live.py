@@ -11,6 +11,8 @@ from .world import World
 
 # Short: a fifth of it is spent lingering at the end of every test.
 DRAIN_SECONDS = 1.0
+# Seconds that a client waits for an answer: the bound of a hang, not of a machine with much else to do.
+CLIENT_SECONDS = 60.0
 
 
 @asynccontextmanager

@@ -6,15 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from amas.common.v1 import run_pb2
+from amas_chassis.clock import ManualClock
 from amas_gateway.usecases import hold_stream
 
 from . import fakes
 from .fakes import PRINCIPALS, make_run
-from .live import serving
+from .live import CLIENT_SECONDS, serving
 from .world import World
 
 HEADERS = {"Authorization": "Bearer developer"}
@@ -22,15 +24,24 @@ PATH = "/v1/runs/run-1/events"
 
 
 @pytest.fixture
-def world() -> World:
-    world = World(heartbeat=0.05)
+def clock() -> ManualClock:
+    """Tokens end when the test says so."""
+    return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def world(clock: ManualClock) -> World:
+    world = World(heartbeat=0.05, clock=clock)
     world.runs.runs["run-1"] = make_run("run-1", PRINCIPALS["developer"])
     return world
 
 
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(world) as url, httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=10) as client:
+    async with (
+        serving(world) as url,
+        httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=CLIENT_SECONDS) as client,
+    ):
         yield client
 
 
@@ -115,14 +126,18 @@ async def test_drain_ends_streams_with_a_hint(world: World, client: httpx.AsyncC
 
 
 async def test_stream_ends_with_its_token(
-    world: World, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    world: World, clock: ManualClock, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream does not outlive the token that opened it."""
-    soon = replace(PRINCIPALS["developer"], expires_at=world.clock.now().timestamp() + 0.3)
+    soon = replace(PRINCIPALS["developer"], expires_at=clock.now().timestamp() + 300)
     monkeypatch.setitem(fakes.PRINCIPALS, "short", soon)
-    response = await client.get(PATH, headers={"Authorization": "Bearer short"})
-    assert "event: error" in response.text
-    assert "TOKEN_EXPIRED" in response.text
+    async with client.stream("GET", PATH, headers={"Authorization": "Bearer short"}) as response:
+        lines = response.aiter_lines()
+        await until(lines, lambda line: line == ": heartbeat")
+        clock.advance(300)
+        rest = [line async for line in lines]
+    assert "event: error" in rest
+    assert any("TOKEN_EXPIRED" in line for line in rest)
     await asyncio.wait_for(world.runs.left.wait(), 60)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from amas_chassis import redis_pipeline
 from amas_chassis.clock import ManualClock, SystemClock
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.redis_pipeline import RETRY_SECONDS, RedisPipeline, Script, connect
@@ -24,6 +25,16 @@ SLOW = Rate(1, 3600, 3)
 TENANT = Allowance("tenant", "{acme}:read", Rate(1, 3600, 5))
 PRINCIPAL = Allowance("principal", "{acme}:read:someone", SLOW)
 OTHER = Allowance("principal", "{acme}:read:another", SLOW)
+
+
+# Seconds that a test waits for Redis: the bound of a hang, not of a machine with much else to do.
+PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To connect takes as long as it takes; how long the gateway waits for Redis is the chassis's tests'."""
+    monkeypatch.setattr(redis_pipeline, "TIMEOUT_SECONDS", PATIENCE)
 
 
 def clock() -> ManualClock:
@@ -75,7 +86,7 @@ async def test_local_limits_refuse_refill_and_forget() -> None:
 @pytest.mark.integration
 async def test_redis_takes_from_all_or_none(redis_url: str) -> None:
     """A request that one allowance refuses costs the other nothing; gateways share what is taken."""
-    redis = RedisPipeline(connect(redis_url), SystemClock())
+    redis = RedisPipeline(connect(redis_url), SystemClock(), timeout=PATIENCE)
     first, second = (RedisLimits(redis, SystemClock(), Instruments(CollectorRegistry())) for _ in range(2))
     taken = [(await limiter.take([TENANT, PRINCIPAL])).allowed for limiter in (first, second, first, second)]
     assert taken == [True, True, True, False]
@@ -107,10 +118,10 @@ async def test_redis_and_python_agree(redis_url: str, rate: Rate) -> None:
 async def test_keys_expire(redis_url: str) -> None:
     """What is full again needs no key: Redis holds nothing for the idle."""
     redis = connect(redis_url)
-    pipeline = RedisPipeline(redis, SystemClock())
+    pipeline = RedisPipeline(redis, SystemClock(), timeout=PATIENCE)
     limiter = RedisLimits(pipeline, SystemClock(), Instruments(CollectorRegistry()))
-    await limiter.take([Allowance("tenant", "{acme}:read", Rate(1, 1, 5))])
-    assert 0 < await redis.pttl(redis_limits.KEY_PREFIX + "{acme}:read") <= 1001
+    await limiter.take([Allowance("tenant", "{acme}:read", Rate(1, 3600, 5))])
+    assert 3_000_000 < await redis.pttl(redis_limits.KEY_PREFIX + "{acme}:read") <= 3_600_001
     await pipeline.close()
     await redis.aclose()
 
@@ -118,7 +129,7 @@ async def test_keys_expire(redis_url: str) -> None:
 async def test_without_redis_limits_hold_locally(caplog: pytest.LogCaptureFixture) -> None:
     """Redis away: the same rates hold in this process; it is logged once and shown as a metric."""
     time, registry = clock(), CollectorRegistry()
-    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), time)
+    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), time, timeout=PATIENCE)
     limiter = RedisLimits(redis, time, Instruments(registry))
     with caplog.at_level(logging.ERROR):
         assert [(await limiter.take([PRINCIPAL])).allowed for _ in range(4)] == [True, True, True, False]
@@ -131,7 +142,7 @@ async def test_without_redis_limits_hold_locally(caplog: pytest.LogCaptureFixtur
 
 async def test_without_redis_refuse() -> None:
     """With `refuse`, nothing gets through without Redis."""
-    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), clock())
+    redis = RedisPipeline(connect("redis://127.0.0.1:1/0"), clock(), timeout=PATIENCE)
     limiter = RedisLimits(redis, clock(), Instruments(CollectorRegistry()), "refuse")
     for _ in range(2):
         with pytest.raises(AmasError) as caught:
@@ -144,7 +155,7 @@ async def test_without_redis_refuse() -> None:
 async def test_redis_that_comes_back_is_used_again(redis_url: str) -> None:
     """A moment after a failure Redis is tried again, and limits hold over all gateways once more."""
     time, registry = clock(), CollectorRegistry()
-    redis = RedisPipeline(connect(redis_url), time)
+    redis = RedisPipeline(connect(redis_url), time, timeout=PATIENCE)
     broken = Script("return redis.error_reply('ERR not now')", "0" * 40)
     limiter = RedisLimits(redis, time, Instruments(registry))
     right, limiter._script = limiter._script, broken

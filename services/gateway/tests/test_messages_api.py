@@ -18,7 +18,7 @@ from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from .chunks import call, chunk, completion, parts, two_calls, usage_chunk
-from .live import serving
+from .live import CLIENT_SECONDS, serving
 from .world import World
 
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
@@ -294,7 +294,7 @@ async def test_both_credentials_are_the_same(world: World, url: str) -> None:
     """x-api-key carries an access token under Anthropic's paths alone, and never beside another credential."""
     world.models.body = completion({"content": "x"})
     body = {**ASK, "messages": HI}
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=CLIENT_SECONDS) as client:
 
         async def status(path: str, **headers: str) -> int:
             return (await client.post(path, json=body, headers=headers)).status_code
@@ -368,7 +368,7 @@ async def test_errors_are_those_of_the_sdk(
 
 async def test_every_error_has_anthropics_form(world: World, url: str) -> None:
     """Identity, limits, bodies, methods and what is not offered: all in the form that the SDK reads."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=CLIENT_SECONDS) as client:
         mine = {"x-api-key": "developer"}
         world.limiter.allow = False
         answers = [await client.post("/v1/messages", json=ASK, headers=mine)]

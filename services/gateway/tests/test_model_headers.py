@@ -22,7 +22,7 @@ from amas_gateway.entrypoints.while_connected import ClientGoneError, WhileConne
 
 from .chunks import chunk, completion, parts
 from .fakes import DIGEST, principal
-from .live import serving
+from .live import CLIENT_SECONDS, serving
 from .world import World
 
 CHAT = "/v1/chat/completions"
@@ -40,7 +40,7 @@ def world() -> World:
 async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(world) as url:
         headers = {"Authorization": "Bearer developer"}
-        async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=CLIENT_SECONDS) as client:
             yield client
 
 

@@ -13,7 +13,7 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_gateway.domain.model import Chunk, Report, StreamEnd
 
 from .fakes import DIGEST
-from .live import serving
+from .live import CLIENT_SECONDS, serving
 from .world import MAX_BODY_BYTES, World
 
 ANSWER = {
@@ -221,7 +221,7 @@ async def test_client_that_leaves_lets_go_of_the_list_of_models(world: World, ur
 
 async def test_idempotency_keys_belong_to_their_principal(world: World, url: str) -> None:
     """I8: a client's key reaches the router bound to tenant and principal; it can name no run's call."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=CLIENT_SECONDS) as client:
         for who in ("developer", "stranger", "developer"):
             headers = {"Authorization": f"Bearer {who}", "Idempotency-Key": "run-1/draft/0"}
             body = {"model": "default", "messages": MESSAGES}
@@ -245,7 +245,7 @@ async def test_idempotency_keys_belong_to_their_principal(world: World, url: str
 async def test_bad_bodies(world: World, url: str, content: bytes, status: int, param: str | None) -> None:
     """A bad body is answered in OpenAI's form and never reaches the router."""
     headers = {"Authorization": "Bearer developer", "Content-Type": "application/json"}
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=CLIENT_SECONDS) as client:
         response = await client.post("/v1/chat/completions", content=content, headers=headers)
     assert response.status_code == status
     error = response.json()["error"]
@@ -256,6 +256,7 @@ async def test_bad_bodies(world: World, url: str, content: bytes, status: int, p
 
 async def test_other_methods(url: str) -> None:
     """A wrong method is 405 in OpenAI's form."""
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer developer"}) as client:
+    headers = {"Authorization": "Bearer developer"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=CLIENT_SECONDS) as client:
         assert (await client.get("/v1/chat/completions")).status_code == 405
         assert (await client.post("/v1/models")).json()["error"]["code"] == "method_not_allowed"

@@ -110,7 +110,8 @@ async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) 
     """What the services get passes their contracts' rules, under the principal of the token, and comes back whole."""
     roles = ["developer", "platform-admin", "auditor"]
     token = behind.token(roles=roles, groups=["g"])
-    async with httpx.AsyncClient(base_url=gateway.url, headers={"Authorization": f"Bearer {token}"}) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=END_SECONDS) as client:
         body = {"orchestration": "release-notes", "input": {"a": 1}}
         started = await client.post("/v1/runs", json=body, headers={"Idempotency-Key": "k"})
         assert started.status_code == 201, started.text
@@ -152,7 +153,7 @@ async def test_every_adapter_over_the_wire(gateway: Gateway, behind: Upstreams) 
 
 async def test_refusals_reach_the_audit_log(gateway: Gateway, behind: Upstreams) -> None:
     """A refused access is in the audit log soon after, with its trace, and without the token."""
-    async with httpx.AsyncClient(base_url=gateway.url) as client:
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=END_SECONDS) as client:
         token = behind.token(roles=["auditor"])
         refused = await client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == 403
@@ -189,7 +190,7 @@ async def test_sigterm_under_load_loses_no_request(gateway: Gateway, behind: Ups
                 return
 
     async with asyncio.TaskGroup() as group:
-        clients = [httpx.AsyncClient(base_url=gateway.url, headers=headers) for _ in range(8)]
+        clients = [httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=END_SECONDS) for _ in range(8)]
         for client in clients:
             group.create_task(load(client))
         await behind.orchestrator.busy.wait()

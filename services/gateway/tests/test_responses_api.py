@@ -18,7 +18,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from .chunks import call, chunk, completion, parts, two_calls, usage_chunk
-from .live import serving
+from .live import CLIENT_SECONDS, serving
 from .world import World
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -295,7 +295,7 @@ async def test_errors_are_openais(world: World, url: str, sdk: openai.AsyncOpenA
     assert bad.value.param == "previous_response_id"
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.retrieve("resp_1")
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=CLIENT_SECONDS) as client:
         assert (await client.post("/v1/responses", json={})).json()["error"]["code"] == "token_missing"
 
 

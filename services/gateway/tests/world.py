@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from amas_chassis.clock import SystemClock
+from amas_chassis.clock import Clock, SystemClock
 from amas_gateway.domain.limits import Rate, RouteClass
 from amas_gateway.entrypoints import http_api
 from amas_gateway.entrypoints.access import Access
@@ -71,9 +71,9 @@ class World:
     bundles: FakeBundles = field(default_factory=FakeBundles)
     revocations: FakeRevocations = field(default_factory=FakeRevocations)
     revoked: FakeRevoked = field(default_factory=FakeRevoked)
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
-        self.clock = SystemClock()
         self.instruments = Instruments(CollectorRegistry())
         under_bundle = UnderBundle(self.bundles, self.models, self.instruments)
         rates = Rates(Rate.parse("100/s"), Rate.parse("10/s"))
