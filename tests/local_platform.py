@@ -103,7 +103,7 @@ class LocalPlatform:
         issuer = self.status()["endpoints"]["issuer"]
         secret = (self.home / "issuer" / "clients" / principal).read_text().strip()
         body = f"grant_type=client_credentials&client_id={principal}&client_secret={secret}".encode()
-        with urllib.request.urlopen(f"{issuer}/token", data=body, timeout=10) as answer:
+        with urllib.request.urlopen(f"{issuer}/token", data=body, timeout=COMMAND_TIMEOUT_S) as answer:
             return str(json.load(answer)["access_token"])
 
     def apply_release_notes(self) -> None:

@@ -115,7 +115,8 @@ class Gate:
             content = await self._content(url, password)
             async with self._stubs() as stubs:
                 for stub in stubs:
-                    await stub.LoadBundle(policy_pb2.LoadBundleRequest(digest=self.bundle, content=content))
+                    request = policy_pb2.LoadBundleRequest(digest=self.bundle, content=content)
+                    await stub.LoadBundle(request, timeout=CALL_TIMEOUT_S)
 
         asyncio.run(load())
 

@@ -126,7 +126,7 @@ def server(url: str, networks: Sequence[str] = ()) -> ToolServer:
             "spec": {
                 "transport": {"http": {"url": url, "egress": {"networks": list(networks)}}},
                 "tools": {"look": {"effect": "read"}},
-                "limits": {"timeout": "5s"},
+                "limits": {"timeout": "60s"},
             },
         }
     )

@@ -62,8 +62,8 @@ def test_the_run_survives_the_loss_of_a_process(platform: LocalPlatform, process
 
 
 def kill(platform: LocalPlatform, process: str) -> None:
-    """Kills the process that the platform runs now."""
-    os.kill(platform.pid(process), signal.SIGKILL)
+    """Kills the process that the platform runs now; one that is being started again has none for a moment."""
+    os.kill(wait_for(f"a process of {process}", lambda: platform.pid(process), PHASE_TIMEOUT_S), signal.SIGKILL)
 
 
 def until_phase(client: GatewayClient, run: str, phase: str) -> None:

@@ -122,9 +122,9 @@ def test_every_accepted_request_is_answered(platform: LocalPlatform, service: st
     try:
         wait_for("load before the signal", lambda: len(tally.runs) >= CLIENTS, RUN_TIMEOUT_S)
         stop.wait(BEFORE_S)
-        before = platform.pid(service)
+        before = wait_for(f"a process of {service}", lambda: platform.pid(service), READY_TIMEOUT_S)
         os.kill(before, signal.SIGTERM)
-        wait_for(f"another {service}", lambda: platform.pid(service) != before, READY_TIMEOUT_S)
+        wait_for(f"another {service}", lambda: platform.pid(service) not in {0, before}, READY_TIMEOUT_S)
         wait_for("every part ready again", lambda: platform.status()["ready"], READY_TIMEOUT_S)
         accepted = len(tally.runs)
         wait_for("work after the signal", lambda: len(tally.runs) > accepted + CLIENTS, READY_TIMEOUT_S)

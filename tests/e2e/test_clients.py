@@ -74,10 +74,10 @@ def test_grpc_by_reflection(platform):
             response_deserializer=answer.FromString,
         )
         with pytest.raises(grpc.RpcError) as refused:
-            call(request(), timeout=10)
+            call(request(), timeout=60)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
         token = platform.token("developer")
-        call(request(page_size=5), timeout=10, metadata=[("authorization", f"Bearer {token}")])
+        call(request(page_size=5), timeout=60, metadata=[("authorization", f"Bearer {token}")])
 
 
 def described(stub, symbol: str) -> descriptor_pool.DescriptorPool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
+import os
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -40,9 +42,12 @@ def holding(outputs: dict[str, bytes]) -> list[str]:
 def files(folder: Path) -> dict[str, bytes]:
     """Everything that the platform keeps on disk, but the credentials themselves: logs, databases, state."""
     found = {}
-    for path in folder.rglob("*"):
-        if path.is_file() and "credentials" not in path.relative_to(folder).parts:
-            found[str(path)] = path.read_bytes()
+    for place, _, names in os.walk(folder):
+        for path in (Path(place) / name for name in names):
+            # What is taken away meanwhile, as databases do with files of theirs, is not kept.
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and "credentials" not in path.relative_to(folder).parts:
+                    found[str(path)] = path.read_bytes()
     return found
 
 

@@ -65,7 +65,7 @@ def files_over_http() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def resources_of(developer: GatewayClient) -> set[tuple[str, str]]:

@@ -167,8 +167,8 @@ def test_a_client_that_leaves_a_stream_leaves_nothing_held(developer, spender, m
         with ask(spender, "drip", stream=True, max_tokens=900) as stream:
             for _, _chunk in zip(range(3), stream, strict=False):
                 pass
-        assert model.left.wait(20), "the provider goes on for nobody"
-        wait_for("the bill of what came", lambda: int(settled(developer, name)["tokensUsed"]) > before, timeout=20)
+        assert model.left.wait(RUN_TIMEOUT_S), "the provider goes on for nobody"
+        wait_for("the bill of what came", lambda: int(settled(developer, name)["tokensUsed"]) > before, RUN_TIMEOUT_S)
         assert int(settled(developer, name)["tokensUsed"]) < before + 900
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,10 +86,15 @@ def said_in(event: dict[str, Any]) -> dict[str, str]:
     return {content["name"]: base64.b64decode(content["data"]).decode() for content in event["contents"]}
 
 
+def began(event: dict[str, Any]) -> datetime:
+    """When a use was let in: a model call is on record with its end, and with how long it took."""
+    took = timedelta(milliseconds=int(json.loads(event["dataJson"]).get("durationMs", 0)))
+    return datetime.fromisoformat(event["time"].replace("Z", "+00:00")) - took
+
+
 def uses(auditor: GatewayClient, run: str) -> list[datetime]:
     """When the run called a model or sent a tool call, by the record."""
-    found = [event for event in events(auditor, runId=run) if event["type"] in USES]
-    return sorted(datetime.fromisoformat(event["time"].replace("Z", "+00:00")) for event in found)
+    return sorted(began(event) for event in events(auditor, runId=run) if event["type"] in USES)
 
 
 def refusal(call: Any) -> ProblemError:
@@ -186,7 +192,7 @@ def test_a_revoked_principals_tokens_and_direct_calls_are_refused(
         problem = wait_for(f"the refusal of {call[1]}", lambda call=call: refused(*call), RUN_TIMEOUT_S)
         assert problem.status == 403
     called = events(auditor, principal="release-manager", type="dev.amas.model.called")
-    last = max(datetime.fromisoformat(event["time"].replace("Z", "+00:00")) for event in called)
+    last = max(map(began, called))
     assert last <= answered + PROMISE, f"{(last - answered).total_seconds():.3f} s after the answer"
     admin.call("POST", "/revocations:restore", {"kind": "principal", "name": "release-manager"})
     wait_for("an answer again", lambda: release_manager.call("POST", "/chat/completions", body), RUN_TIMEOUT_S)

@@ -22,7 +22,8 @@ from .api_server import ApiServer
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "charts" / "operator" / "files" / "rules.yaml"
-LEASE_S = 6
+# Two thirds of it are the bound of a renewal: an API server that has much else to do needs some of that.
+LEASE_S = 15
 STOP_S = 30.0
 
 
@@ -132,7 +133,7 @@ class Operators:
 def answers(port: int, path: str) -> str:
     """What a replica's HTTP port answers; empty if nothing."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=STOP_S) as answer:
             return str(answer.read().decode())
     except (OSError, urllib.error.URLError):
         return ""

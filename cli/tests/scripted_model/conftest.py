@@ -12,6 +12,8 @@ import pytest
 
 # The process answers well within this on a busy machine, in seconds.
 START_TIMEOUT = 60.0
+# The slow model is slower than a client that a busy machine holds up, in seconds.
+SLOW_SECONDS = 600
 
 
 def _free_port() -> int:
@@ -33,7 +35,7 @@ def provider_url() -> Iterator[str]:
     """Base URL of a provider process that ends with the session."""
     port = _free_port()
     command = [sys.executable, "-m", "amas_cli.local.scripted_model", "--listen", f"127.0.0.1:{port}"]
-    process = subprocess.Popen([*command, "--slow-seconds", "0.4"])
+    process = subprocess.Popen([*command, "--slow-seconds", str(SLOW_SECONDS)])
     try:
         deadline = time.monotonic() + START_TIMEOUT
         while not _answers(port):
@@ -49,7 +51,7 @@ def provider_url() -> Iterator[str]:
 @pytest.fixture
 def client(provider_url: str) -> Iterator[openai.OpenAI]:
     """The official SDK, without retries, so that a fault is seen as it is."""
-    with openai.OpenAI(base_url=provider_url, api_key="unused", max_retries=0, timeout=20) as made:
+    with openai.OpenAI(base_url=provider_url, api_key="unused", max_retries=0, timeout=60) as made:
         yield made
 
 

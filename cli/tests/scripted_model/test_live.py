@@ -148,7 +148,7 @@ def test_a_bad_listen_address_is_a_clear_sentence() -> None:
         [sys.executable, "-m", "amas_cli.local.scripted_model", "--listen", "nowhere"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2

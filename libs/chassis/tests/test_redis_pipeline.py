@@ -8,18 +8,22 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from amas_chassis import redis_pipeline
 from amas_chassis.clock import SystemClock
 from amas_chassis.redis_pipeline import RedisAwayError, RedisPipeline, RedisRefusedError, Script, connect
+
+from .conftest import SECONDS
 
 pytestmark = pytest.mark.integration
 ECHO = Script("return {ARGV[1]}", "0" * 40)
 
 
 @pytest_asyncio.fixture
-async def pipeline(redis_url: str) -> AsyncIterator[RedisPipeline]:
-    """One to a real Redis, that is asked again at once after it failed."""
+async def pipeline(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RedisPipeline]:
+    """One to a real Redis, which a busy machine does not make one that is away."""
+    monkeypatch.setattr(redis_pipeline, "TIMEOUT_SECONDS", SECONDS)
     redis = connect(redis_url)
-    made = RedisPipeline(redis, SystemClock())
+    made = RedisPipeline(redis, SystemClock(), timeout=SECONDS)
     yield made
     await made.close()
     await redis.aclose()

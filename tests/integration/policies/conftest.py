@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from amas_governance.bundle import PolicySet
+from amas_policy_sidecar.adapters import opa_engine, opa_revisions
 
 from .cases import POLICIES
-from .opa_beside import Beside
+from .opa_beside import PATIENCE, Beside
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -22,6 +23,15 @@ def policy_set() -> PolicySet:
     """The shipped policies: sources and compiled module."""
     modules = {str(p.relative_to(POLICIES)): p.read_text() for p in sorted(POLICIES.rglob("policy.rego"))}
     return PolicySet(modules=modules, wasm=(POLICIES / "build" / "policy.wasm").read_bytes())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patient() -> Iterator[None]:
+    """A busy machine is not a fault of OPA; the test of a slow OPA takes the product's own second."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(opa_engine, "DECIDE_TIMEOUT", PATIENCE)
+        patched.setattr(opa_revisions, "ACTIVATION_TIMEOUT", PATIENCE)
+        yield
 
 
 @pytest.fixture

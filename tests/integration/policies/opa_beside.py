@@ -93,7 +93,7 @@ class OpaProcess:
 
 
 class Audit:
-    """Keeps what is appended, unless it is away or refuses."""
+    """Keeps what is appended, each event once however often OPA sends it, unless it is away or refuses."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -104,7 +104,8 @@ class Audit:
         if self.away:
             self.turned_away += 1
             raise AmasError(ErrorKind.UNAVAILABLE, "AUDIT_UNAVAILABLE", "away")
-        self.events.extend(events)
+        known = {event.id for event in self.events}
+        self.events.extend(event for event in events if event.id not in known)
         return AppendAnswer(recorded=True, duplicate=False)
 
     async def find(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from amas_chassis.errors import AmasError, ErrorKind
 from amas_governance.bundle import PolicySet
-from amas_policy_sidecar.adapters import opa_revisions, wasm_engine
+from amas_policy_sidecar.adapters import opa_engine, opa_revisions, wasm_engine
 from amas_policy_sidecar.adapters.wasm_engine import WasmEngine
 from amas_policy_sidecar.domain.engine_reports import EngineStatus
 
@@ -83,7 +83,13 @@ def stands_still(pid: int) -> bool:
     return set(states) == {"T"}
 
 
-async def test_a_frozen_opa_is_slow_and_a_denial(beside, policy_set):
+@pytest.fixture
+def second(monkeypatch):
+    """What the product gives OPA; `beside` is made with it where this one comes first."""
+    monkeypatch.setattr(opa_engine, "DECIDE_TIMEOUT", 1.0)
+
+
+async def test_a_frozen_opa_is_slow_and_a_denial(second, beside, policy_set):
     """Within a second there is a decision or there is none; a late answer is never used."""
     await beside.engine.load(BUNDLE, policy_set)
     beside.opa.process.send_signal(signal.SIGSTOP)

@@ -81,7 +81,7 @@ async def test_an_input_of_another_shape_is_masked_whole(beside, policy_set, mon
     assert (await beside.engine.decide(BUNDLE, document))["effect"] == "deny"
     await eventually(lambda: bool(overheard.posted))
     assert PLANTED not in json.dumps(overheard.posted)
-    await eventually(lambda: beside.counted("amas_policy_engine_logs", result="unreadable") == 1)
+    await eventually(lambda: beside.counted("amas_policy_engine_logs", result="unreadable") >= 1)
     assert not beside.audit.events
     assert len(beside.awaited) == 0
 

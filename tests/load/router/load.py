@@ -130,14 +130,17 @@ async def open_loop(plan: Plan) -> Outcome:
 
 
 async def closed_loop(plan: Plan) -> Outcome:
-    """As many requests as so many connections get answered."""
+    """As many requests as so many connections get answered; at least one of each."""
     recorder = Recorder()
     client = Client(plan, recorder)
     end = recorder.begun + plan.seconds
 
     async def ask() -> None:
-        while (now := time.perf_counter()) < end:
+        now = time.perf_counter()
+        while True:
             await client.one(now)
+            if (now := time.perf_counter()) >= end:
+                return
 
     await asyncio.gather(*(ask() for _ in range(plan.connections)))
     client.close()
