@@ -19,12 +19,14 @@ from amas_ai_router.domain.budgets import (
 from amas_ai_router.domain.errors import unavailable
 from amas_ai_router.domain.model import CallContext
 from amas_chassis.clock import ManualClock
-from amas_chassis.redis_pipeline import TIMEOUT_SECONDS, RedisPipeline, connect
+from amas_chassis.redis_pipeline import RedisPipeline, connect
 from redis.asyncio import Redis
 
 from .fakes import make_context
 
 BUNDLE = "sha256:" + "0" * 64
+# Seconds that a round trip to Redis may take in tests: a machine that is busy is no store that is away.
+PATIENCE = 60.0
 
 
 def make_rule(name: str = "b", *, cost: str | None = None, tokens: int | None = None, **changes: Any) -> BudgetRule:
@@ -53,6 +55,13 @@ def call_of(run_id: str = "", role: str = "", **changes: Any) -> CallContext:
 def spend(tokens: int, cost: str = "0") -> Amount:
     """An amount."""
     return Amount(Decimal(cost), tokens)
+
+
+def patient(redis_url: str) -> Redis:
+    """The client of the budgets, which waits for a connection on a busy machine too."""
+    redis = connect(redis_url)
+    redis.connection_pool.connection_kwargs["socket_connect_timeout"] = PATIENCE
+    return redis
 
 
 class MemorySpending:
@@ -90,7 +99,7 @@ class _Pipeline(RedisPipeline):
     """A pipeline whose server a test can have start again."""
 
     def __init__(self, redis: Redis, clock: ManualClock, store: Store) -> None:
-        super().__init__(redis, clock, timeout=store.timeout)
+        super().__init__(redis, clock, timeout=PATIENCE)
         self._store = store
 
     async def _connect(self) -> None:
@@ -108,12 +117,10 @@ class Store:
     alerts: list[BudgetAlert] = field(default_factory=list)
     shares: list[tuple[str, str, float]] = field(default_factory=list)
     starts: int = 0
-    timeout: float = TIMEOUT_SECONDS
-    """What a round trip to Redis may take."""
 
     async def open(self) -> Store:
         """Sets Redis's time, as scripts see it, to the start."""
-        self.redis: Redis = connect(self.redis_url)
+        self.redis: Redis = patient(self.redis_url)
         await self.redis.flushall()
         seconds, micros = await self.redis.time()
         self.offset_ms = int(self.start.timestamp() * 1000) - (int(seconds) * 1000 + int(micros) // 1000)

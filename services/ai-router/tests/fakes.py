@@ -45,8 +45,9 @@ def make_bundle(
     base_urls: Sequence[str] = ("http://one.test/v1", "http://two.test/v1"),
     *,
     strategy: str = "priority",
-    first_token: str = "2s",
-    total: str = "5s",
+    first_token: str = "60s",
+    total: str = "60s",
+    hurried: Sequence[int] = (),
     keys: Sequence[str] = (),
     model: str = "m",
     more: Sequence[dict[str, Any]] = (),
@@ -54,7 +55,8 @@ def make_bundle(
 ) -> Bundle:
     """A bundle with the route `default` over one provider for each URL: p0/m, p1/m.
 
-    `spec` is more of the route's, `more` further manifests without their apiVersion.
+    `spec` is more of the route's, `more` further manifests without their apiVersion. The targets that are `hurried` (by
+    their place) are not waited for long; the others have all the time that a busy machine may take.
 
     Without `retry` no target is asked twice, so that no test waits for a retry that it does not ask for.
     """
@@ -74,8 +76,11 @@ def make_bundle(
         }
         for index, url in enumerate(base_urls)
     ]
-    timeout = {"firstToken": first_token, "total": total}
-    targets = [{"provider": f"p{index}", "model": model, "timeout": timeout} for index in range(len(base_urls))]
+    patient, short = {"firstToken": first_token, "total": total}, {"firstToken": "500ms", "total": "500ms"}
+    targets = [
+        {"provider": f"p{index}", "model": model, "timeout": short if index in hurried else patient}
+        for index in range(len(base_urls))
+    ]
     route = {
         **head,
         "kind": "ModelRoute",

@@ -16,6 +16,13 @@ from .budget_hammer import LIMIT
 SECONDS = 60.0
 
 
+def say(process: subprocess.Popen[str], line: str) -> None:
+    """Writes a line that the process waits for."""
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
 @pytest.mark.integration
 def test_three_processes_never_settle_more_than_the_limit(redis_url: str) -> None:
     """I5: they ask for some six times the budget at once: it is used up, not passed, and nothing stays held."""
@@ -28,12 +35,12 @@ def test_three_processes_never_settle_more_than_the_limit(redis_url: str) -> Non
     ]
     try:
         for process in running:
+            say(process, redis_url)
+        for process in running:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
         for process in running:
-            assert process.stdin is not None
-            process.stdin.write(f"{redis_url}\n")
-            process.stdin.flush()
+            say(process, "go")
         told = [process.communicate(timeout=SECONDS)[0] for process in running]
     finally:
         for process in running:

@@ -16,9 +16,9 @@ from amas.router.v1 import router_pb2 as pb
 from amas.router.v1 import router_pb2_grpc
 
 from .fakes import chunk, make_bundle
-from .test_process import BODY, Platform, call_context, platform  # noqa: F401 - a fixture
+from .test_process import BODY, END_SECONDS, Platform, call_context, platform  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -54,7 +54,7 @@ async def test_a_stream_that_the_end_cuts_off_is_on_record(
 ) -> None:
     """It is cancelled when the drain's time is up, after which its bill and its record are still written."""
     platform.environment["AMAS_AI_ROUTER_DRAIN_TIMEOUT"] = "1"
-    platform.bundle = make_bundle([f"http://127.0.0.1:{endless}/v1"], first_token="20s", total="60s")
+    platform.bundle = make_bundle([f"http://127.0.0.1:{endless}/v1"], first_token="120s", total="300s")
     assert await (await platform.start("migrate")).wait() == 0
     process = await platform.start()
     try:
@@ -63,18 +63,18 @@ async def test_a_stream_that_the_end_cuts_off_is_on_record(
         request = pb.StreamCompleteRequest(context=call_context(platform.bundle.digest), route="default", body=BODY)
         channels = platform.channels[0]
         client = getattr(channels, way)(router_pb2_grpc.RouterServiceStub, platform.address, "ai-router")
-        call = client.stub.StreamComplete(request, timeout=60)
+        call = client.stub.StreamComplete(request, timeout=300)
         first: Any = await call.read()
         assert b"some text" in first.chunk
         process.send_signal(signal.SIGTERM)
         with pytest.raises(grpc.aio.AioRpcError):
             await _to_the_end(call)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), END_SECONDS) == 0
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     # What an outbox was sending when the process ended is sent again by its close: audit knows an event by its id.
-    events = list({event.id: event for event in platform.audit.events}.values())
+    events = platform.audit.once()
     assert [event.type.rpartition(".")[2] for event in events] == ["stream_started", "called"]
     assert orjson.loads(events[1].data_json)["outcome"] == "cancelled"

@@ -11,6 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from amas_ai_router.adapters.key_files import KeyFiles
+from amas_ai_router.adapters.providers import anthropic_native
 from amas_ai_router.adapters.providers.anthropic_translate import Events, from_message
 from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.bodies import finish_reason, parse_answer, reported_tokens
@@ -157,7 +158,7 @@ def test_an_error_event(kind: str, reason: FailureReason) -> None:
 async def providers(tmp_path: Path) -> AsyncIterator[ProvidersByApi]:
     """All providers, with one key."""
     (tmp_path / "key").write_text("sk-ant")
-    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=2.0)
+    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=PATIENCE)
     yield made
     await made.close()
 
@@ -182,8 +183,11 @@ async def test_over_the_wire(providers: ProvidersByApi, base: str, monkeypatch: 
     assert "sk-stray" not in str(request.headers)
 
 
-async def test_streams_over_the_wire_share_a_connection(providers: ProvidersByApi) -> None:
+async def test_streams_over_the_wire_share_a_connection(
+    providers: ProvidersByApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Chunks as they come; a stream read to its end leaves its connection to the next."""
+    monkeypatch.setattr(anthropic_native, "LINGER_SECONDS", PATIENCE)
     async with asyncio.timeout(PATIENCE), fault_server(says(events(*map(orjson.dumps, STREAM)))) as server:
         target = make_target("anthropic", server.url)
         for _ in range(2):

@@ -169,8 +169,20 @@ UNTOLD = {"no HTTP", "endless header", "endless headers"}
 @pytest_asyncio.fixture
 async def providers(tmp_path: Path) -> AsyncIterator[ProvidersByApi]:
     """All providers, with one key."""
-    (tmp_path / "key").write_text(KEY)
-    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=2.0)
+    async for made in _providers(tmp_path, PATIENCE):
+        yield made
+
+
+@pytest_asyncio.fixture
+async def hurried(tmp_path: Path) -> AsyncIterator[ProvidersByApi]:
+    """The same, without patience for what does not become a connection."""
+    async for made in _providers(tmp_path, 1.0):
+        yield made
+
+
+async def _providers(folder: Path, connect_timeout: float) -> AsyncIterator[ProvidersByApi]:
+    (folder / "key").write_text(KEY)
+    made = ProvidersByApi(KeyFiles(folder), max_response_bytes=BOUND, connect_timeout=connect_timeout)
     yield made
     await made.close()
 
@@ -220,7 +232,7 @@ async def test_each_fault_is_a_typed_failure_and_lets_go(providers: ProvidersByA
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_never_became_a_connection_was_not_processed(
-    providers: ProvidersByApi, way: Way, tls_server: ssl.SSLContext
+    hurried: ProvidersByApi, way: Way, tls_server: ssl.SSLContext
 ) -> None:
     """Refusal, a name without an address, a certificate of nobody, a server without TLS: asking elsewhere is safe."""
     with socket.socket() as closed:
@@ -229,7 +241,7 @@ async def test_what_never_became_a_connection_was_not_processed(
     async with asyncio.timeout(PATIENCE), fault_server(silent, tls_server) as secret, fault_server(silent) as plain:
         urls = (dead, "http://no-such-host.invalid", secret.url, plain.url.replace("http:", "https:"))
         for url in urls:
-            error = await attempt(providers, make_target(way.api, url), stream=way.stream)
+            error = await attempt(hurried, make_target(way.api, url), stream=way.stream)
             assert (url, error.reason, error.processed) == (url, R.CONNECT_FAILED, False)
     assert secret.requests == plain.requests == []
 
@@ -270,7 +282,7 @@ async def test_a_caller_that_goes_away_ends_the_call(providers: ProvidersByApi, 
         await connection.until_gone()
 
     async with asyncio.timeout(PATIENCE), fault_server(reach) as server:
-        target = make_target(way.api, server.url, total=60.0)
+        target = make_target(way.api, server.url)
         fields = {"model": "route", "messages": MESSAGES}
         asked = providers.open_stream(target, fields) if way.stream else providers.ask(target, Operation.CHAT, fields)
         call = asyncio.ensure_future(asked)

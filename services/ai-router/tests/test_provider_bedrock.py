@@ -84,7 +84,7 @@ async def providers(tmp_path: Path) -> AsyncIterator[ProvidersByApi]:
     (tmp_path / "key").write_text("bedrock-api-key-1")
     (tmp_path / "access").write_text(f"{ACCESS}:{SECRET}")
     (tmp_path / "session").write_text(f"ASIA{ACCESS[4:]}:{SECRET}:token")
-    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=2.0)
+    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=PATIENCE)
     yield made
     await made.close()
 

@@ -11,6 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 from amas_ai_router.adapters.key_files import KeyFiles
+from amas_ai_router.adapters.providers import http_session
 from amas_ai_router.adapters.providers.by_api import ProvidersByApi
 from amas_ai_router.domain.errors import AttemptError, FailureReason, RejectedError
 from amas_ai_router.domain.model import Operation
@@ -31,7 +32,7 @@ async def providers(tmp_path: Path) -> AsyncIterator[ProvidersByApi]:
     """All providers, with two keys."""
     for name in ("one", "two"):
         (tmp_path / name).write_text(f"sk-{name}")
-    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=2.0)
+    made = ProvidersByApi(KeyFiles(tmp_path), max_response_bytes=BOUND, connect_timeout=PATIENCE)
     yield made
     await made.close()
 
@@ -105,8 +106,11 @@ async def test_streams_that_were_cut(providers: ProvidersByApi, fields: dict[str
     assert caught.value.reason is FailureReason.CONNECTION_LOST
 
 
-async def test_a_finished_stream_gives_its_connection_back(providers: ProvidersByApi) -> None:
+async def test_a_finished_stream_gives_its_connection_back(
+    providers: ProvidersByApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A handshake for each stream would cost more than the stream."""
+    monkeypatch.setattr(http_session, "LINGER_SECONDS", PATIENCE)
 
     async def late_end(connection: Connection, request: Request) -> None:
         await connection.send(events(TEXT, FINISH, DONE, end=False))

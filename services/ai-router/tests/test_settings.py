@@ -40,7 +40,7 @@ def test_a_start_that_cannot_work_says_why(arguments: list[str], sentence: str) 
         [sys.executable, "-m", "amas_ai_router", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
         env={"PATH": ""},
     )

@@ -9,9 +9,11 @@ import orjson
 import pytest
 from amas_ai_router.domain.errors import AttemptError, FailureReason, ModelCallError
 from amas_ai_router.domain.records import MODEL_CALLED, MODEL_REFUSED, STREAM_STARTED
+from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 
 from .fakes import MESSAGES, ONE_CALL_COST, USAGE_CHUNK, FakeStream, ListSink, Router, chunk, lost, make_bundle
+from .virtual_time import VirtualLoop
 
 GOOD = (chunk(), chunk("hel"), chunk("lo"), chunk("", finish="stop"), USAGE_CHUNK)
 
@@ -66,7 +68,7 @@ async def test_a_stream_that_dies_before_its_first_token_fails_over(router: Rout
 
 async def test_a_first_token_that_does_not_come_in_time_fails_over() -> None:
     """The time-out for the first token counts from the request, role chunks notwithstanding."""
-    router = await Router(bundle=make_bundle(first_token="50ms")).load()
+    router = await Router(bundle=make_bundle(hurried=[0])).load()
     router.providers.will("p0/m", FakeStream([chunk(), asyncio.Event().wait]))
     router.providers.will("p1/m", FakeStream(GOOD))
     end = await router.do.stream_complete.run(router.request(), ListSink())
@@ -87,12 +89,17 @@ async def test_a_break_after_the_first_token_is_told_with_what_was_billed(router
     assert router.ledger.kept == {}, "a broken answer must not be given again"
 
 
-async def test_the_total_time_out_breaks_a_stream_that_goes_on() -> None:
+def test_the_total_time_out_breaks_a_stream_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that began in time must also end in time."""
-    router = await Router(bundle=make_bundle(first_token="100ms", total="100ms")).load()
-    router.providers.will("p0/m", FakeStream([chunk("a"), asyncio.Event().wait]))
-    end = await router.do.stream_complete.run(router.request(), ListSink())
-    assert end.reason == "TIMEOUT"
+    loop = VirtualLoop()
+    monkeypatch.setattr(SystemClock, "monotonic", lambda _: loop.monotonic())
+
+    async def streamed() -> Any:
+        router = await Router().load()
+        router.providers.will("p0/m", FakeStream([chunk("a"), asyncio.Event().wait]))
+        return await router.do.stream_complete.run(router.request(), ListSink())
+
+    assert loop.run(streamed()).reason == "TIMEOUT"
 
 
 async def test_an_endless_stream_is_cut_at_the_bound(router: Router) -> None:
