@@ -59,11 +59,20 @@ async def work(mark: str) -> str:
 
 @server.tool()
 async def dawdle(seconds: float) -> str:
-    """Takes its time, and answers pings meanwhile; afterwards says how many did so at once."""
+    """Takes its time, and answers pings meanwhile."""
+    await asyncio.sleep(seconds)
+    return "late"
+
+
+@server.tool()
+async def meet(number: int) -> str:
+    """Waits until so many calls are under way at once, leaves more of them time to come, and says how many did."""
     global _running, _most
     _running += 1
     _most = max(_most, _running)
-    await asyncio.sleep(seconds)
+    while _most < number:  # noqa: ASYNC110 - there is nobody who would set an event
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
     _running -= 1
     return str(_most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 
 # Seconds that a condition may take on a busy machine, and between two looks.
-PATIENCE = 20.0
+PATIENCE = 60.0
 PAUSE = 0.02
 
 
@@ -39,6 +40,15 @@ def command_of(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def children() -> dict[psutil.Process, str]:
+    """All processes below this one, by their names; those that end while we look are not among them."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found[process] = process.name()
+    return found
 
 
 def make_repository(folder: Path) -> Path:

@@ -24,6 +24,7 @@ from amas_policy_sidecar.domain.errors import ToolFailed
 from prometheus_client import CollectorRegistry, generate_latest
 
 from .manifests import bundle, role, tool_server
+from .processes import PATIENCE
 from .surroundings import surroundings
 from .world import World
 
@@ -147,7 +148,7 @@ class TestRotation:
         """A rotation cuts nothing off: the old program answers what it was asked before it goes."""
         call = asyncio.create_task(place.servers.call("acme", definition(), "wait_for", {"name": "go"}))
         waiting = place.work / "go.waiting"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not waiting.exists():  # noqa: ASYNC110 - another process sets no event of ours
                 await asyncio.sleep(0.02)
         place.rotate("another-value")

@@ -61,7 +61,7 @@ class HttpServer:
                         "http": {"url": f"http://127.0.0.1:{self.port}/mcp", "egress": {"networks": ["127.0.0.1"]}}
                     },
                     "tools": {"echo": {"effect": "read"}},
-                    "limits": {"timeout": "5s"},
+                    "limits": {"timeout": "60s"},
                     **spec,
                 },
             }
@@ -131,7 +131,7 @@ async def test_a_slow_call_times_out(http: HttpServer, tools: McpToolServers) ->
 async def test_an_endless_answer_is_cut_off(http: HttpServer, tools: McpToolServers, options: tuple[str, ...]) -> None:
     """Neither an event nor a plain JSON answer may fill our memory; the next call works."""
     await http.start(*options)
-    definition = http.definition(limits={"timeout": "20s"})
+    definition = http.definition(limits={"timeout": "60s"})
     with pytest.raises(ToolFailed) as caught:
         await tools.call("acme", definition, "flood", {"size": 20_000_000})
     assert caught.value.sent

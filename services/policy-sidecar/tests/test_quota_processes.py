@@ -22,7 +22,7 @@ from .quota_claims import claim
 from .quota_holder import BRIEF, LONG
 
 # For all three to start and end, in seconds.
-SECONDS = 120.0
+SECONDS = 300.0
 
 
 async def nothing_revoked(url: str) -> None:
@@ -40,6 +40,7 @@ def started(module: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.integration
 def test_three_processes_never_exceed_a_quota(redis_url: str) -> None:
     """They ask for many times what there is at once: no amount is passed, and nothing stays held."""
@@ -75,9 +76,8 @@ def test_three_processes_never_exceed_a_quota(redis_url: str) -> None:
 
 
 @pytest.mark.integration
-def test_what_a_killed_process_holds_is_free_after_its_lease(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_process_holds_is_free_after_its_lease(redis_url: str) -> None:
     """Place, room for the answer and time come back by themselves, and not before; what was counted stays so."""
-    monkeypatch.setattr(redis_quota, "TIMEOUT", PATIENCE)
     asyncio.run(nothing_revoked(redis_url))
     process = started("quota_holder")
     try:

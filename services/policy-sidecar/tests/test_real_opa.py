@@ -87,7 +87,7 @@ class SidecarProcess(Sidecar):
         for channels in self._channels:
             await channels.close()
         self.process.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(self.process.wait, 40)
+        code = await asyncio.to_thread(self.process.wait, 100)
         self.opa.stop()
         await self._audit_server.drain(0)
         assert code == 0, (self.folder / "sidecar.log").read_text()
@@ -191,5 +191,5 @@ async def test_the_end_waits_for_the_log_of_the_last_decision(sidecar: SidecarPr
     pinned = await pinned_bundle(sidecar)
     await sidecar.orchestrator.stub.Enforce(enforce(pinned, "git/git_log", "k1"))
     sidecar.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(sidecar.process.wait, 40) == 0
+    assert await asyncio.to_thread(sidecar.process.wait, 100) == 0
     assert len(sidecar.logs()) == 1

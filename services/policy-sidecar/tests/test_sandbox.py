@@ -21,7 +21,7 @@ from amas_policy_sidecar.adapters.sandbox import host
 from amas_policy_sidecar.adapters.sandbox.host import SandboxMode
 from amas_policy_sidecar.domain.errors import ToolFailed
 
-from .processes import ends, eventually
+from .processes import children, ends, eventually
 from .surroundings import surroundings
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(sys.platform != "linux", reason="jails are Linux's")]
@@ -41,7 +41,7 @@ def hostile(name: str = "hostile", **sandbox: Any) -> ToolServer:
             "spec": {
                 "transport": {"stdio": {"command": [sys.executable, str(SCRIPT)], "sandbox": sandbox}},
                 "tools": {"echo": {"effect": "read"}},
-                "limits": {"timeout": "60s"},
+                "limits": {"timeout": "5m"},
             },
         }
     )
@@ -287,6 +287,8 @@ class TestBounds:
         assert (seen["error"], seen["opened"] < 32) == ("EMFILE", True)
         assert await jail.lives(definition)
 
+    # A second of CPU, which on a machine with much else to do is minutes.
+    @pytest.mark.timeout(600)
     async def test_a_spin(self, jail: Jail) -> None:
         """A program that uses its CPU time up is ended: a clear failure, and the next call finds a new one."""
         definition = hostile(cpu="1s")
@@ -300,7 +302,7 @@ class TestBounds:
         assert (await jail.servers.call("acme", hostile(), "hide", {})).text == "hidden"
 
         def hidden() -> list[psutil.Process]:
-            return [one for one in psutil.Process().children(recursive=True) if one.name() == "sleep"]
+            return [process for process, name in children().items() if name == "sleep"]
 
         await eventually(lambda: bool(hidden()))
         family = hidden()

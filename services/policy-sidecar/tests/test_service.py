@@ -142,7 +142,7 @@ class Sidecar:
     def _client(self, caller: str) -> Client[Any]:
         channels = ClientChannels(self._tls(caller), caller)
         self._channels.append(channels)
-        return channels.client(policy_pb2_grpc.PolicyServiceStub, self.listen, "policy-sidecar", default_timeout=30.0)
+        return channels.client(policy_pb2_grpc.PolicyServiceStub, self.listen, "policy-sidecar", default_timeout=90.0)
 
     async def load(self, loaded: Bundle) -> None:
         request = policy_pb2.LoadBundleRequest(digest=loaded.digest, content=loaded.content)
@@ -269,7 +269,7 @@ async def test_without_audit_nothing_is_committed(sidecar: Sidecar, monkeypatch:
     (sidecar.repository / "notes.md").write_text("notes")
     request = enforce(pinned, "git/git_add", "k1", files=["notes.md"])
     sidecar.audit.away = True
-    error = await refused(sidecar.orchestrator.stub.Enforce(request, timeout=20))
+    error = await refused(sidecar.orchestrator.stub.Enforce(request))
     assert error.reason == "AUDIT_UNAVAILABLE"
     status = ["git", "-C", str(sidecar.repository), "status", "--porcelain"]
     assert subprocess.run(status, check=True, capture_output=True).stdout == b"?? notes.md\n"  # noqa: ASYNC221 - short

@@ -67,7 +67,7 @@ def test_a_start_that_cannot_work_says_why() -> None:
         [sys.executable, "-m", "amas_policy_sidecar"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
         env={"PATH": ""},
     )

@@ -18,11 +18,11 @@ import pytest
 from amas_chassis.clock import SystemClock
 from amas_chassis.errors import AmasError
 from amas_governance.resources import ToolServer, parse_manifest
-from amas_policy_sidecar.adapters import mcp_session
+from amas_policy_sidecar.adapters import mcp_requests, mcp_session
 from amas_policy_sidecar.adapters.mcp_tools import McpToolServers
 from amas_policy_sidecar.domain.errors import ToolFailed
 
-from .processes import PATIENCE, PAUSE, ends, eventually, make_repository
+from .processes import PATIENCE, PAUSE, children, ends, eventually, make_repository
 from .surroundings import ENVIRONMENT, running, surroundings
 
 SCRIPT = Path(__file__).with_name("misbehaving_server.py")
@@ -41,7 +41,7 @@ def server(*arguments: str, command: list[str] | None = None, **spec: Any) -> To
                     "stdio": {"command": command or [sys.executable, str(SCRIPT), *arguments], "sandbox": sandbox}
                 },
                 "tools": {"echo": {"effect": "read"}},
-                "limits": {"timeout": "5s"},
+                "limits": {"timeout": "60s"},
                 **spec,
             },
         }
@@ -75,6 +75,17 @@ class Tools:
         with pytest.raises(ToolFailed) as caught:
             await self.call(definition, tool, **arguments)
         return caught.value
+
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Calls of the servers that run are given up soon; what is asked before and after it has all its time."""
+        sessions = [held.session for held in self.servers._held.values()]
+        before = [session._call_timeout for session in sessions]
+        for session in sessions:
+            session._call_timeout = 0.3
+        yield
+        for session, seconds in zip(sessions, before, strict=True):
+            session._call_timeout = seconds
 
     async def offers(self, definition: ToolServer, tool: str) -> None:
         """Return once the server's list has the tool."""
@@ -182,22 +193,26 @@ class TestFailures:
 
     async def test_a_frozen_server_is_restarted(self, tools: Tools) -> None:
         """A call that times out on a server that does not answer a ping either ends that server."""
-        definition = server(limits={"timeout": "500ms"})
-        await tools.surroundings(definition)
+        await tools.surroundings(server())
         (before,) = tools.pids()
-        failure = await tools.failure(definition, "freeze")
+        with tools.hurried():
+            failure = await tools.failure(server(), "freeze")
         assert (failure.code, failure.sent) == ("TOOL_TIMEOUT", True)
-        await tools.surroundings(definition)
+        await tools.surroundings(server())
         (after,) = tools.pids()
         assert after != before
 
-    async def test_a_slow_tool_does_not_cost_the_others_their_server(self, tools: Tools) -> None:
+    async def test_a_slow_tool_does_not_cost_the_others_their_server(
+        self, tools: Tools, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A call that times out on a server that still answers pings leaves the server running."""
-        definition = server(limits={"timeout": "300ms"})
-        await tools.surroundings(definition)
-        failure = await tools.failure(definition, "dawdle", seconds=30)
+        monkeypatch.setattr(mcp_requests, "PING_TIMEOUT", PATIENCE)
+        monkeypatch.setattr(mcp_requests, "_SEND_MARGIN", PATIENCE)
+        await tools.surroundings(server())
+        with tools.hurried():
+            failure = await tools.failure(server(), "dawdle", seconds=600)
         assert failure.code == "TOOL_TIMEOUT"
-        await tools.surroundings(definition)
+        await tools.surroundings(server())
         assert tools.begun() == 1
 
     async def test_megabytes_are_taken_up_to_a_bound(self, tools: Tools) -> None:
@@ -216,8 +231,11 @@ class TestFailures:
         answer = await tools.servers.call("acme", server(), "no-such-tool", {})
         assert answer.is_error
 
-    async def test_a_server_that_cannot_start_backs_off(self, tools: Tools) -> None:
+    async def test_a_server_that_cannot_start_backs_off(self, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
         """A program that dies at once is started again only after a pause."""
+        # A pause that does not end before the next call, however late that comes.
+        for name in ("FIRST_BACKOFF", "LAST_BACKOFF"):
+            monkeypatch.setattr(mcp_session, name, PATIENCE)
         failure = await tools.failure(server("dies"), "echo", text="x")
         assert (failure.code, failure.sent) == ("TOOL_SERVER_UNAVAILABLE", False)
         again = await tools.failure(server("dies"), "echo", text="x")
@@ -226,13 +244,24 @@ class TestFailures:
 
     async def test_a_server_that_says_nothing_is_given_up(self, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
         """The start has a time-out, and leaves no process."""
-        # Isolation is tried before the clock of this server's start runs.
-        await tools.call(server(), "echo", text="x")
-        monkeypatch.setattr(mcp_session, "START_TIMEOUT", 5.0)
-        failure = await tools.failure(server("silent"), "echo", text="x")
-        assert failure.code == "TOOL_SERVER_UNAVAILABLE"
-        assert tools.begun() == 2
-        await eventually(lambda: len(tools.pids()) == 1)
+        monkeypatch.setattr(mcp_session, "START_TIMEOUT", 1000.0)
+        clocks: list[asyncio.Timeout] = []
+        timeout = asyncio.timeout
+
+        def kept(seconds: float | None) -> asyncio.Timeout:
+            made = timeout(seconds)
+            if seconds == mcp_session.START_TIMEOUT:
+                clocks.append(made)
+            return made
+
+        monkeypatch.setattr(asyncio, "timeout", kept)
+        asked = asyncio.create_task(tools.failure(server("silent"), "echo", text="x"))
+        # Its time is over once it runs, and not while a busy machine is still about to start it.
+        await eventually(lambda: tools.begun() == 1)
+        (clock,) = clocks
+        clock.reschedule(asyncio.get_running_loop().time())
+        assert (await asked).code == "TOOL_SERVER_UNAVAILABLE"
+        await eventually(lambda: not tools.pids())
 
     async def test_a_program_that_is_not_there(self, tools: Tools) -> None:
         """The error says what is wrong, and comes as UNAVAILABLE where tools are listed."""
@@ -241,8 +270,8 @@ class TestFailures:
 
     async def test_concurrency_is_bounded(self, tools: Tools) -> None:
         """No more calls at once than the definition allows."""
-        definition = server(limits={"timeout": "10s", "concurrency": 2})
-        most = await asyncio.gather(*(tools.call(definition, "dawdle", seconds=0.1) for _ in range(6)))
+        definition = server(limits={"timeout": "60s", "concurrency": 2})
+        most = await asyncio.gather(*(tools.call(definition, "meet", number=2) for _ in range(6)))
         assert max(int(number) for number in most) == 2
 
     async def test_a_changed_tool_list_is_seen_at_once(self, tools: Tools) -> None:
@@ -261,10 +290,10 @@ class TestNothingIsLeftBehind:
     async def test_closing_ends_the_whole_group(self, tools: Tools) -> None:
         """A child that the tool server started goes with it."""
         # The databases of the tests are children of ours too.
-        others = set(psutil.Process().children(recursive=True))
+        others = children()
         await tools.call(server(), "breed")
-        family = set(psutil.Process().children(recursive=True)) - others
-        assert "sleep" in {process.name() for process in family}
+        family = {process: name for process, name in children().items() if process not in others}
+        assert "sleep" in family.values()
         await tools.servers.close()
         for process in family:
             await ends(process.pid)
