@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,13 +17,17 @@ from amas.orchestrator.v1 import orchestrator_pb2 as pb
 from amas.orchestrator.v1 import orchestrator_pb2_grpc
 from amas_chassis.channels import ClientChannels
 
+from tests.integration.ports import free_ports
+
 from .. import resources
 from .fake_services import Fakes
 from .neighbours import Neighbours, tls_files
 
 LEASE_SECONDS = 1.0
+# The lease of a process that nobody is to take for dead while it lives, however little of the machine it gets.
+HELD_SECONDS = "60"
 # Bounds of a hang, not of a machine with much else to do. The first run of a process compiles its detectors.
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 PATIENCE_SECONDS = 60.0
 
 DEVELOPER = identity_pb2.Principal(subject="developer", issuer="https://issuer", tenant="acme", roles=["developer"])
@@ -56,9 +59,9 @@ class Process:
         if self._process.returncode is None:
             self._process.send_signal(number)
 
-    async def wait(self) -> int:
-        """Waits for the end."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+    async def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Waits for the end; its exit code."""
+        async with asyncio.timeout(seconds):
             return await self._process.wait()
 
     async def kill(self) -> None:
@@ -89,7 +92,7 @@ class Platform:
 
     async def launch(self, **settings: str) -> Process:
         """A new process, not waited for."""
-        port, http = _free_port(), _free_port()
+        port, http = free_ports(2)
         environment = {
             **self.environment,
             "AMAS_ORCHESTRATOR_GRPC_LISTEN": f"127.0.0.1:{port}",
@@ -108,7 +111,10 @@ class Platform:
     def stub(self, process: Process) -> Any:
         """The API of one process."""
         return self._channels.client(
-            orchestrator_pb2_grpc.OrchestratorServiceStub, f"127.0.0.1:{process.port}", "orchestrator"
+            orchestrator_pb2_grpc.OrchestratorServiceStub,
+            f"127.0.0.1:{process.port}",
+            "orchestrator",
+            default_timeout=PATIENCE_SECONDS,
         ).stub
 
     async def apply(self, process: Process, *texts: str) -> None:
@@ -171,6 +177,19 @@ class Platform:
         request = pb.WatchRunRequest(principal=DEVELOPER, run_id=run_id, after_sequence=after)
         async with asyncio.timeout(PATIENCE_SECONDS):
             return [event async for event in self.stub(process).WatchRun(request)]
+
+    async def told(self, process: Process, run_id: str, kind: str) -> None:
+        """Waits for an event of this kind in what a watcher of the run is told."""
+        request = pb.WatchRunRequest(principal=DEVELOPER, run_id=run_id)
+        watch = self.stub(process).WatchRun(request)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                async for event in watch:
+                    if event.HasField(kind):
+                        return
+        finally:
+            watch.cancel()
+        pytest.fail(f"{run_id} ended without {kind}; log:\n{process.log}")
 
     async def until(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits for a condition, which may be a coroutine function; fails with `what`."""
@@ -268,9 +287,3 @@ async def _http_get(port: int, path: str) -> tuple[int, str]:
         return int(head.split(" ", 2)[1]), body
     finally:
         writer.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,9 +12,10 @@ from amas_chassis.errors import AmasError, ErrorKind
 from amas_chassis.rpc_errors import from_rpc_error
 from grpc.aio import AioRpcError
 
-from .platform import DEVELOPER, Platform, Process
+from .platform import DEVELOPER, HELD_SECONDS, Platform, Process
 
-pytestmark = pytest.mark.integration
+# Processes have bounds of their own; a hang of one of them is told by those.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 ADMIN = identity_pb2.Principal(subject="admin", issuer="https://issuer", tenant="acme", roles=["platform-admin"])
 ROLE = revocation_pb2.REVOCATION_KIND_ROLE
@@ -43,10 +44,10 @@ async def waiting(amas: Platform, process: Process) -> str:
 async def test_a_waiting_run_ends_and_the_next_does_not_start(amas: Platform) -> None:
     """I1: by another process than the one that works on it; the copy has it before the answer is given."""
     amas.fakes.brain = writes
-    worker = await amas.start()
+    worker = await amas.start(LEASE_SECONDS=HELD_SECONDS)
     await amas.apply(worker)
     run_id = await waiting(amas, worker)
-    other = await amas.start()
+    other = await amas.start(LEASE_SECONDS=HELD_SECONDS)
     made = await revoke(amas, other, ROLE, "worker")
     assert not made.existed
     assert amas.fakes.revocations is not None
@@ -90,7 +91,7 @@ async def test_a_restart_forgets_no_revocation(amas: Platform) -> None:
 
 async def test_the_gateway_is_told_of_principals(amas: Platform) -> None:
     """What one process was told, any other tells the gateway at once."""
-    first, second = await asyncio.gather(amas.start(), amas.start())
+    first, second = await asyncio.gather(*(amas.start(LEASE_SECONDS=HELD_SECONDS) for _ in range(2)))
     await revoke(amas, first, PRINCIPAL, "mallory")
     told = await amas.stub(second).GetRevokedPrincipals(pb.GetRevokedPrincipalsRequest())
     assert [(one.tenant, one.subject) for one in told.principals] == [("acme", "mallory")]

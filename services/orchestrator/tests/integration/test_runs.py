@@ -14,7 +14,8 @@ from amas.orchestrator.v1 import orchestrator_pb2 as pb
 from .fake_services import calls, says
 from .platform import DEVELOPER, MANAGER, Platform
 
-pytestmark = pytest.mark.integration
+# Processes have bounds of their own; a hang of one of them is told by those.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 async def test_a_sequence_runs_to_its_end(amas: Platform) -> None:

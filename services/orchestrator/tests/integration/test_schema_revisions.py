@@ -26,7 +26,7 @@ async def test_a_newer_schema_is_worked_with_and_an_older_one_is_not(database: A
     access = database("orchestrator")
     owner = _dsn(access.owner_url, access.owner_password_file)
     await asyncio.to_thread(migrate, owner, "dbos")
-    service = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 10)
+    service = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 60)
     connection = await asyncpg.connect(owner)
     try:
         await service.check(newest_revision())

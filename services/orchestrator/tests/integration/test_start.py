@@ -16,14 +16,15 @@ from tests.integration.ports import free_port
 
 from .platform import START_SECONDS, Platform, Process, _http_get
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 COMPILED = str(cache_folder() / "compiled")
 URL = "AMAS_ORCHESTRATOR_DATABASE_URL"
 
 
 @asynccontextmanager
 async def way_to(host: str, port: int, listen: int) -> AsyncIterator[None]:
-    """Carries connections at a port of ours to the database."""
+    """Carries connections at a port of ours to the database, none of them for longer than the body."""
+    carried: set[asyncio.Task[None]] = set()
 
     async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
@@ -36,14 +37,23 @@ async def way_to(host: str, port: int, listen: int) -> AsyncIterator[None]:
             target.close()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(host, port)
-        await asyncio.gather(carry(reader, back), carry(there, writer))
+        try:
+            there, back = await asyncio.open_connection(host, port)
+            await asyncio.gather(carry(reader, back), carry(there, writer))
+        finally:
+            writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", listen)
+    def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carried.add(asyncio.create_task(connected(reader, writer)))
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", listen)
     try:
         yield
     finally:
         server.close()
+        for task in carried:
+            task.cancel()
+        await asyncio.gather(*carried, return_exceptions=True)
 
 
 async def probe(process: Process, path: str) -> tuple[int, str]:

@@ -51,7 +51,7 @@ async def stored(database: Any) -> AsyncIterator[Database]:
     owner = _dsn(access.owner_url, access.owner_password_file)
     for _ in range(2):
         await asyncio.to_thread(migrate, owner, "dbos")
-    made = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 10)
+    made = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 60)
     yield made
     await made.close()
 
@@ -298,7 +298,7 @@ async def test_leases_run_out_and_are_claimed_once(stored: Database) -> None:
     """A released executor is claimed at once, a silent one when its lease is over, each by one; it cannot come back."""
     store = PostgresExecutors(stored)
     for name in ("a", "b", "released", "silent"):
-        await store.register(name, 0.001 if name == "silent" else 60)
+        await store.register(name, 0.0 if name == "silent" else 60)
     await store.release("released")
     assert await store.claim_dead("a", 60, only_released=True) == ["released"]
     claims = await asyncio.gather(*(store.claim_dead(name, 60, only_released=False) for name in ("a", "b")))

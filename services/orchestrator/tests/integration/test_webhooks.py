@@ -16,9 +16,10 @@ from amas.common.v1 import approval_pb2, run_pb2
 from standardwebhooks import Webhook
 
 from .fake_services import calls, says
-from .platform import Platform
+from .platform import START_SECONDS, Platform
 
-pytestmark = pytest.mark.integration
+# Processes have bounds of their own; a hang of one of them is told by those.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 # A claim, and the first pauses between attempts.
 DELIVERY_SECONDS = 120.0
@@ -32,7 +33,12 @@ class Receiver:
         self.away = True
         self.tried = asyncio.Event()
         self.ids: list[str] = []
-        self.messages: list[dict[str, Any]] = []
+        self.by_id: dict[str, dict[str, Any]] = {}
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """In the order in which they came. Senders repeat what they got no answer to: an id is one message."""
+        return list(self.by_id.values())
 
     async def take(self, request: web.Request) -> web.Response:
         """One message."""
@@ -42,7 +48,7 @@ class Receiver:
         self.tried.set()
         if self.away:
             return web.json_response({"approve": True}, status=503)
-        self.messages.append(message)
+        self.by_id.setdefault(request.headers["webhook-id"], message)
         return web.json_response({"approve": True, "approved": True, "state": "approved", "decision": "allow"})
 
 
@@ -96,7 +102,7 @@ async def test_a_file_of_receivers_that_cannot_be_is_said_at_the_start(amas: Pla
     """I11: exit code 2 and a sentence, as for every wrong setting."""
     (tmp_path / "webhooks.json").write_text('{"endpoints": [{"name": "chat"}]}')
     process = await amas.launch(WEBHOOKS_FILE=str(tmp_path / "webhooks.json"))
-    assert await process.wait() == 2
+    assert await process.wait(START_SECONDS) == 2
     said = process.log.read_text()
     assert "AMAS_ORCHESTRATOR_WEBHOOKS_FILE" in said
     assert "endpoints.0.tenant" in said

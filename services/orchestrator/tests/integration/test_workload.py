@@ -83,7 +83,7 @@ async def asked(database: Any) -> AsyncIterator[Asked]:
     owner = _dsn(access.owner_url, access.owner_password_file)
     for _ in range(2):
         await asyncio.to_thread(migrate, owner, "dbos")
-    made = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 10)
+    made = await wait_for_database(_dsn(access.service_url, access.service_password_file), newest_revision(), 60)
     scaler_file = access.service_password_file.with_name("postgres-amas_orchestrator_scaler")
     scaler = await asyncpg.connect(
         _dsn(access.service_url.replace("amas_orchestrator@", "amas_orchestrator_scaler@"), scaler_file)
