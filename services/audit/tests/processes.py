@@ -91,7 +91,7 @@ class AuditProcess:
             "DATABASE_PASSWORD_FILE": str(self.database.access.service_password_file),
             "SIGNING_KEY_FILE": str(self.signing_key or ""),
             "MASTER_KEY_FILE": str(write_master_key(self.log.with_name("master-key"))),
-            "DRAIN_TIMEOUT": "10",
+            "DRAIN_TIMEOUT": "30",
             **self.extra,
         }
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -21,6 +21,9 @@ from amas_gateway.entrypoints.model_api.responses.front_door import read_respons
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+# Hundreds of examples take as long as the machine lets them.
+pytestmark = pytest.mark.timeout(300)
+
 # The words of all these APIs, so that what is made up comes far.
 NAMES = (
     "type",

@@ -64,7 +64,7 @@ def process_settings(behind: Upstreams, certificates: Any, redis_url: str, folde
         "REDIS_URL": f"redis://{server}",
         "REDIS_PASSWORD_FILE": password,
         "OIDC_ISSUER": behind.issuer_url,
-        "DRAIN_TIMEOUT": 10,
+        "DRAIN_TIMEOUT": 30,
     }
 
 

@@ -16,10 +16,12 @@ from amas_cli.local.data_directory import REACHABLE_PARENT
 from amas_cli.local.database_setup import ensure_password
 from amas_cli.local.embedded_postgres import SUPERUSER, EmbeddedPostgres, binary, environment
 
+from tests.waiting import wait_for
+
 from ..processes import free_port
 
 # Seconds that a copy of an empty server may take on a busy machine.
-COPY_TIMEOUT = 60
+COPY_TIMEOUT = 180
 
 
 class FaultyPostgres(EmbeddedPostgres):
@@ -35,10 +37,13 @@ class FaultyPostgres(EmbeddedPostgres):
 
     def kill(self) -> None:
         """SIGKILL to the server and all its processes at once, as when its machine stops."""
-        for process in self._processes():
+        family = self._processes()
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._wait()
+        # Killed is not gone yet, and whoever lingers holds the memory that the next server must find free.
+        wait_for("all of its processes are gone", lambda: not any(map(_lives, family)), self.stop_timeout)
 
     @contextlib.contextmanager
     def held_up(self) -> Iterator[None]:
@@ -90,6 +95,12 @@ class FaultyPostgres(EmbeddedPostgres):
             standby._identity.own(kept)
         with (data / "postgresql.auto.conf").open("a") as configuration:
             configuration.write(f"primary_conninfo = '{source} passfile={kept}'\n")
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 @contextlib.contextmanager

@@ -49,6 +49,16 @@ class Stage:
         finally:
             await connection.close()
 
+    async def until_size(self, size: int) -> None:
+        """Waits until the log on this server has so many entries."""
+        async with self.witness() as witness:
+
+            async def reached() -> bool:
+                await witness.look({})
+                return witness.size >= size
+
+            await poll(reached, pause=0.05)
+
 
 async def prepared(server: FaultyPostgres, signer: NoteSigner, secrets: Path) -> Stage:
     """Start the server and migrate a log on it."""
@@ -223,6 +233,9 @@ async def test_what_the_replica_has_not_is_not_acknowledged(pair: Pair, cancelle
                     pair.primary.server,
                     "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
                 )
+            # A commit is seen once its wait is over.
+            await pair.primary.until_size(6)
+            if cancelled_by == "operator":
                 await _until(pair.primary.server, WAITING)
             else:
                 assert await process.end(until=lambda: len(books.refused) >= 3) is None
