@@ -136,11 +136,17 @@ class Platform:
         found: run_pb2.Run = response.run
         return found
 
-    async def ended(self, process: Process, run_id: str) -> run_pb2.Run:
+    async def ended(self, process: Process, run_id: str, seconds: float = PATIENCE_SECONDS) -> run_pb2.Run:
         """The run, once it has ended."""
-        return await self.reaches(process, run_id, lambda run: run.state >= run_pb2.RUN_STATE_SUCCEEDED)
+        return await self.reaches(process, run_id, lambda run: run.state >= run_pb2.RUN_STATE_SUCCEEDED, seconds)
 
-    async def reaches(self, process: Process, run_id: str, there: Callable[[run_pb2.Run], bool]) -> run_pb2.Run:
+    async def reaches(
+        self,
+        process: Process,
+        run_id: str,
+        there: Callable[[run_pb2.Run], bool],
+        seconds: float = PATIENCE_SECONDS,
+    ) -> run_pb2.Run:
         """The run, once something holds of it."""
         seen: list[run_pb2.Run] = []
 
@@ -148,7 +154,7 @@ class Platform:
             seen.append(await self.get(process, run_id))
             return there(seen[-1])
 
-        await self.until(looked, f"{run_id}; log:\n{process.log}")
+        await self.until(looked, f"{run_id}; log:\n{process.log}", seconds)
         return seen[-1]
 
     async def approval(self, process: Process, run_id: str) -> approval_pb2.Approval:

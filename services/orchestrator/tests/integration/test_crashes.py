@@ -11,12 +11,16 @@ import pytest
 from amas.common.v1 import identity_pb2, run_pb2
 from amas.orchestrator.v1 import orchestrator_pb2 as pb
 from amas.policy.v1 import policy_pb2
+from amas_cli.local.embedded_postgres import EmbeddedPostgres
 
 from .fake_services import calls, echo, says
 from .platform import HELD_SECONDS, Platform
 
 # Processes have bounds of their own; a hang of one of them is told by those.
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+# The durable engine asks for its database after pauses that double up to 90 s, however soon that is back.
+DATABASE_BACK_SECONDS = 180.0
 
 
 async def test_a_killed_process_is_followed_by_one_that_goes_on(amas: Platform) -> None:
@@ -155,7 +159,7 @@ def _reader_then_writer(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return says({"text": results[-1]["content"]})
 
 
-async def test_a_run_outlives_its_database(amas: Platform, postgres: Any) -> None:
+async def test_a_run_outlives_its_database(amas_apart: Platform, own_postgres: EmbeddedPostgres) -> None:
     """Postgres goes away in the middle of a run and comes back: the same process goes on, and nothing is done twice."""
     asked, restarted = asyncio.Event(), asyncio.Event()
 
@@ -165,18 +169,18 @@ async def test_a_run_outlives_its_database(amas: Platform, postgres: Any) -> Non
             await restarted.wait()
         return echo(messages)
 
-    amas.fakes.brain = brain
-    process = await amas.start()
-    await amas.apply(process)
-    run_id = await amas.run(process, "sequence")
-    await amas.until(asked.is_set, "the second step")
-    await asyncio.to_thread(postgres.stop)
+    amas_apart.fakes.brain = brain
+    process = await amas_apart.start()
+    await amas_apart.apply(process)
+    run_id = await amas_apart.run(process, "sequence")
+    await amas_apart.until(asked.is_set, "the second step")
+    await asyncio.to_thread(own_postgres.stop)
     restarted.set()
-    await asyncio.to_thread(postgres.start)
-    run = await amas.ended(process, run_id)
+    await asyncio.to_thread(own_postgres.start)
+    run = await amas_apart.ended(process, run_id, DATABASE_BACK_SECONDS)
     assert run.state == run_pb2.RUN_STATE_SUCCEEDED, run
-    assert len(amas.fakes.model_calls) == 3
-    again = await amas.ended(process, await amas.run(process, "sequence"))
+    assert len(amas_apart.fakes.model_calls) == 3
+    again = await amas_apart.ended(process, await amas_apart.run(process, "sequence"))
     assert again.state == run_pb2.RUN_STATE_SUCCEEDED
 
 
