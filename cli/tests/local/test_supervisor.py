@@ -1,14 +1,16 @@
 import asyncio
+import ctypes
 import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from amas_cli.exit_codes import ExitCode
+from amas_cli.local import orphans as orphans_module
 from amas_cli.local import supervisor as supervisor_module
 from amas_cli.local.environment import Wiring
 from amas_cli.local.events import Event, PartReady, PlatformFailed, PlatformReady
@@ -75,6 +77,18 @@ class Watched:
     def failure(self) -> PlatformFailed:
         assert isinstance(self.events[-1], PlatformFailed)
         return self.events[-1]
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A supervisor is alone in its process, and this one is not: what other tests started is no orphan of a part, and
+    what loses its parent after the test is not adopted."""
+    others = {child.pid for child in psutil.Process().children()}
+    found = orphans_module.orphans
+    monkeypatch.setattr(orphans_module, "orphans", lambda known: found(known | others))
+    yield
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(orphans_module.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 @pytest.fixture
