@@ -24,9 +24,9 @@ from amas_cli.local.embedded_valkey import EmbeddedValkey
 from amas_governance.bundle import Bundle
 
 from tests.fault_server import Connection, FaultServer, Request
-from tests.integration.ports import free_port
+from tests.integration.ports import free_ports
 
-from .calls import Call, Seen, make_call
+from .calls import PATIENCE, Call, Seen, make_call
 from .provider_scripts import SCRIPTS, Gate, good
 from .routes import BUDGET, GATED_BEFORE, GATED_WITHIN, GOOD, slug
 from .skewed_router import SECONDS as SKEW_SECONDS
@@ -107,9 +107,10 @@ class Platform:
     def environment(self) -> dict[str, str]:
         """Settings of one more router."""
         own = self.certificates.files("ai-router")
+        grpc_port, http_port = free_ports(2)
         settings = {
-            "GRPC_LISTEN": f"127.0.0.1:{free_port()}",
-            "HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+            "GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
+            "HTTP_LISTEN": f"127.0.0.1:{http_port}",
             "TLS_CERT_FILE": own.cert,
             "TLS_KEY_FILE": own.key,
             "TLS_CA_FILE": own.ca,
@@ -200,7 +201,7 @@ class Platform:
     async def budget(self, call: Call, router: Router | None = None) -> Budget:
         """What the call's tenant has used and holds."""
         request = pb.ListBudgetsRequest(context=call.context(self.bundle.digest), name=BUDGET)
-        (state,) = (await (router or self.routers[0]).stub.ListBudgets(request, timeout=10.0)).budgets
+        (state,) = (await (router or self.routers[0]).stub.ListBudgets(request, timeout=PATIENCE)).budgets
         if state.tokens_reserved == 0:
             assert float(state.cost_reserved.amount or 0) == 0
         return Budget(state.tokens_used, state.tokens_reserved)

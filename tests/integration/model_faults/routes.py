@@ -22,7 +22,7 @@ BODY = orjson.dumps(
 # A target has this long (first token, all) where a fault is that it does not answer, and otherwise.
 SHORT = {"firstToken": "400ms", "total": "400ms"}
 MIDDLE = {"firstToken": "2s", "total": "2s"}
-LONG = {"firstToken": "20s", "total": "20s"}
+LONG = {"firstToken": "60s", "total": "60s"}
 _TIMES = {"slow headers": SHORT, "slow body": SHORT, "silent after the first token": MIDDLE}
 
 

@@ -11,7 +11,8 @@ from .provider_scripts import INPUT, OUTPUT
 from .records import NOTHING, Recorded, records_of
 from .routes import ELSEWHERE, route_of, slug
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="package")]
+# The first test starts the whole platform, and several start processes, on a machine that may be busy.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="package")]
 
 ROWS = rows(OF_A_PROVIDER)
 NEVER = "never asked"

@@ -9,7 +9,8 @@ from .platform import Platform
 from .records import records_of
 from .surroundings import DRIVERS, GONE
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="package")]
+# The first test starts the whole platform, and several start processes, on a machine that may be busy.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="package")]
 
 ROWS = rows(AROUND_A_CALL)
 

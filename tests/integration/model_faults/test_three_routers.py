@@ -13,7 +13,8 @@ from .calls import Call
 from .platform import Budget, Platform, Router, until
 from .routes import GATED_BEFORE, GOOD, make_bundle
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="package")]
+# The first test starts the whole platform, and several start processes, on a machine that may be busy.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="package")]
 
 LIMIT = 6_000
 TENANT = "hammered"
@@ -44,7 +45,7 @@ class Hammer:
         self.answers = 0
 
     async def run(self, doomed: Router | None = None) -> None:
-        """Until every caller was refused; kills `doomed` after KILL_AFTER answers."""
+        """Until every caller was refused; or kills `doomed` after KILL_AFTER answers, and others end theirs."""
         watching = asyncio.ensure_future(self._watch(self._living[0]))
         callers = [
             self._call(router, doomed, stream=number % 2 == 1) for router in self._living for number in range(CALLERS)
@@ -63,9 +64,13 @@ class Hammer:
                 return
             assert seen.sees == "its answer"
             self.answers += 1
+            if doomed is None:
+                continue
             if self.answers >= KILL_AFTER and doomed in self._living:
                 self._living.remove(doomed)
                 await doomed.kill()
+            if doomed not in self._living:
+                return
 
     async def _watch(self, router: Router) -> None:
         while True:
@@ -89,20 +94,20 @@ async def test_a_killed_router_gives_back_what_it_held_and_nothing_is_overspent(
     held = (await small.budget(any_call, survivor)).reserved
     hammer = Hammer(small)
     await hammer.run(doomed)
+    # Nobody else holds anything now; what the dead one holds runs out in a while.
+    assert (await small.budget(any_call, survivor)).reserved >= held
     assert all(not seen.sees.endswith("its answer") for seen in await asyncio.gather(*holding))
-    after = await small.budget(any_call, survivor)
-    assert after.reserved >= held
+    await hammer.run()
 
     async def given_back() -> Budget | None:
         budget = await small.budget(any_call, survivor)
         return budget if budget.reserved == 0 else None
 
     await until("the dead router's holds run out", given_back)
-    before = hammer.answers
     await hammer.run()
-    assert hammer.answers > before
     used = (await until("nothing is held", given_back)).used
     written = sum(row["input_tokens"] + row["output_tokens"] for row in await small.ledger(any_call))
     # It may have died between Redis and the ledger: then Redis has counted too much, never too little.
     assert written <= used <= LIMIT
+    # There was no room for one more, so that what the dead one had held was used by the others.
     assert used > LIMIT - held // HELD
