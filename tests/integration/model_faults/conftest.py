@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -29,54 +30,56 @@ async def platform(tmp_path_factory: pytest.TempPathFactory, certificates: Any) 
     passwords = [folder / "secrets" / name for name in ("postgres", "valkey")]
     for password in passwords:
         ensure_password(password)
-    postgres = EmbeddedPostgres(
-        folder / "postgres", free_port(), password_file=passwords[0], log_file=folder / "postgres.log", durable=False
-    )
-    valkey = EmbeddedValkey(folder / "valkey", free_port(), password_file=passwords[1])
-    audit, link = Audit(), SlowLink(valkey.port)
+    audit = Audit()
     servers = (
         audit_stand_in(certificates.files("audit"), audit),
         policy_stand_in(certificates.files("policy-sidecar"), Policy()),
     )
-    async with fault_server(good) as provider, fault_server(good, untrusted(certificates)) as no_provider:
-        try:
-            await asyncio.to_thread(postgres.start)
-            await asyncio.to_thread(valkey.start)
-            await link.start()
-            for server in servers:
-                await server.start()
-            elsewhere = {
-                "connection refused": f"http://127.0.0.1:{free_port()}/v1",
-                "TLS failure": f"{no_provider.url}/v1",
-                "DNS failure": "http://no-such-host.invalid/v1",
-            }
-            made = Platform(
-                folder=folder,
-                certificates=certificates,
-                access=(await ensure_databases(postgres.dsn(), folder / "secrets", services=["ai-router"]))[
-                    "ai-router"
-                ],
-                postgres=postgres,
-                valkey=valkey,
-                redis_link=link,
-                provider=provider,
-                audit=audit,
-                audit_server=servers[0],
-                policy_server=servers[1],
-                bundle=make_bundle(f"{provider.url}/v1", elsewhere),
-            )
-            provider.script = made.answer
-            try:
-                await made.migrate()
-                await made.start()
-                # From here on the router and policy have the bundle, as they do but for the first call of all.
-                await made.well()
-                yield made
-            finally:
-                await made.close()
-        finally:
-            for server in servers:
-                await server.stop()
-            await link.stop()
-            await asyncio.to_thread(valkey.stop)
-            await asyncio.to_thread(postgres.remove)
+    async with contextlib.AsyncExitStack() as ending:
+        provider = await ending.enter_async_context(fault_server(good))
+        no_provider = await ending.enter_async_context(fault_server(good, untrusted(certificates)))
+        # A port is found when its server is about to start: whoever else begins to listen meanwhile may be given it.
+        postgres = EmbeddedPostgres(
+            folder / "postgres",
+            free_port(),
+            password_file=passwords[0],
+            log_file=folder / "postgres.log",
+            durable=False,
+        )
+        ending.push_async_callback(asyncio.to_thread, postgres.remove)
+        await asyncio.to_thread(postgres.start)
+        valkey = EmbeddedValkey(folder / "valkey", free_port(), password_file=passwords[1])
+        ending.push_async_callback(asyncio.to_thread, valkey.stop)
+        await asyncio.to_thread(valkey.start)
+        link = SlowLink(valkey.port)
+        ending.push_async_callback(link.stop)
+        await link.start()
+        for server in servers:
+            ending.push_async_callback(server.stop)
+            await server.start()
+        elsewhere = {
+            "connection refused": f"http://127.0.0.1:{free_port()}/v1",
+            "TLS failure": f"{no_provider.url}/v1",
+            "DNS failure": "http://no-such-host.invalid/v1",
+        }
+        databases = await ensure_databases(postgres.dsn(), folder / "secrets", services=["ai-router"])
+        made = Platform(
+            folder=folder,
+            certificates=certificates,
+            access=databases["ai-router"],
+            postgres=postgres,
+            valkey=valkey,
+            redis_link=link,
+            provider=provider,
+            audit=audit,
+            audit_server=servers[0],
+            policy_server=servers[1],
+            bundle=make_bundle(f"{provider.url}/v1", elsewhere),
+        )
+        provider.script = made.answer
+        ending.push_async_callback(made.close)
+        await made.migrate()
+        await made.start()
+        # From here on the router and policy have the bundle, as they do but for the first call of all.
+        await made.well()
+        yield made
