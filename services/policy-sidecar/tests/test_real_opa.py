@@ -29,7 +29,8 @@ from .manifests import ROUTE
 from .processes import eventually
 from .test_service import GIT, POLICIES, PUBLISHER, Sidecar, enforce, refused
 
-pytestmark = pytest.mark.integration
+# Each test starts a service, an OPA and a tool server, which on a machine with much else to do takes minutes.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 LOG = "dev.amas.policy.decided"
 PLANTED = "planted-argument-4f9a"

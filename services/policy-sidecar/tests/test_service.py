@@ -33,7 +33,8 @@ from .audit_service import AuditService, serve_audit
 from .manifests import ROUTE, role
 from .processes import command_of, eventually, make_repository
 
-pytestmark = pytest.mark.integration
+# Each test starts the service and a tool server, which on a machine with much else to do takes minutes.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 POLICIES = Path(__file__).parents[3] / "policies"
 API = "amas.dev/v1alpha1"
