@@ -20,7 +20,8 @@ from tests.tlogs import LogKey, checkpoint, flip, leaf
 from .logs import LogDatabase
 from .processes import AuditProcess, Caller, request, write_signing_key
 
-pytestmark = pytest.mark.integration
+# Up to ten programs a test, each with a start of its own.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @dataclass

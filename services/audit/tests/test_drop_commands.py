@@ -18,7 +18,8 @@ from .dropping import LOCATION
 from .logs import LogDatabase, cut
 from .processes import ROOT, AuditProcess, Caller, request, write_signing_key
 
-pytestmark = pytest.mark.integration
+# A dozen programs, one after the other, each with a start of its own.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @dataclass

@@ -20,7 +20,8 @@ from .independent import Independent
 from .logs import LogDatabase
 from .processes import AuditProcess, Caller, request, write_signing_key
 
-pytestmark = pytest.mark.integration
+# Two programs of others look at each tampering.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ENTRIES = 700
 

@@ -24,7 +24,8 @@ from .processes import READY_TIMEOUT, AuditProcess, Caller, poll, request, write
 from .tlog_client import live_source, tlog_client
 from .witnesses import WitnessProcess
 
-pytestmark = pytest.mark.integration
+# Services and witnesses are started, and started again.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

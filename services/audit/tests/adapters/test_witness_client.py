@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from amas_audit.adapters import witness_client
 from amas_audit.adapters.witness_client import WitnessClient, read_witnesses
 from amas_audit.domain.errors import NotReadyError
 from amas_audit.domain.signed_note import SIGNATURE_MARK
@@ -22,8 +23,9 @@ TURNS = 200
 BODY = "log.example\n1\nroot\n"
 
 
-async def test_an_answer_may_come_in_parts() -> None:
+async def test_an_answer_may_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that the network cuts in two is one line."""
+    monkeypatch.setattr(witness_client, "TIMEOUT", 60.0)
     private = Ed25519PrivateKey.generate()
     key = WitnessKey("witness.example", private.public_key().public_bytes_raw())
     signature = private.sign(f"cosignature/v1\ntime 5\n{BODY}".encode())

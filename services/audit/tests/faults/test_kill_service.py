@@ -29,7 +29,8 @@ OPENING = 8
 MOST_APPENDS = 2_000
 
 
-@pytest.mark.timeout(300)
+# Two dozen lives of the service, each with a start of its own.
+@pytest.mark.timeout(900)
 async def test_the_service_is_killed_at_every_statement_of_an_append(
     log_database: LogDatabase, certificates: Any, signer: NoteSigner, tmp_path: Path
 ) -> None:
