@@ -28,7 +28,18 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 settings.register_profile("amas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("amas")
 
+# The start of a platform may take its own two minutes (tests/local_platform.py), and counts to the test that needs it
+# first (seconds).
+PLATFORM_TIMEOUT_S = 300
+
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test on a whole platform has time for its start, where it does not say another time-out."""
+    for item in items:
+        if item.get_closest_marker("e2e") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PLATFORM_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")

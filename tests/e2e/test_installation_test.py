@@ -19,6 +19,7 @@ from ..gateway_client import GatewayClient
 from ..local_platform import LocalPlatform
 from ..waiting import wait_for
 
+pytestmark = pytest.mark.e2e
 TIMEOUT_S = 180
 SERVER = Path(__file__).parent / "files_over_http.py"
 
