@@ -18,7 +18,8 @@ from ..gateway_client import GatewayClient, ProblemError
 from ..local_platform import LocalPlatform, running_platform
 from ..waiting import wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+# The start of the platform counts to the first of them.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 PROCESSES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit", "postgres", "valkey")
 # Phase -> the step that has just begun when the process is killed; `approved` is right after the human's answer.

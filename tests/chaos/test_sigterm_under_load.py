@@ -23,7 +23,8 @@ from ..gateway_client import GatewayClient, ProblemError
 from ..local_platform import LocalPlatform, running_platform
 from ..waiting import wait_for
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+# The start of the platform counts to the first of them.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 SERVICES = ("gateway", "orchestrator", "ai-router", "policy-sidecar", "audit")
 CLIENTS = 4

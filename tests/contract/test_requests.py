@@ -60,6 +60,8 @@ def test_every_breach_of_a_rule_is_refused_and_named(request_type: Descriptor) -
     assert bool(paths) != (request_type.full_name in WITHOUT_RULES)
 
 
+# For the longest list protovalidate needs half a minute of a core that it has for itself.
+@pytest.mark.timeout(600)
 @for_every_request
 def test_both_validators_agree(request_type: Descriptor) -> None:
     """The compiled rules and protovalidate give the same fields and the same words for every breach."""

@@ -16,7 +16,7 @@ import pytest
 
 from .api_server import ApiServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ACCOUNT = "amas-setup"
 TIMEOUT_S = 120
 PAIRS = ("gateway", "orchestrator", "ai-router", "audit", "policy-sidecar", "auditor")
