@@ -3,8 +3,9 @@
 #   tools               what installs and builds
 #   packages NAME       the packages of requirements/NAME.txt, by hash
 #   members NAME DIR…   wheels of the workspace's members in these folders
+#   folder NAME         a folder of the repository as it is, under /app, readable by everybody whatever the checkout's modes
 #   library FILE        a shared library of this stage, and the loader's cache by which it is found
-# What a step adds to /app stands afterwards under /out/NAME too (`members`: /out/members-NAME, `library`: /out/library): one layer of the final image.
+# What a step adds to /app stands afterwards under /out/NAME too (`members`: /out/members-NAME, `folder`: /out/folder-NAME, `library`: /out/library): one layer of the final image.
 # It must never leave anything that differs between two builds: no paths of caches, no times in compiled files.
 set -eu
 
@@ -65,6 +66,11 @@ members)
   find /app -name uv_cache.json -delete
   find /app -path '*/amas_*.dist-info/RECORD' -exec sed -i '/uv_cache.json/d' {} +
   layer "/out/members-$name"
+  ;;
+folder)
+  mkdir -p "/out/folder-$1/app"
+  cp -R "/build/$1" "/out/folder-$1/app/"
+  chmod -R u=rwX,go=rX "/out/folder-$1/app"
   ;;
 library)
   mkdir -p /out/library
