@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from amas_audit.domain.model import SignedHead
@@ -12,7 +13,7 @@ from amas_audit.domain.signed_note import NoteSigner
 from amas_audit.domain.witnessing import WitnessAwayError, WitnessKey
 from amas_audit.usecases import cosign_checkpoints
 from amas_audit.usecases.cosign_checkpoints import CosignCheckpoints
-from amas_chassis.clock import SystemClock
+from amas_chassis.clock import ManualClock
 
 from ..fakes import MemoryLog
 
@@ -87,9 +88,9 @@ async def test_a_slow_witness_holds_up_no_other(signer: NoteSigner, monkeypatch:
     log, told = Growing(signer), Told()
     kept, never = Kept(log), asyncio.get_running_loop().create_future()
     slow, gone, quick = Named("slow", lambda: never), Named("gone", away), Named("quick", lambda: None)
-    cosign = CosignCheckpoints(log, [slow, gone, quick], kept, told, SystemClock())
+    cosign = CosignCheckpoints(log, [slow, gone, quick], kept, told, ManualClock(datetime(2026, 1, 1, tzinfo=UTC)))
     working = asyncio.create_task(cosign.run())
-    await asyncio.wait_for(kept.enough.wait(), 30)
+    await asyncio.wait_for(kept.enough.wait(), 60)
     working.cancel()
     with suppress(asyncio.CancelledError):
         await working
