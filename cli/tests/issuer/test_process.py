@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import ssl
 import sys
 from pathlib import Path
@@ -14,11 +13,7 @@ import pytest
 from amas_cli.local.authority import ensure_authority, issue_certificate
 from amas_cli.local.issuer.__main__ import main
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.integration.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import openai
 import pytest
+
+from tests.integration.ports import free_port
 
 # The process answers well within this on a busy machine, in seconds.
 START_TIMEOUT = 60.0
 # The slow model is slower than a client that a busy machine holds up, in seconds.
 SLOW_SECONDS = 600
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:
@@ -33,7 +28,7 @@ def _answers(port: int) -> bool:
 @pytest.fixture(scope="session")
 def provider_url() -> Iterator[str]:
     """Base URL of a provider process that ends with the session."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "amas_cli.local.scripted_model", "--listen", f"127.0.0.1:{port}"]
     process = subprocess.Popen([*command, "--slow-seconds", str(SLOW_SECONDS)])
     try:
@@ -58,4 +53,4 @@ def client(provider_url: str) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def live_port() -> Callable[[], int]:
     """Gives free ports."""
-    return _free_port
+    return free_port

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from amas_chassis.channels import ClientChannels
+
+from tests.integration.ports import free_port
 
 from .authority import Authority
 from .echo import EchoStub
@@ -21,13 +22,6 @@ ROOT = Path(__file__).parents[1]
 START_SECONDS = 60
 # So long would an exporter of spans hold up an end that is not bounded.
 EXPORT_SECONDS = 3600
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
