@@ -8,6 +8,9 @@ import urllib.request
 from typing import Any
 
 TIMEOUT_S = 30.0
+# How often an SDK asks again where it was told that it may: a busy machine holds a store up for longer than the half a
+# second after which the router says 503 rather than let a call pass its budget.
+SDK_RETRIES = 5
 ENDED = {"RUN_STATE_SUCCEEDED", "RUN_STATE_FAILED", "RUN_STATE_REJECTED", "RUN_STATE_CANCELLED"}
 
 

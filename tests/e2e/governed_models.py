@@ -11,7 +11,7 @@ from typing import Any
 
 import openai
 
-from ..gateway_client import GatewayClient
+from ..gateway_client import SDK_RETRIES, GatewayClient
 from ..local_platform import LocalPlatform
 from ..waiting import wait_for
 
@@ -30,9 +30,9 @@ def apply_routes(platform: LocalPlatform, url: str, folder: Path, principal: str
 
 
 def client(platform: LocalPlatform, principal: str) -> openai.OpenAI:
-    """The official SDK as a principal; it repeats nothing by itself."""
+    """The official SDK as a principal."""
     url = str(platform.status()["endpoints"]["openai"])
-    return openai.OpenAI(base_url=url, api_key=platform.token(principal), max_retries=0)
+    return openai.OpenAI(base_url=url, api_key=platform.token(principal), max_retries=SDK_RETRIES)
 
 
 def say(words: str) -> list[Any]:

@@ -9,6 +9,8 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from ..gateway_client import SDK_RETRIES
+
 pytestmark = pytest.mark.e2e
 
 
@@ -16,7 +18,9 @@ pytestmark = pytest.mark.e2e
 def sdk(platform):
     """The official OpenAI SDK, pointed at the gateway."""
     with openai.OpenAI(
-        base_url=platform.status()["endpoints"]["openai"], api_key=platform.token("developer"), max_retries=0
+        base_url=platform.status()["endpoints"]["openai"],
+        api_key=platform.token("developer"),
+        max_retries=SDK_RETRIES,
     ) as client:
         yield client
 

@@ -10,6 +10,7 @@ import anthropic
 import openai
 import pytest
 
+from ..gateway_client import SDK_RETRIES
 from ..waiting import wait_for
 from .governed_models import apply_routes, budget, client, say, set_budget, settled
 from .heard_model import HeardModel, serving
@@ -90,7 +91,7 @@ def test_a_spent_budget_is_402_at_every_door_whole_or_streamed(spent, spender, p
             spender.responses.create(model="metered", input="hello", max_output_tokens=ANSWER, stream=streams)
         assert (unanswered.value.status_code, unanswered.value.code) == (402, "budget_exceeded")
     url = str(platform.status()["endpoints"]["openai"]).removesuffix("/v1")
-    with anthropic.Anthropic(base_url=url, api_key=spender.api_key, max_retries=0) as sdk:
+    with anthropic.Anthropic(base_url=url, api_key=spender.api_key, max_retries=SDK_RETRIES) as sdk:
         for streams in (False, True):
             with pytest.raises(anthropic.APIStatusError) as declined:
                 sdk.messages.create(model="metered", max_tokens=ANSWER, messages=say("hello"), stream=streams)

@@ -177,15 +177,16 @@ def test_a_revoked_principals_tokens_and_direct_calls_are_refused(
 ):
     """A token that was good a second ago gets 403 everywhere; restored, the same token is good again."""
     body = {"model": "default", "messages": [{"role": "user", "content": "hello"}]}
-    assert release_manager.call("POST", "/chat/completions", body)["choices"]
+    wait_for("an answer", lambda: release_manager.call("POST", "/chat/completions", body), RUN_TIMEOUT_S)
     answered = revoke(admin, "principal", "release-manager")
 
     def refused(*call: Any) -> ProblemError | None:
-        # Whoever was let in within the second gets an answer: that call was allowed, and counts as a use.
+        # Whoever was let in within the second gets an answer: that call was allowed, and counts as a use. A store that
+        # a busy machine holds up is no refusal.
         try:
             release_manager.call(*call)
         except ProblemError as error:
-            return error
+            return error if error.status != 503 else None
         return None
 
     for call in (("POST", "/chat/completions", body), ("GET", "/runs")):

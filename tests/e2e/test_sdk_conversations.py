@@ -13,6 +13,7 @@ import anthropic
 import openai
 import pytest
 
+from ..gateway_client import SDK_RETRIES
 from ..node_sdks import run_script
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +46,7 @@ def token(platform) -> str:
 @pytest.fixture(scope="module")
 def sdk(openai_url, token) -> Iterator[openai.OpenAI]:
     """The official OpenAI SDK for Python."""
-    with openai.OpenAI(base_url=openai_url, api_key=token, max_retries=0) as client:
+    with openai.OpenAI(base_url=openai_url, api_key=token, max_retries=SDK_RETRIES) as client:
         yield client
 
 
@@ -109,7 +110,7 @@ def test_python_messages(anthropic_url, token):
     tools: Any = [{"name": name, "input_schema": PARAMETERS} for name in RESULTS]
     messages: list[Any] = [{"role": "user", "content": COMMAND}]
     asked: Any = {"model": "default", "max_tokens": 256, "tools": tools}
-    with anthropic.Anthropic(base_url=anthropic_url, api_key=token, max_retries=0) as client:
+    with anthropic.Anthropic(base_url=anthropic_url, api_key=token, max_retries=SDK_RETRIES) as client:
         with client.messages.stream(messages=messages, **asked) as stream:
             first = stream.get_final_message()
         calls = [block for block in first.content if block.type == "tool_use"]

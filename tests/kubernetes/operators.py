@@ -112,7 +112,7 @@ class Operators:
             if (item.get("status") or {}).get("observedGeneration") == item["metadata"]["generation"]
         }
 
-    def become(self, wanted: dict[str, str], within: float = 90.0) -> dict[str, dict[str, Any]]:
+    def become(self, wanted: dict[str, str], within: float = 150.0) -> dict[str, dict[str, Any]]:
         """Waits until the resources have these reasons; answers all conditions."""
 
         def there() -> bool:

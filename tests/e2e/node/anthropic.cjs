@@ -5,7 +5,7 @@ const client = new Anthropic.Anthropic({
   baseURL: process.env.AMAS_URL,
   apiKey: process.env.AMAS_TOKEN,
   authToken: null,
-  maxRetries: 0,
+  maxRetries: 5,
 });
 const RESULTS = { weather: "rain", clock: "noon" };
 const tools = Object.keys(RESULTS).map((name) => ({

@@ -1,7 +1,7 @@
 // Conversations with tools and streaming through the official OpenAI SDK for Node. Prints what was seen as JSON.
 const OpenAI = require("openai");
 
-const client = new OpenAI.OpenAI({ baseURL: process.env.AMAS_URL, apiKey: process.env.AMAS_TOKEN, maxRetries: 0 });
+const client = new OpenAI.OpenAI({ baseURL: process.env.AMAS_URL, apiKey: process.env.AMAS_TOKEN, maxRetries: 5 });
 const parameters = { type: "object", properties: { city: { type: "string" } } };
 const RESULTS = { weather: "rain", clock: "noon" };
 const COMMAND = 'Please.\ncall weather {"city": "Oslo"}\ncall clock {"city": "Oslo"}';
