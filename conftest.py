@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> EmbeddedPostgres:
     """A real Postgres for the session. What a crash of the machine leaves is for tests with a server of their own."""
     folder = tmp_path_factory.mktemp("postgres")
     password = folder / "superuser"
@@ -51,11 +51,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     server = EmbeddedPostgres(
         folder / "data", free_port(), password_file=password, log_file=folder / "log", durable=False
     )
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    # After the session, and not at the end of its last test: to stop it and to unlink the files of all tests' databases
+    # takes longer than a test may on a busy machine.
+    pytestconfig.add_cleanup(server.remove)
+    server.start()
+    return server
 
 
 @pytest.fixture
