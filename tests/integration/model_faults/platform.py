@@ -28,13 +28,13 @@ from tests.integration.ports import free_ports
 
 from .calls import PATIENCE, Call, Seen, make_call
 from .provider_scripts import SCRIPTS, Gate, good
+from .router_process import SKEW_SECONDS
 from .routes import BUDGET, GATED_BEFORE, GATED_WITHIN, GOOD, slug
-from .skewed_router import SECONDS as SKEW_SECONDS
 from .slow_link import SlowLink
 from .stand_ins import Audit, StandIn
 
 T = TypeVar("T")
-SKEWED_MODULE = "skewed_router"
+ROUTER_MODULE = f"{__package__}.router_process"
 ROOT = Path(__file__).parents[3]
 READY_SECONDS = 90.0
 # What goes on in the background is done within this; a dead process's lease (15 s) and a lost store's grace included.
@@ -133,11 +133,11 @@ class Platform:
         process = await asyncio.create_subprocess_exec(*command, env=self.environment())
         assert await process.wait() == 0
 
-    async def start(self, module: str = "amas_ai_router", **more: str) -> Router:
+    async def start(self, **more: str) -> Router:
         """One more router, ready."""
         environment = self.environment() | more
         log = self.folder / f"router-{environment['AMAS_AI_ROUTER_GRPC_LISTEN'].rpartition(':')[2]}.log"
-        command = (sys.executable, "-m", module)
+        command = (sys.executable, "-m", ROUTER_MODULE)
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment, cwd=ROOT, stdout=output, stderr=output
@@ -155,8 +155,7 @@ class Platform:
     async def skewed(self, seconds: int) -> Router:
         """The one router whose wall clock is off by so much."""
         if seconds not in self._skewed:
-            module = f"{__package__}.{SKEWED_MODULE}"
-            self._skewed[seconds] = await self.start(module, **{SKEW_SECONDS: str(seconds)})
+            self._skewed[seconds] = await self.start(**{SKEW_SECONDS: str(seconds)})
         return self._skewed[seconds]
 
     async def _ready(self, router: Router, unary: Any) -> None:

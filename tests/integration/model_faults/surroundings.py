@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from .calls import Call, Seen
 from .platform import Platform, until
 from .provider_scripts import INPUT, OUTPUT
+from .router_process import REDIS_SECONDS
 from .routes import GATED_BEFORE, GATED_WITHIN, GOOD
 
-# Seconds that each answer of Redis waits: well below and well above the time that the router gives it (0.5 s).
-SLOW, TOO_SLOW = 0.05, 1.0
+# Seconds that each answer of Redis waits: well below and well above the time that the router gives it.
+SLOW, TOO_SLOW = 0.05, 2 * REDIS_SECONDS
 # Another month, so that a budget's window is another one too (seconds).
 SKEW = 40 * 86_400
 GONE = "(gone)"
