@@ -125,6 +125,14 @@ def test_deep_and_long_files_are_problems(content: str) -> None:
     assert all("Traceback" not in problem.message for problem in load_one(content).problems)
 
 
+@pytest.mark.parametrize("content", ["[" * 2_000, "{a: " * 2_000, "- " * 2_000, "x: " + "[" * 66 + "]" * 66])
+def test_deep_nesting_is_said_where_it_becomes_too_deep(content: str) -> None:
+    """It is not read on from there: the rest would take a time that grows with its square."""
+    (problem,) = load_one(content).problems
+    assert (problem.line, problem.message) == (1, "expected at most 64 levels of nesting")
+    assert 1 < problem.column < 4 * 70
+
+
 def test_yaml_1_2_reads_no_surprises() -> None:
     """`no` and `12:30` are texts, as YAML 1.2 says; a date stays the text that was written."""
     result = load_one(ROLE.replace("purpose: Writes.", "purpose: no").replace("none", "1"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -22,6 +23,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_DOCUMENTS = 1_000
 MAX_NODES = 200_000
 """Values in one file, aliases counted as often as they are used."""
+TOO_DEEP = f"expected at most {MAX_DEPTH} levels of nesting"
 
 _TAG = "tag:yaml.org,2002:"
 Place = tuple[int, int]
@@ -50,14 +52,20 @@ def read_documents(file: str, content: str) -> Iterator[Document]:
         yield _broken(file, 1, 1, f"expected at most {MAX_FILE_BYTES} bytes")
         return
     budget = _Budget(MAX_NODES)
+    yaml = YAML(typ="safe", pure=True)
+    # Else deep nesting is read as far as Python's stack reaches, in a time that grows with its square.
+    yaml.max_depth = MAX_DEPTH + 1
     try:
-        for number, node in enumerate(YAML(typ="safe", pure=True).compose_all(content), start=1):
+        for number, node in enumerate(yaml.compose_all(content), start=1):
             if number > MAX_DOCUMENTS:
                 yield _broken(file, node.start_mark.line + 1, 1, f"expected at most {MAX_DOCUMENTS} documents")
                 return
             if node is None or (isinstance(node, ScalarNode) and node.tag == f"{_TAG}null"):
                 continue
             yield _Reader(file, budget).read(node)
+    except MaxDepthExceededError as error:
+        mark = error.problem_mark
+        yield _broken(file, mark.line + 1, mark.column + 1, TOO_DEEP)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -95,7 +103,7 @@ class _Reader:
         self._budget.spend()
         self._document.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
         if len(path) > MAX_DEPTH:
-            raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
+            raise ValueError(TOO_DEEP)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
