@@ -231,7 +231,7 @@ class _Service:
                 lambda: repeat("queue metrics", QUEUE_METRICS_SECONDS, self._measure_queue),
             ],
             on_drain=[self._drain],
-            on_stop=[self._stop],
+            on_stop=[self.engine.stop, self._leave],
         )
 
     async def _remember(self) -> None:
@@ -253,8 +253,8 @@ class _Service:
             # What is cut is done again by whoever takes the run over, under the same keys.
             return
 
-    async def _stop(self) -> None:
-        await self.engine.stop()
+    async def _leave(self) -> None:
+        """Another executor may take over at once what this one has not finished."""
         await self.lease.release()
         await self.channels.close()
         await self.database.close()

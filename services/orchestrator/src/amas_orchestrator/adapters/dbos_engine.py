@@ -46,7 +46,8 @@ POOL_SIZE = 12
 THREADS = 32
 CHILD_POLL_SECONDS = 0.25
 """How often a step's result is looked for when another executor has it."""
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 3.0
+"""How long the engine may take to stop: less than a step of the service's end has (amas_chassis.lifecycle)."""
 RECHECK_SECONDS = 5.0
 """How often a waiting workflow looks for its message by itself. DBOS drops the notifications that it was about to send
 when Postgres goes away, and would look after a minute only; it has no setting for that."""
