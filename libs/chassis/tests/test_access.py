@@ -12,11 +12,8 @@ from amas_chassis.identity import peer_service, service_of
 from amas_chassis.rpc_errors import from_rpc_error
 
 from .authority import Authority
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
-
-# Long enough for a loaded machine: a handshake that fails is told at once.
-SECONDS = 60
 
 
 async def refusal(call: Any) -> AmasError:

@@ -12,12 +12,11 @@ from amas_chassis.channels import ClientChannels
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .authority import Authority
+from .conftest import SECONDS
 from .echo import EchoRequest, EchoStub
 from .processes import START_SECONDS, Start, calling
 
 CALLERS = 8
-# Long enough for a loaded machine: calls to a process that has ended are refused, and wait for nothing.
-CALL_SECONDS = 60
 
 
 async def test_sigterm_loses_no_accepted_call(start: Start, authority: Authority) -> None:
@@ -28,7 +27,7 @@ async def test_sigterm_loses_no_accepted_call(start: Start, authority: Authority
     async def hammer(stub: EchoStub, caller: int) -> None:
         for number in range(10_000):
             try:
-                answered.add((await stub.Echo(EchoRequest(text=f"{caller}.{number}"), timeout=CALL_SECONDS)).text)
+                answered.add((await stub.Echo(EchoRequest(text=f"{caller}.{number}"), timeout=SECONDS)).text)
             except grpc.aio.AioRpcError as error:
                 refused.append(error.code())
                 return
@@ -54,7 +53,7 @@ async def test_the_end_has_an_order(start: Start, authority: Authority) -> None:
     async with start("held") as process:
         await process.said("ready to serve")
         async with calling(process, authority) as stub:
-            call = asyncio.ensure_future(stub.Echo(EchoRequest(text="last"), timeout=CALL_SECONDS))
+            call = asyncio.ensure_future(stub.Echo(EchoRequest(text="last"), timeout=SECONDS))
             async with asyncio.timeout(START_SECONDS):
                 while not (process.folder / "notes").exists():
                     await asyncio.wait([call], timeout=0.01)

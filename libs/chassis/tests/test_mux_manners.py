@@ -18,12 +18,10 @@ from amas_chassis.mux import frames
 from amas_chassis.rpc_errors import from_rpc_error
 from amas_chassis.tls import client_credentials, server_credentials
 
-from .conftest import CALLERS, Loopback
+from .conftest import CALLERS, SECONDS, Loopback
 from .echo import ECHO, REPEAT, EchoRequest, EchoResponse, EchoServicer, echo_service
 from .mux import mux_client
 from .test_access import refusal
-
-SECONDS = 60
 
 
 def opened(number: int, method: str = ECHO, *, text: str = "x", more: bool = False, window: int = 0) -> frames.Open:

@@ -15,15 +15,13 @@ from amas_chassis.mux import client as mux_channel
 from amas_chassis.mux.client import MAX_STREAMS
 
 from .authority import Authority
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .mux import mux_client
 from .processes import START_SECONDS, Start
 
 CALLERS = 8
 IDLE_STREAMS = 3_000
-# Bound of a hang, not of a machine with much else to do.
-CALL_SECONDS = 60
 # Memory of an idle stream over both ends, which live in one process here (bytes).
 MAX_BYTES_A_STREAM = 40 * 1024
 
@@ -38,12 +36,12 @@ async def test_sigterm_loses_no_accepted_call(
     async def hammer(stub: EchoStub, caller: int) -> None:
         for number in range(10_000):
             try:
-                answered.add((await stub.Echo(EchoRequest(text=f"{caller}.{number}"), timeout=CALL_SECONDS)).text)
+                answered.add((await stub.Echo(EchoRequest(text=f"{caller}.{number}"), timeout=SECONDS)).text)
             except grpc.aio.AioRpcError as error:
                 refused.append(error.code())
                 return
 
-    monkeypatch.setattr(mux_channel, "WAIT_SECONDS", CALL_SECONDS)
+    monkeypatch.setattr(mux_channel, "WAIT_SECONDS", SECONDS)
     channels = ClientChannels(authority.issue("friend"), "friend")
     async with start(DRAIN_TIMEOUT=str(2 * START_SECONDS)) as process:
         await process.said("ready to serve")

@@ -17,13 +17,12 @@ from amas_chassis.grpc_server import GrpcServer, GrpcService, ListenError
 from amas_chassis.mux import client as mux_channel
 from amas_chassis.mux.stream_call import WINDOW_BYTES
 
-from .conftest import Loopback
+from .conftest import SECONDS, Loopback
 from .echo import EchoRequest, EchoResponse, EchoServicer, EchoStub, echo_service
 from .mux import mux_client
 from .test_access import refusal
 
 KIB = "x" * 1024
-SECONDS = 60
 
 
 async def until(condition: Callable[[], bool]) -> None:
