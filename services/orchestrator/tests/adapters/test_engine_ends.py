@@ -54,15 +54,25 @@ def asked(request: pytest.FixtureRequest, workflow: DbosWorkflow, monkeypatch: p
     return questions[request.param], came
 
 
-async def test_an_engine_that_is_taken_down_ends_no_run(gate: StepGate, asked: Any) -> None:
+async def test_an_engine_that_is_taken_down_ends_no_run(
+    gate: StepGate, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another takes the run over; here its workflow never hears of it, so that nothing of it goes on record."""
     question, came = asked
     waiting = asyncio.ensure_future(question())
     await asyncio.wait([waiting], timeout=0)
     gate.drain()
+    held = asyncio.Event()
+
+    async def hold() -> None:
+        held.set()
+        await StepGate.enter(gate)
+
+    monkeypatch.setattr(gate, "enter", hold)
     came.set()
-    done, _ = await asyncio.wait([waiting], timeout=0.2)
-    assert not done
+    at_the_gate = asyncio.ensure_future(held.wait())
+    await asyncio.wait([waiting, at_the_gate], return_when=asyncio.FIRST_COMPLETED)
+    assert (at_the_gate.done(), waiting.done()) == (True, False), "the end of the engine became one of the run"
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
