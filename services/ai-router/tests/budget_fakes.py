@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from amas_ai_router.adapters.redis_budgets import RedisBudgets
 from amas_ai_router.domain.budgets import (
     Amount,
     BudgetAlert,
     BudgetRule,
+    BudgetState,
     Hold,
     Window,
     selection_of,
@@ -19,6 +21,7 @@ from amas_ai_router.domain.budgets import (
 from amas_ai_router.domain.errors import unavailable
 from amas_ai_router.domain.model import CallContext
 from amas_chassis.clock import ManualClock
+from amas_chassis.errors import AmasError
 from amas_chassis.redis_pipeline import RedisPipeline, connect
 from redis.asyncio import Redis
 
@@ -190,3 +193,16 @@ class Process:
         hold = await self.budgets.reserve(rules, context, amount)
         assert await self.budgets.settle(hold, amount)
         return hold
+
+
+async def refused(awaitable: object) -> AmasError:
+    """The error that it ends with."""
+    with pytest.raises(AmasError) as caught:
+        await awaitable  # type: ignore[misc]
+    return caught.value
+
+
+async def state_of(store: Store, rule: BudgetRule) -> BudgetState:
+    """The one state of a rule, seen by a process of its own."""
+    (state,) = await store.process().budgets.states([rule], "acme")
+    return state

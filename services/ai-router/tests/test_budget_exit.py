@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from amas_ai_router.adapters import budget_leases
 from amas_ai_router.adapters.budget_scripts import GRACE_MS
 from amas_chassis.errors import AmasError
@@ -15,14 +13,6 @@ from .budget_fakes import Process, Store, call_of, make_rule, spend
 
 pytestmark = pytest.mark.integration
 RULE = make_rule(tokens=100)
-
-
-@pytest_asyncio.fixture
-async def store(redis_url: str) -> AsyncIterator[Store]:
-    """An empty Redis and an empty ledger."""
-    made = await Store(redis_url).open()
-    yield made
-    await made.close()
 
 
 async def settled_while_away(store: Store) -> Process:

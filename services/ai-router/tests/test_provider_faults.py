@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -18,127 +17,26 @@ from amas_ai_router.domain.errors import ModelCallError
 from amas_ai_router.domain.records import LOST, MODEL_CALLED, MODEL_REFUSED, OK
 
 from .fakes import ListSink, Router, answer, chunk, make_bundle
+from .faulty_servers import (
+    FOREVER,
+    SEEN,
+    Handler,
+    Server,
+    cut_body,
+    endless,
+    events,
+    raw,
+    reset,
+    slow_body,
+    slow_headers,
+    status,
+)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BOUND = 256 * 1024
-FOREVER = 3600
 # More than a connection on this machine takes, however busy it is (seconds).
 PATIENCE = 60.0
 # More than kernels buffer for a connection (bytes): whoever takes so much holds it in memory.
 MUCH = 32 * 1024 * 1024
-SEEN: web.AppKey[list[Any]] = web.AppKey("seen", list)
-
-
-async def good(request: web.Request) -> web.StreamResponse:
-    """A provider that works, streaming or not."""
-    body = await request.json()
-    request.app[SEEN].append((request, body))
-    if not body.get("stream"):
-        return web.Response(body=answer().body, content_type="application/json")
-    response = await _events(request)
-    for data in (chunk(), chunk("hel"), chunk("lo"), chunk("", finish="stop")):
-        await response.write(b"data: " + data + b"\n\n")
-    await response.write(b"data: [DONE]\n\n")
-    return response
-
-
-async def _events(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
-    return response
-
-
-async def reset(request: web.Request) -> web.StreamResponse:
-    """A connection that is reset before any answer."""
-    transport = request.transport
-    assert transport is not None
-    transport.abort()
-    return web.Response()
-
-
-def status(code: int, body: bytes = b'{"error": {"message": "no", "type": "t"}}', **headers: str) -> Handler:
-    """A provider that answers with a status."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=code, body=body, content_type="application/json", headers=headers)
-
-    return handle
-
-
-async def slow_headers(request: web.Request) -> web.StreamResponse:
-    """Nothing comes."""
-    await asyncio.sleep(FOREVER)
-    return web.Response()
-
-
-async def slow_body(request: web.Request) -> web.StreamResponse:
-    """Headers and a beginning come, then nothing."""
-    body = await request.json()
-    if body.get("stream"):
-        response = await _events(request)
-        await response.write(b"data: " + chunk() + b"\n\n")
-    else:
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        await response.write(b'{"choices": ')
-    await asyncio.sleep(FOREVER)
-    return response
-
-
-def raw(body: bytes, content_type: str = "application/json") -> Handler:
-    """Any bytes under 200, as a stream where one was asked for."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        wanted = await request.json()
-        if wanted.get("stream") and content_type == "application/json":
-            return web.Response(body=b"data: " + body + b"\n\n", content_type="text/event-stream")
-        return web.Response(body=body, content_type=content_type)
-
-    return handle
-
-
-async def cut_body(request: web.Request) -> web.StreamResponse:
-    """A body that ends before its declared length; a stream that ends before its first token."""
-    body = await request.json()
-    if body.get("stream"):
-        return await _events(request)
-    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
-    await response.prepare(request)
-    await response.write(answer().body)
-    assert request.transport is not None
-    request.transport.close()
-    return response
-
-
-async def endless(request: web.Request) -> web.StreamResponse:
-    """A body that never ends; a stream whose first event never ends."""
-    body = await request.json()
-    if body.get("stream"):
-        response = await _events(request)
-        await response.write(b"data: ")
-    else:
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-    piece = b"x" * 65536
-    while True:
-        await response.write(piece)
-
-
-class Server:
-    """A provider on a free port; `handler` may be changed at any time."""
-
-    def __init__(self) -> None:
-        self.handler: Handler = good
-        self.seen: list[tuple[web.Request, Any]] = []
-        self.gone = asyncio.Event()
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        try:
-            return await self.handler(request)
-        except (asyncio.CancelledError, ConnectionError):
-            self.gone.set()
-            raise
 
 
 @pytest_asyncio.fixture
@@ -288,7 +186,7 @@ async def test_a_stream_cut_in_the_middle_is_told_as_broken(faulty: Router, serv
     """After the first token no other provider takes over; what came is delivered, billed and on record."""
 
     async def cut(request: web.Request) -> web.StreamResponse:
-        response = await _events(request)
+        response = await events(request)
         await response.write(b"data: " + chunk("half") + b"\n\n")
         assert request.transport is not None
         request.transport.close()
@@ -330,7 +228,7 @@ async def test_a_client_that_goes_away_cancels_the_upstream_call(
     reached = asyncio.Event()
 
     async def hang(request: web.Request) -> web.StreamResponse:
-        response = await _events(request)
+        response = await events(request)
         await response.write(b"data: " + chunk("a") + b"\n\n")
         reached.set()
         await asyncio.sleep(FOREVER)
@@ -352,7 +250,7 @@ async def test_a_slow_reader_slows_the_provider_down(faulty: Router, servers: tu
 
     async def flood(request: web.Request) -> web.StreamResponse:
         nonlocal sent
-        response = await _events(request)
+        response = await events(request)
         while True:
             await response.write(b"data: " + chunk("x" * 60_000) + b"\n\n")
             sent += 60_000
